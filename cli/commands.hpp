@@ -1,0 +1,31 @@
+// The program's commands: main.cpp fills the options, each command runs them and throws when it cannot.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cli {
+
+struct CompareOptions {
+    std::string preset = "wang", loss, map, reference, test;
+    bool json = false;
+};
+void compare(const CompareOptions &options);
+
+struct FitOptions {
+    std::vector<std::string> losses;
+    std::string out = "fit.png", image;
+    int steps = 300;
+};
+void fit(const FitOptions &options);
+
+struct BenchOptions {
+    std::string loss = "0.84*ssim + 0.16*l1", size = "4x3x1080x1920", dtype = "f32";
+    int threads = 0;
+    bool json = false;
+};
+void bench(const BenchOptions &options);
+
+void info();
+
+} // namespace cli

@@ -1,0 +1,138 @@
+// `pixloss compare`: every metric of two images, as a table or JSON, and the SSIM map as a picture.
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "draw.hpp"
+#include "engine.hpp"
+#include "image.hpp"
+#include "report.hpp"
+
+namespace cli {
+namespace {
+
+struct Metric {
+    std::string name, unit;
+    double value;
+};
+
+void check_preset(const std::string &preset) {
+    std::string known;
+    for (size_t i = 0; pxl_preset_name(i); i++) {
+        if (preset == pxl_preset_name(i)) return;
+        known += (i ? ", " : "") + std::string(pxl_preset_name(i));
+    }
+    throw UsageError("--preset '" + preset + "': no preset of this name; there are " + known);
+}
+
+void check_same_shape(const CompareOptions &options, const Image &reference, const Image &test) {
+    if (reference.width == test.width && reference.height == test.height && reference.channels == test.channels) return;
+    throw std::runtime_error("the images differ in shape: " + options.reference + " is " + reference.shape() + "; " +
+                             options.test + " is " + test.shape());
+}
+
+std::vector<Metric> measure(const std::string &ssim, const Image &reference, const Image &test) {
+    const Loss loss = parse_loss("mse + rmse + l1 + psnr + " + ssim + " + sobel(l1) + laplacian(l1)", "--preset");
+    const pxl_tensor pred = test.view(), target = reference.view();
+    const std::vector<double> v = Evaluator(nullptr, loss.get(), PXL_ARGS(&pred, &target)).run();
+    return {{"mse", "", v[1]},      {"rmse", "", v[2]},      {"mae", "", v[3]},      {"psnr", " dB", v[4]},
+            {"ssim", "", 1 - v[5]}, {"dssim", "", v[5] / 2}, {"sobel_l1", "", v[6]}, {"laplacian_l1", "", v[7]}};
+}
+
+double evaluate(const pxl_loss *loss, const Image &reference, const Image &test) {
+    const pxl_tensor pred = test.view(), target = reference.view();
+    return Evaluator(nullptr, loss, PXL_ARGS(&pred, &target)).run()[0];
+}
+
+// How long an axis of the map may be, for any preset: whole windows of 11 or 7 taps or the same size as the image, which may be
+// averaged over blocks first (in piq's manner, whole blocks, or in vmaf's).
+std::vector<int64_t> map_lengths(int64_t length, int64_t factor) {
+    std::vector<int64_t> lengths;
+    for (int64_t pooled : {length / factor, length / factor + (length & 1), length})
+        for (int64_t window : {11, 7, 1})
+            if (pooled >= window) lengths.push_back(pooled - window + 1);
+    return lengths;
+}
+
+// The mean of the channels' maps. The library accepts only a map of the right size: so it is asked.
+Image ssim_map(const pxl_loss *ssim, const Image &reference, const Image &test) {
+    const pxl_tensor pred = test.view(), target = reference.view();
+    const int64_t shorter = std::min(test.width, test.height), factor = std::max<int64_t>(1, std::llround(double(shorter) / 256));
+    for (int64_t height : map_lengths(test.height, factor))
+        for (int64_t width : map_lengths(test.width, factor)) {
+            pxl_tensor map = pxl_nchw(nullptr, PXL_F32, PXL_CPU_DEVICE, 1, test.channels, height, width);
+            Image planes(width, height, test.channels);
+            map.data = planes.pixels.data();
+            pxl_args args = PXL_ARGS(&pred, &target);
+            args.map = &map;
+            size_t bytes = 0;
+            if (pxl_workspace_size(nullptr, ssim, &args, &bytes) != PXL_OK) continue;
+            Evaluator(nullptr, ssim, args).run();
+            Image mean(width, height, 1);
+            const size_t count = mean.pixels.size();
+            for (size_t i = 0; i < count; i++) {
+                double sum = 0;
+                for (size_t c = 0; c < size_t(test.channels); c++) sum += planes.pixels[c * count + i];
+                mean.pixels[i] = float(sum / double(test.channels));
+            }
+            return mean;
+        }
+    throw std::runtime_error(std::string("the SSIM map: ") + pxl_error_message());
+}
+
+nlohmann::ordered_json finite(double value) {
+    return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+}
+
+std::string as_json(const CompareOptions &options, const Image &image, const std::vector<Metric> &metrics, const double *loss) {
+    nlohmann::ordered_json json = {{"reference", options.reference}, {"test", options.test},       {"width", image.width},
+                                   {"height", image.height},         {"channels", image.channels}, {"preset", options.preset}};
+    for (const Metric &metric : metrics) {
+        json[metric.name] = finite(metric.value);
+        if (metric.name == "dssim") json["ms_ssim"] = nullptr;
+    }
+    json["loss"] = loss ? finite(*loss) : nlohmann::ordered_json();
+    // A file's name need not be UTF-8, JSON has to be.
+    return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string as_table(const CompareOptions &options, const Image &image, const std::vector<Metric> &metrics, const double *loss) {
+    Table table({"metric", "value"});
+    for (const Metric &metric : metrics) table.row({metric.name, number(metric.value) + metric.unit});
+    if (loss) table.row({"loss", number(*loss)});
+    return "reference  " + options.reference + "\ntest       " + options.test + "\nsize       " + image.shape() +
+           "\npreset     " + options.preset + (loss ? "\nloss       " + options.loss : "") + "\n\n" + table.text();
+}
+
+std::string base_name(const std::string &path) { return path.substr(path.find_last_of('/') + 1); }
+
+} // namespace
+
+void compare(const CompareOptions &options) {
+    check_preset(options.preset);
+    const std::string ssim_expression = "ssim(preset=" + options.preset + ")";
+    const Loss loss = options.loss.empty() ? nullptr : parse_loss(options.loss);
+    const Loss ssim = parse_loss(ssim_expression, "--preset");
+    const Image reference = read_image(options.reference), test = read_image(options.test);
+    check_same_shape(options, reference, test);
+    std::unique_ptr<OutputFile> map_file;
+    if (!options.map.empty()) map_file = std::make_unique<OutputFile>(options.map);
+
+    const std::vector<Metric> metrics = measure(ssim_expression, reference, test);
+    double value = 0;
+    if (loss) value = evaluate(loss.get(), reference, test);
+    if (map_file) {
+        const Image map = ssim_map(ssim.get(), reference, test);
+        map_file->write(
+            draw_map(map, "SSIM map, mean " + format("%.4f", metrics[4].value),
+                     base_name(options.test) + " against " + base_name(options.reference) + ", preset " + options.preset));
+    }
+    const double *value_or_none = loss ? &value : nullptr;
+    const std::string text =
+        options.json ? as_json(options, reference, metrics, value_or_none) : as_table(options, reference, metrics, value_or_none);
+    if (map_file) map_file->commit();
+    print(text);
+}
+
+} // namespace cli

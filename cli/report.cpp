@@ -1,0 +1,131 @@
+#include "report.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+
+namespace cli {
+
+std::string format(const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    std::string text(size_t(std::vsnprintf(nullptr, 0, format, arguments)), '\0');
+    std::vsnprintf(text.data(), text.size() + 1, format, again);
+    va_end(again);
+    va_end(arguments);
+    return text;
+}
+
+std::string number(double value) {
+    if (std::isnan(value)) return "nan";
+    if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+    return format("%.9g", value);
+}
+
+std::string Table::text() const {
+    std::vector<size_t> widths;
+    for (const auto &row : rows_)
+        for (size_t i = 0; i < row.size(); i++) {
+            if (i == widths.size()) widths.push_back(0);
+            widths[i] = std::max(widths[i], row[i].size());
+        }
+    std::string text, rule;
+    for (size_t i = 0; i < widths.size(); i++) rule += (i ? "  " : "") + std::string(widths[i], '-');
+    for (size_t r = 0; r < rows_.size(); r++) {
+        for (size_t i = 0; i < rows_[r].size(); i++) {
+            const std::string space(widths[i] - rows_[r][i].size(), ' ');
+            text += i == 0 ? rows_[r][i] + space : "  " + space + rows_[r][i];
+        }
+        text += "\n";
+        if (r == 0) text += rule + "\n";
+    }
+    return text;
+}
+
+void print(const std::string &text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+        throw std::runtime_error(std::string("standard output: ") + std::strerror(errno));
+}
+
+Progress::Progress(std::string label, int total)
+    : label_(std::move(label)), total_(total), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+    if (open_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::update(int done, const std::string &note) {
+    const int percent = total_ > 0 ? int(100.0 * done / total_) : 100;
+    if (!terminal_ || percent == percent_) return;
+    percent_ = percent;
+    open_ = true;
+    const int width = 30, full = percent * width / 100;
+    const std::string bar = std::string(size_t(full), '#') + std::string(size_t(width - full), '.');
+    std::fprintf(stderr, "\r\033[K%s [%s] %3d %%  %s", label_.c_str(), bar.c_str(), percent, note.c_str());
+    std::fflush(stderr);
+}
+
+void Progress::finish(const std::string &note) {
+    std::fprintf(stderr, "%s%s: %s\n", open_ ? "\r\033[K" : "", label_.c_str(), note.c_str());
+    open_ = false;
+}
+
+OutputFile::OutputFile(const std::string &path) : path_(path) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const auto status = fs::status(path, error);
+    if (fs::is_directory(status)) fail(EISDIR);
+    // A device or a pipe cannot be replaced by a renamed file.
+    if (fs::exists(status) && !fs::is_regular_file(status)) throw std::runtime_error(path + ": is not a regular file");
+    target_ = fs::exists(status) ? fs::canonical(path, error).string() : path; // a link stays one
+    if (error && fs::exists(status)) fail(error.value());
+    if (fs::exists(status) && access(target_.c_str(), W_OK) != 0) fail(errno);
+    temporary_ = target_ + format(".%ld.tmp", long(getpid()));
+    close(open_temporary());
+    unlink(temporary_.c_str());
+}
+
+OutputFile::~OutputFile() {
+    if (written_) unlink(temporary_.c_str());
+}
+
+void OutputFile::fail(int error) const { throw std::runtime_error(path_ + ": cannot be written: " + std::strerror(error)); }
+
+int OutputFile::open_temporary() const {
+    const int file = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0) fail(errno);
+    return file;
+}
+
+void OutputFile::write(const std::vector<unsigned char> &bytes) {
+    const int file = open_temporary();
+    written_ = true;
+    size_t done = 0;
+    while (done < bytes.size()) {
+        const ssize_t count = ::write(file, bytes.data() + done, bytes.size() - done);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) {
+            const int error = errno;
+            close(file);
+            fail(error);
+        }
+        done += size_t(count);
+    }
+    if (close(file) != 0) fail(errno);
+}
+
+void OutputFile::commit() {
+    if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
+    written_ = false;
+}
+
+} // namespace cli

@@ -1,0 +1,61 @@
+// What the commands print and write: tables, a progress bar, files that appear whole or not at all.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace cli {
+
+// printf into a string.
+std::string format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// Nine significant digits; "inf" and "nan" by name.
+std::string number(double value);
+
+// Columns as wide as their widest cell; the first is aligned to the left, the others to the right.
+class Table {
+  public:
+    explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
+    void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+    std::string text() const;
+
+  private:
+    std::vector<std::vector<std::string>> rows_;
+};
+
+// To standard output, all at once, so that nothing is printed by a command that fails. Throws if it cannot be written.
+void print(const std::string &text);
+
+// A bar on standard error while a loop runs, if that is a terminal; otherwise one line when it is done.
+class Progress {
+  public:
+    Progress(std::string label, int total);
+    ~Progress(); // clears the bar of a loop that was left early
+    void update(int done, const std::string &note);
+    void finish(const std::string &note);
+
+  private:
+    std::string label_;
+    int total_, percent_ = -1;
+    bool terminal_, open_ = false;
+};
+
+// A file to be written: made under a temporary name beside it, and given its own name when it is complete.
+class OutputFile {
+  public:
+    // Throws, naming the path, unless the file can be made there. Leaves nothing behind until `write`.
+    explicit OutputFile(const std::string &path);
+    OutputFile(const OutputFile &) = delete;
+    OutputFile &operator=(const OutputFile &) = delete;
+    ~OutputFile(); // removes what was written but not committed
+    void write(const std::vector<unsigned char> &bytes);
+    void commit();
+    const std::string &path() const { return path_; }
+
+  private:
+    [[noreturn]] void fail(int error) const;
+    int open_temporary() const;
+
+    std::string path_, target_, temporary_;
+    bool written_ = false;
+};
+
+} // namespace cli

@@ -1,0 +1,327 @@
+/* pixloss: image losses and their exact gradients in one pass over memory.
+ *
+ * A loss is a weighted sum of terms. A term compares two images, `pred` and `target`, after a *map* (the pixels themselves,
+ * their edges, their smoothness, a blur) and charges the difference by a *penalty* (l1, l2, huber, ...); or it scores the
+ * statistics of both in a sliding window (ssim, luminance, contrast, structure); or it is a function of the mean squared
+ * error (rmse, psnr). One call computes the value of every term and the gradient of the sum.
+ *
+ *     pxl_loss *loss;                                              // 1. say what to compute: once
+ *     pxl_loss_parse("0.84*ssim + 0.16*l1", NULL, &loss);
+ *
+ *     pxl_tensor pred = pxl_nchw(x, PXL_F32, PXL_CPU_DEVICE, 8, 3, 256, 256), target = ..., grad = ...;
+ *     pxl_args args = PXL_ARGS(&pred, &target);                    // 2. say on what: once per shape
+ *     args.grad_pred = &grad;
+ *     args.values = values;                                        //    1 + terms doubles: total, ssim, l1
+ *     size_t bytes;
+ *     pxl_workspace_size(NULL, loss, &args, &bytes);
+ *     void *workspace = malloc(bytes);
+ *     pxl_workspace_init(NULL, loss, &args, workspace, bytes, NULL);
+ *
+ *     pxl_evaluate(NULL, loss, &args, workspace, bytes, NULL);     // 3. every training step; nothing else happens
+ *
+ * Conventions, once for all functions
+ *   Layout       Sizes are N, C, H, W in this order whatever the memory layout; strides are in elements and arbitrary (also
+ *                negative), so NCHW, NHWC, crops, flips and channel slices need no copy. An output may not have a stride of 0 on
+ *                an axis longer than 1, nor overlap an input or another output; this is judged by the range of addresses, so
+ *                interleaved views of one buffer are refused too. Inputs may overlap freely.
+ *   Devices      All tensors, values and the workspace of a call live on one device. CPU calls are done when they return.
+ *   Range        Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
+ *                images, 255 for u8 and 65535 for u16 unless it is given.
+ *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64. f64 images
+ *                (CPU only) are computed in f64 throughout: the reference.
+ *   Determinism  Same device, same build, same instruction set, same arguments: same bits, for any number of threads.
+ *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
+ *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
+ *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws.
+ *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
+ *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least.
+ *   Versions     Public structs begin with their size and are made by their macro; zero is the default of every other field;
+ *                enums only grow; functions never change. */
+#ifndef PIXLOSS_H
+#define PIXLOSS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined PXL_STATIC
+#define PXL_API
+#elif defined _WIN32
+#define PXL_API __declspec(dllimport)
+#else
+#define PXL_API __attribute__((visibility("default")))
+#endif
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status --------------------------------------------------------------------------------------------------------- */
+typedef enum pxl_status {
+    PXL_OK = 0,
+    PXL_INVALID_ARGUMENT = 1, /* outside its documented range, or two arguments that do not fit */
+    PXL_SYNTAX_ERROR = 2,     /* in an expression; the message names the column and the nearest known name */
+    PXL_UNSUPPORTED = 3,      /* valid, but not by this build or on this device; the message says what is missing */
+    PXL_WORKSPACE_TOO_SMALL = 4,
+    PXL_OUT_OF_MEMORY = 5,
+    PXL_IO_ERROR = 6,    /* a file could not be read, or is not what it should be */
+    PXL_DEVICE_ERROR = 7 /* a CUDA call failed; the message names the call, or the kernel */
+} pxl_status;
+/* The constant's name, "PXL_OK"; "PXL_UNKNOWN_STATUS" for a number that is none. Never NULL. */
+PXL_API const char *pxl_status_name(pxl_status status);
+/* Of this thread's last failure; "" before the first. Valid until this thread's next failure. Never NULL. */
+PXL_API const char *pxl_error_message(void);
+/* "major.minor.patch" of the library that runs. */
+PXL_API const char *pxl_version(void);
+
+/* ---- Devices and tensors -------------------------------------------------------------------------------------------- */
+typedef enum pxl_device_type { PXL_CPU = 0, PXL_CUDA = 1 } pxl_device_type;
+typedef struct pxl_device {
+    pxl_device_type type;
+    int index;
+} pxl_device;
+#ifdef __cplusplus
+#define PXL_CPU_DEVICE (pxl_device{PXL_CPU, 0})
+#define PXL_CUDA_DEVICE(i) (pxl_device{PXL_CUDA, i})
+#else
+#define PXL_CPU_DEVICE ((pxl_device){PXL_CPU, 0})
+#define PXL_CUDA_DEVICE(i) ((pxl_device){PXL_CUDA, i})
+#endif
+/* How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is not an error: then pxl_error_message() says
+ * why there are none. */
+PXL_API pxl_status pxl_device_count(pxl_device_type type, int *count);
+/* One line about a device: "CPU, avx512 (of avx512, avx2, sse2), 2 threads". Writes at most `size` bytes with the final 0. */
+PXL_API pxl_status pxl_device_describe(pxl_device device, char *text, size_t size);
+
+typedef enum pxl_dtype { PXL_F32 = 0, PXL_F16 = 1, PXL_BF16 = 2, PXL_F64 = 3, PXL_U8 = 4, PXL_U16 = 5 } pxl_dtype;
+
+/* A view; owns nothing. ndim is 4: N, C, H, W (other ranks are PXL_UNSUPPORTED: pass a volume N,C,D,H,W as N,C*D,H,W). Element
+ * (n,c,y,x) is at data + n*stride[0] + c*stride[1] + y*stride[2] + x*stride[3] elements; data is aligned to its element. */
+typedef struct pxl_tensor {
+    void *data;
+    pxl_dtype dtype;
+    pxl_device device;
+    int ndim;
+    int64_t size[5], stride[5];
+} pxl_tensor;
+/* Dense views of n x c x h x w elements: planes after one another, or channels last. No checks: a call checks what it is given. */
+PXL_API pxl_tensor pxl_nchw(void *data, pxl_dtype dtype, pxl_device device, int64_t n, int64_t c, int64_t h, int64_t w);
+PXL_API pxl_tensor pxl_nhwc(void *data, pxl_dtype dtype, pxl_device device, int64_t n, int64_t c, int64_t h, int64_t w);
+/* The view of `height` x `width` pixels whose first pixel is (y, x). No checks. */
+PXL_API pxl_tensor pxl_crop(pxl_tensor tensor, int64_t y, int64_t x, int64_t height, int64_t width);
+
+/* ---- Contexts ------------------------------------------------------------------------------------------------------- */
+/* A device and what belongs to it. NULL does wherever a context is asked for: the tensors' device, all its threads. */
+typedef struct pxl_context pxl_context;
+/* `threads`: at most so many on the CPU; 0: as many as OpenMP would use. */
+PXL_API pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **context);
+PXL_API void pxl_context_destroy(pxl_context *context); /* NULL is allowed */
+
+/* ---- Losses --------------------------------------------------------------------------------------------------------- */
+typedef enum pxl_term_kind {
+    /* Maps, charged by a penalty. e = pred - target. */
+    PXL_PIXEL = 0,     /* e itself; penalty l2 by default: the mean squared error */
+    PXL_SOBEL = 1,     /* both of [-1 0 1; -2 0 2; -1 0 1] * e and its transpose, unnormalised, charges added; default l1 */
+    PXL_LAPLACIAN = 2, /* [0 1 0; 1 -4 1; 0 1 0] * e, or with neighbours = 8 [1 1 1; 1 -8 1; 1 1 1] * e; default l1 */
+    PXL_TV = 3,        /* forward differences of pred alone to the right and down, 0 past the last; default l1 (anisotropic) */
+    PXL_BLUR = 4,      /* Gaussian of e, `window` taps, `sigma`; default l2 */
+    PXL_FEATURES = 5,  /* layers of a network; not in this version */
+    /* Functions of the mean squared error, with L the data_range. */
+    PXL_RMSE = 16, /* sqrt(MSE); the gradient at 0 is 0 */
+    PXL_PSNR = 17, /* 10 log10(L^2 / (MSE + eps)) in dB: the metric itself, so as a loss it takes a negative weight. Infinite for
+                      equal images unless eps > 0; the gradient there is 0 */
+    /* Windowed statistics of both images (Wang et al., "Image quality assessment", IEEE TIP 13(4), 2004). With window means mx,
+     * my, variances vx, vy, covariance vxy, C1 = (k1 L)^2, C2 = (k2 L)^2, C3 = C2/2:
+     *   l = (2 mx my + C1) / (mx^2 + my^2 + C1)    c = (2 sqrt(vx vy) + C2) / (vx + vy + C2)    s = (vxy + C3) / (sqrt(vx vy) + C3)
+     * As terms they are 0 for equal images, exactly. */
+    PXL_SSIM = 32,      /* 1 - l^alpha c^beta s^gamma; with exponents of 1: 1 - SSIM */
+    PXL_DSSIM = 33,     /* (1 - SSIM) / 2 */
+    PXL_LUMINANCE = 34, /* 1 - l */
+    PXL_CONTRAST = 35,  /* 1 - c */
+    PXL_STRUCTURE = 36, /* 1 - s */
+    PXL_MS_SSIM = 37,   /* not in this version */
+    PXL_ENL = 38        /* not in this version */
+} pxl_term_kind;
+
+/* How a difference d is charged. With a vector map (sobel, tv) the components' charges are added, or with `isotropic` the
+ * magnitude sqrt(dx^2 + dy^2) is charged once. */
+typedef enum pxl_penalty {
+    PXL_PENALTY_DEFAULT = 0, /* the map's own, see above; charbonnier when `isotropic` is set */
+    PXL_L2 = 1,              /* d^2 */
+    PXL_L1 = 2,              /* |d|; the gradient at 0 is 0 */
+    PXL_HUBER = 3,           /* d^2/2 if |d| <= delta, else delta (|d| - delta/2); delta = 1 */
+    PXL_SMOOTH_L1 = 4,       /* huber(beta) / beta; beta = 1 */
+    PXL_CHARBONNIER = 5      /* sqrt(d^2 + eps^2); eps = 1e-3 */
+} pxl_penalty;
+/* With S the sum over the positions of the map, each times its weight if there is a weight map: mean = S / (N C H' W'), or
+ * S / (C sum of weights); sum = S; spatial = C times the mean: a sum over channels, a mean over pixels. H' x W' is the size of the map:
+ * that of the image but for border = valid. Per image (args.per_image) the same with N = 1. */
+typedef enum pxl_reduction { PXL_MEAN = 0, PXL_SUM = 1, PXL_SPATIAL = 2 } pxl_reduction;
+/* What lies outside the image: nothing (only whole windows count, the map is smaller), zeros, the image mirrored without repeating
+ * its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it is zero. */
+typedef enum pxl_border { PXL_BORDER_DEFAULT = 0, PXL_VALID = 1, PXL_ZERO = 2, PXL_REFLECT = 3, PXL_REPLICATE = 4 } pxl_border;
+
+#define PXL_FROM_DATA (-1.0)     /* data_range: max - min of the two images, whichever is larger; a constant for the gradient */
+#define PXL_DOWNSAMPLE_AUTO (-1) /* downsample: max(1, round(min(H, W) / 256)) */
+#define PXL_EXACT_ZERO 1e-300    /* for k1, k2, alpha, beta, gamma, where 0 stands for the default */
+
+/* One term. Zero is the default of every field but the weight; a field that a kind does not use must be zero. */
+typedef struct pxl_term {
+    size_t struct_size;
+    pxl_term_kind kind;
+    double weight; /* finite; 0 computes the value and leaves the gradient alone */
+    pxl_reduction reduction;
+    pxl_penalty penalty;
+    double penalty_param;       /* delta, beta or eps, > 0; psnr: its eps, >= 0 */
+    int isotropic;              /* sobel, tv */
+    int own_counts;             /* tv: mean over the differences there are, H (W-1) and (H-1) W, each for itself, not over H W */
+    int neighbours;             /* laplacian: 4 (default) or 8 */
+    int mean_of_images;         /* rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
+    pxl_border border;          /* sobel, laplacian, blur, windowed terms */
+    int window;                 /* taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
+    double sigma;               /* of the Gaussian, > 0 */
+    int uniform;                /* windowed terms: 1: all taps equal */
+    double k1, k2;              /* >= 0; 0.01 and 0.03 */
+    double data_range;          /* L > 0, or PXL_FROM_DATA; windowed terms, psnr */
+    int sample_covariance;      /* 1: variances times n / (n - 1), n = taps^2 */
+    int downsample;             /* windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
+    double alpha, beta, gamma;  /* ssim: exponents of l, c and s, > 0; where one is not 1, factors below 1e-4 count as 1e-4 */
+    const char *preset;         /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
+} pxl_term;
+#ifdef __cplusplus
+#define PXL_TERM(kind, weight) (pxl_term{sizeof(pxl_term), kind, weight})
+#else
+#define PXL_TERM(kind_, weight_) ((pxl_term){.struct_size = sizeof(pxl_term), .kind = (kind_), .weight = (weight_)})
+#endif
+/* The presets, index 0, 1, ...; NULL past the last. All have k1 = 0.01, k2 = 0.03, and L = 1 but torchmetrics (from the data):
+ *   wang         11-tap Gaussian, sigma 1.5, whole windows only; = pytorch-msssim, scikit-image with gaussian_weights = True and
+ *                use_sample_covariance = False, MONAI's SSIMLoss
+ *   vainf        wang, but an axis shorter than the window is not smoothed (pytorch-msssim's convention)
+ *   skimage      uniform 7x7, sample covariance, valid: scikit-image's defaults; with a sigma: Gaussian of 2 int(3.5 sigma + 0.5) + 1
+ *   tf           tf.image.ssim: wang
+ *   torchmetrics reflect border, taps from sigma as above
+ *   piq          wang after averaging over blocks (downsample = auto)
+ *   kornia       reflect border, window 11, sigma 1.5 (kornia.metrics.ssim: its window_size is the caller's; without its 1e-12)
+ *   fused-ssim   zero border, same size, without its clamps
+ *   seed         zero border, same size (3D Gaussian splatting)
+ *   monai        uniform 7x7, sample covariance, valid (MONAI before 1.2)
+ *   vmaf         wang after decimation with a symmetric border (libvmaf, iqa) */
+PXL_API const char *pxl_preset_name(size_t index);
+
+/* A loss never changes once made, and may be used by several threads at once. */
+typedef struct pxl_loss pxl_loss;
+PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss);
+/* expression = term { ("+" | "-") term },  term = [number "*"] name [ "(" argument { "," argument } ")" ]
+ *   name      pixel sobel laplacian tv blur | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its penalty:
+ *             mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier
+ *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2), own_counts,
+ *             uniform, sample_covariance, mean_of_images) or field = value: delta beta eps reduction (mean sum spatial)
+ *             neighbours border (valid zero reflect replicate; also written padding) window sigma k1 k2
+ *             data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
+ *             (in ssim, beta is the exponent; in smooth_l1 the penalty's)
+ * "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)". Reads no file. `context` may be
+ * NULL. PXL_SYNTAX_ERROR names the column, counted from 1. */
+PXL_API pxl_status pxl_loss_parse(const char *expression, pxl_context *context, pxl_loss **loss);
+PXL_API size_t pxl_loss_term_count(const pxl_loss *loss); /* 0 for NULL */
+/* The term as in an expression, without its weight, for logs: "sobel(charbonnier, eps=0.001)". NULL past the last. Lives as long as
+ * the loss. */
+PXL_API const char *pxl_loss_term_name(const pxl_loss *loss, size_t term);
+PXL_API double pxl_loss_term_weight(const pxl_loss *loss, size_t term); /* NaN past the last */
+PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL is allowed */
+
+/* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
+typedef struct pxl_args {
+    size_t struct_size;
+    const pxl_tensor *pred, *target; /* same sizes, dtype and device */
+    /* N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with the weight of
+     * its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0). Not together with
+     * downsample. If all weights that count are 0, the mean is 0. */
+    const pxl_tensor *weight;
+    const pxl_tensor *grad_pred, *grad_target; /* sizes of pred; its dtype or f32; NULL: not wanted. Overwritten, not added to */
+    const float *grad_loss;                    /* the upstream gradient of the total; NULL: 1. With per_image one per image */
+    const float *term_weights; /* one per term, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from
+                                  the total and the gradient, even if its value is not finite */
+    double *values;            /* the weighted total, then each term's value without its weight; NULL: not wanted */
+    int per_image;             /* 1: values has N rows, one per image, and grad_loss N entries */
+    const pxl_tensor *map;     /* N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position; NULL */
+    const pxl_tensor *statistics; /* N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics; NULL */
+} pxl_args;
+#ifdef __cplusplus
+#define PXL_ARGS(pred, target) (pxl_args{sizeof(pxl_args), pred, target})
+#else
+#define PXL_ARGS(pred_, target_) ((pxl_args){.struct_size = sizeof(pxl_args), .pred = (pred_), .target = (target_)})
+#endif
+typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
+
+/* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at. */
+PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
+/* Once per workspace, before its first evaluation. */
+PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
+                                      size_t bytes, pxl_stream stream);
+/* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics is wanted. On the CPU a workspace sized
+ * for fewer threads limits the call to so many; PXL_WORKSPACE_TOO_SMALL if it is not enough for one. */
+PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
+                                pxl_stream stream);
+
+/* ---- Operators ------------------------------------------------------------------------------------------------------ */
+/* Linear filters of each plane and their adjoints. Images f32, f16, bf16 or f64; input and output of one dtype. */
+typedef enum pxl_filter_kind {
+    PXL_FILTER_SOBEL = 0,     /* two components: output channel c is [-1 0 1; -2 0 2; -1 0 1] * channel c, output channel C + c its transpose */
+    PXL_FILTER_LAPLACIAN = 1, /* neighbours = 4 or 8 */
+    PXL_FILTER_BLUR = 2,      /* Gaussian, normalised to a sum of 1 */
+    PXL_FILTER_BOX = 3        /* mean over window x window; out of the image counts as the border says */
+} pxl_filter_kind;
+typedef struct pxl_filter {
+    size_t struct_size;
+    pxl_filter_kind kind;
+    pxl_border border; /* default zero */
+    int neighbours;    /* laplacian: 4 (default) or 8 */
+    int window;        /* blur, box: taps, 1 to 1023; an even number only with border = valid. blur's default: 2 int(3.5 sigma + 0.5) + 1 */
+    double sigma;      /* blur: > 0 */
+} pxl_filter;
+#ifdef __cplusplus
+#define PXL_FILTER(kind) (pxl_filter{sizeof(pxl_filter), kind})
+#else
+#define PXL_FILTER(kind_) ((pxl_filter){.struct_size = sizeof(pxl_filter), .kind = (kind_)})
+#endif
+/* Of the forward call; the adjoint with input and output exchanged needs no more. */
+PXL_API pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
+                                             const pxl_tensor *output, size_t *bytes);
+/* input N x C x H x W -> output N x kC x H' x W', k = 2 for sobel, else 1; H' = H but H - window + 1 for valid. */
+PXL_API pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
+                                    const pxl_tensor *output, void *workspace, size_t bytes, pxl_stream stream);
+/* grad_output N x kC x H' x W' -> grad_input N x C x H x W: <filter(a), b> = <a, adjoint(b)> for all a, b. */
+PXL_API pxl_status pxl_filter_adjoint(pxl_context *context, const pxl_filter *filter, const pxl_tensor *grad_output,
+                                      const pxl_tensor *grad_input, void *workspace, size_t bytes, pxl_stream stream);
+
+/* The window's statistics: channels [0,C) of `statistics` are the means mx, then my, the variances vx, vy, and the covariance vxy.
+ * `term` is a windowed term (PXL_TERM(PXL_SSIM, 1)) whose window, sigma, uniform, border, sample_covariance and preset say how.
+ * pred, target: f32, f16, bf16, f64; statistics: N x 5C x H' x W', f32, or f64 with f64 images. */
+PXL_API pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
+                                                      const pxl_tensor *target, size_t *bytes);
+PXL_API pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
+                                       const pxl_tensor *target, const pxl_tensor *statistics, void *workspace, size_t bytes,
+                                       pxl_stream stream);
+/* grad_statistics -> the gradients of sum(grad_statistics * statistics(pred, target)); either output may be NULL. */
+PXL_API pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
+                                               const pxl_tensor *target, const pxl_tensor *grad_statistics,
+                                               const pxl_tensor *grad_pred, const pxl_tensor *grad_target, void *workspace,
+                                               size_t bytes, pxl_stream stream);
+
+/* Deterministic reductions of any dtype, summed in f64; NaN anywhere gives NaN. */
+typedef enum pxl_reduce_kind {
+    PXL_REDUCE_SUM = 0,
+    PXL_REDUCE_MEAN = 1,
+    PXL_REDUCE_MIN = 2,
+    PXL_REDUCE_MAX = 3,
+    PXL_REDUCE_L1 = 4, /* sum of |x| */
+    PXL_REDUCE_L2 = 5  /* sqrt of the sum of squares */
+} pxl_reduce_kind;
+/* One result for everything, one for each image (N), or one for each channel of each image (N x C). */
+typedef enum pxl_reduce_over { PXL_OVER_ALL = 0, PXL_OVER_IMAGE = 1, PXL_OVER_CHANNEL = 2 } pxl_reduce_over;
+PXL_API pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over,
+                                             const pxl_tensor *input, size_t *bytes);
+PXL_API pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input,
+                              double *results, void *workspace, size_t bytes, pxl_stream stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

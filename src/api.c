@@ -1,0 +1,168 @@
+/* The calls that compute: check, plan, hand to the device's backend. */
+#include <string.h>
+
+#include "backend.h"
+#include "check.h"
+#include "error.h"
+
+/* The checks have refused every device that this build does not have. */
+static const pxli_backend *backend_of(pxl_device device) {
+    (void)device;
+    return &pxli_cpu_backend;
+}
+
+pxl_status pxl_device_describe(pxl_device device, char *text, size_t size) {
+    if (!text || !size) return pxli_fail(PXL_INVALID_ARGUMENT, "text is NULL or size is 0; room for the description is needed");
+    if (device.type != PXL_CPU) return pxli_fail(PXL_UNSUPPORTED, "device.type is %d; this build has the CPU (0) alone", (int)device.type);
+    if (device.index != 0) return pxli_fail(PXL_INVALID_ARGUMENT, "device.index is %d; the only CPU is 0", device.index);
+    backend_of(device)->describe(device, text, size);
+    return PXL_OK;
+}
+
+/* ---- Losses ------------------------------------------------------------------------------------------------------------------ */
+pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes) {
+    pxl_status status = pxli_check_args(context, loss, args);
+    if (status) return status;
+    if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
+    pxli_call call;
+    size_t least;
+    pxli_plan(loss, args, &call);
+    *bytes = backend_of(args->pred->device)->size(context, &call, &least);
+    return PXL_OK;
+}
+
+static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_args *args, const void *workspace, size_t bytes,
+                          pxli_call *call) {
+    pxl_status status = pxli_check_args(context, loss, args);
+    if (status) return status;
+    const pxl_tensor *const views[] = {args->pred,        args->target, args->weight,    args->grad_pred,
+                                       args->grad_target, args->map,    args->statistics};
+    size_t least;
+    pxli_plan(loss, args, call);
+    backend_of(args->pred->device)->size(context, call, &least);
+    return pxli_check_workspace(workspace, bytes, least, views, sizeof views / sizeof views[0]);
+}
+pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
+                              pxl_stream stream) {
+    pxli_call call;
+    (void)stream;
+    return prepare(context, loss, args, workspace, bytes, &call); /* a CPU workspace keeps nothing between calls */
+}
+pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
+                        pxl_stream stream) {
+    pxli_call call;
+    const pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
+    return status ? status : backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
+}
+
+/* ---- Filters ----------------------------------------------------------------------------------------------------------------- */
+pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
+                                     size_t *bytes) {
+    const pxl_status status = pxli_check_filter(context, filter, input, "input", output, "output", false);
+    if (status) return status;
+    if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
+    const pxli_filter_call call = {filter, input, output, false};
+    size_t least;
+    *bytes = backend_of(input->device)->filter_size(context, &call, &least);
+    return PXL_OK;
+}
+static pxl_status run_filter(pxl_context *context, const pxli_filter_call *call, pxli_workspace workspace) {
+    const pxl_tensor *const views[] = {call->from, call->to};
+    size_t least;
+    backend_of(call->from->device)->filter_size(context, call, &least);
+    const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 2);
+    return status ? status : backend_of(call->from->device)->filter(context, call, workspace);
+}
+pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
+                            void *workspace, size_t bytes, pxl_stream stream) {
+    const pxl_status status = pxli_check_filter(context, filter, input, "input", output, "output", false);
+    const pxli_filter_call call = {filter, input, output, false};
+    return status ? status : run_filter(context, &call, (pxli_workspace){workspace, bytes, stream});
+}
+pxl_status pxl_filter_adjoint(pxl_context *context, const pxl_filter *filter, const pxl_tensor *grad_output,
+                              const pxl_tensor *grad_input, void *workspace, size_t bytes, pxl_stream stream) {
+    const pxl_status status = pxli_check_filter(context, filter, grad_input, "grad_input", grad_output, "grad_output", true);
+    const pxli_filter_call call = {filter, grad_output, grad_input, true};
+    return status ? status : run_filter(context, &call, (pxli_workspace){workspace, bytes, stream});
+}
+
+/* ---- Statistics -------------------------------------------------------------------------------------------------------------- */
+typedef struct statistics_call { /* what a plan points to */
+    pxli_term term;
+    pxl_args args;
+    pxli_call call;
+} statistics_call;
+
+static void plan_statistics(statistics_call *s, pxli_score_mode mode, const pxl_tensor *grad_statistics) {
+    pxli_plan_statistics(&s->args, &s->term, mode, &s->call);
+    s->call.grad_statistics = grad_statistics;
+    s->args.struct_size = sizeof s->args;
+}
+pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
+                                              const pxl_tensor *target, size_t *bytes) {
+    statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = pred, .grad_target = pred}};
+    pxl_status status = pxli_term_resolve(term, "term", &s.term);
+    if (!status) status = pxli_check_statistics(context, &s.term, pred, target, NULL, "statistics", true, NULL, NULL);
+    if (status) return status;
+    if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
+    size_t least;
+    plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, NULL); /* needs more than the statistics themselves, for any outputs */
+    *bytes = backend_of(pred->device)->size(context, &s.call, &least);
+    return PXL_OK;
+}
+static pxl_status run_statistics(pxl_context *context, statistics_call *s, pxli_workspace workspace) {
+    const pxl_args *a = &s->args;
+    const pxl_tensor *const views[] = {a->pred, a->target, a->statistics, a->grad_pred, a->grad_target, s->call.grad_statistics};
+    size_t least;
+    backend_of(a->pred->device)->size(context, &s->call, &least);
+    const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 6);
+    return status ? status : backend_of(a->pred->device)->evaluate(context, &s->call, workspace);
+}
+pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
+                               const pxl_tensor *statistics, void *workspace, size_t bytes, pxl_stream stream) {
+    statistics_call s = {.args = {.pred = pred, .target = target, .statistics = statistics}};
+    pxl_status status = pxli_term_resolve(term, "term", &s.term);
+    if (!status && !statistics) status = pxli_fail(PXL_INVALID_ARGUMENT, "statistics is NULL; they are written there");
+    if (!status) status = pxli_check_statistics(context, &s.term, pred, target, statistics, "statistics", true, NULL, NULL);
+    if (status) return status;
+    plan_statistics(&s, PXLI_SCORE_STATISTICS, NULL);
+    return run_statistics(context, &s, (pxli_workspace){workspace, bytes, stream});
+}
+pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
+                                       const pxl_tensor *grad_statistics, const pxl_tensor *grad_pred, const pxl_tensor *grad_target,
+                                       void *workspace, size_t bytes, pxl_stream stream) {
+    statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = grad_pred, .grad_target = grad_target}};
+    pxl_status status = pxli_term_resolve(term, "term", &s.term);
+    if (!status && !grad_statistics) status = pxli_fail(PXL_INVALID_ARGUMENT, "grad_statistics is NULL; it is what is pulled back");
+    if (!status && !grad_pred && !grad_target)
+        status = pxli_fail(PXL_INVALID_ARGUMENT, "grad_pred and grad_target are NULL; at least one is needed");
+    if (!status)
+        status = pxli_check_statistics(context, &s.term, pred, target, grad_statistics, "grad_statistics", false, grad_pred, grad_target);
+    if (status) return status;
+    plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, grad_statistics);
+    return run_statistics(context, &s, (pxli_workspace){workspace, bytes, stream});
+}
+
+/* ---- Reductions -------------------------------------------------------------------------------------------------------------- */
+pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input,
+                                     size_t *bytes) {
+    const pxl_status status = pxli_check_reduce(context, kind, over, input);
+    if (status) return status;
+    if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
+    const pxli_reduce_call call = {kind, over, input, NULL};
+    size_t least;
+    *bytes = backend_of(input->device)->reduce_size(context, &call, &least);
+    return PXL_OK;
+}
+pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input, double *results,
+                      void *workspace, size_t bytes, pxl_stream stream) {
+    pxl_status status = pxli_check_reduce(context, kind, over, input);
+    if (status) return status;
+    if (!results || (uintptr_t)results % sizeof *results)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "results is %p; an array of doubles is needed", (void *)results);
+    const pxli_reduce_call call = {kind, over, input, results};
+    size_t least;
+    backend_of(input->device)->reduce_size(context, &call, &least);
+    status = pxli_check_workspace(workspace, bytes, least, &input, 1);
+    return status ? status : backend_of(input->device)->reduce(context, &call, (pxli_workspace){workspace, bytes, stream});
+}

@@ -1,0 +1,160 @@
+/* The checks of an evaluation and of workspaces, and the sizes that follow from a window. */
+#include "check.h"
+
+#include <stdio.h>
+
+#include "error.h"
+#include "view.h"
+
+/* ---- Sizes ---------------------------------------------------------------------------------------------------------- */
+
+/* round(min / 256): piq rounds as Python does, halves to even; libvmaf as C does, halves up (384 pixels: 2 in both; 640: 2 and
+ * 3). */
+int pxli_downsample_factor(const pxli_window *window, int64_t height, int64_t width) {
+    if (window->downsample != PXL_DOWNSAMPLE_AUTO) return window->downsample > 1 ? window->downsample : 1;
+    int64_t least = height < width ? height : width, whole = least / 256, rest = least % 256;
+    bool up = rest > 128 || (rest == 128 && (window->symmetric_decimation || whole % 2 == 1));
+    int64_t factor = whole + up;
+    return factor > 1 ? (int)factor : 1;
+}
+
+void pxli_pooled_size(const pxli_window *window, int64_t height, int64_t width, int64_t *pooled_height, int64_t *pooled_width) {
+    int factor = pxli_downsample_factor(window, height, width);
+    // libvmaf adds the odd pixel, also where it completes no block; without a factor it does not decimate at all.
+    bool add_odd = window->symmetric_decimation && factor > 1;
+    *pooled_height = height / factor + (add_odd ? height & 1 : 0);
+    *pooled_width = width / factor + (add_odd ? width & 1 : 0);
+}
+
+static int64_t whole_windows(const pxli_window *window, int64_t size) {
+    if (window->border != PXL_VALID || (window->skip_short_axis && size < window->taps)) return size;
+    return size - window->taps + 1;
+}
+
+void pxli_map_size(const pxli_window *window, int64_t height, int64_t width, int64_t *map_height, int64_t *map_width) {
+    pxli_pooled_size(window, height, width, map_height, map_width);
+    *map_height = whole_windows(window, *map_height);
+    *map_width = whole_windows(window, *map_width);
+}
+
+/* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
+
+/* Every term against the size of the image. */
+static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
+    for (int i = 0; i < loss->count; i++) {
+        const pxli_term *term = &loss->terms[i];
+        char what[PXLI_MAX_NAME + 32];
+        snprintf(what, sizeof what, "term %d, %s,", i, term->name);
+        pxl_status status = pxli_check_fits(&term->window, what, "pred", args->pred);
+        if (status) return status;
+        int factor = pxli_downsample_factor(&term->window, args->pred->size[2], args->pred->size[3]);
+        if (args->weight && factor > 1)
+            return pxli_fail(PXL_INVALID_ARGUMENT,
+                             "weight does not go with term %d, %s, which averages over %d x %d pixels first", i, term->name,
+                             factor, factor);
+    }
+    return PXL_OK;
+}
+
+static pxl_status check_weight(const pxl_args *args) {
+    const pxl_tensor *weight = args->weight, *pred = args->pred;
+    if (!weight) return PXL_OK;
+    pxl_status status = pxli_check_view("weight", weight, false);
+    if (!status) status = pxli_check_same_device("weight", weight, "pred", pred);
+    if (status) return status;
+    if (weight->dtype != PXL_F32 && !(weight->dtype == PXL_F64 && pred->dtype == PXL_F64))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "weight is %s; f32 is needed, or f64 with f64 images",
+                         pxli_dtype_name(weight->dtype));
+    return pxli_check_sizes("weight", weight, (int64_t[4]){pred->size[0], 1, pred->size[2], pred->size[3]},
+                            "N x 1 x H x W of pred");
+}
+
+static const pxli_term *first_windowed(const pxl_loss *loss) {
+    for (int i = 0; i < loss->count; i++)
+        if (pxli_is_windowed(loss->terms[i].kind)) return &loss->terms[i];
+    return NULL;
+}
+
+/* args->map and args->statistics: `multiple` channels for each of the image's. */
+static pxl_status check_map(const pxl_loss *loss, const pxl_args *args, const char *name, const pxl_tensor *map, int multiple) {
+    if (!map) return PXL_OK;
+    const pxli_term *term = first_windowed(loss);
+    if (!term) return pxli_fail(PXL_INVALID_ARGUMENT, "%s is wanted, but the loss has no windowed term (ssim, ...)", name);
+    pxl_status status = pxli_check_view(name, map, true);
+    if (!status) status = pxli_check_same_device(name, map, "pred", args->pred);
+    if (status) return status;
+    if (map->dtype != PXL_F32 && map->dtype != PXL_F64)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "%s is %s; f32 or f64 is needed", name, pxli_dtype_name(map->dtype));
+    int64_t expected[4] = {args->pred->size[0], args->pred->size[1]};
+    if (__builtin_mul_overflow(expected[1], multiple, &expected[1]))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "pred.size[1] is %lld; too large for %s", (long long)args->pred->size[1], name);
+    pxli_map_size(&term->window, args->pred->size[2], args->pred->size[3], &expected[2], &expected[3]);
+    return pxli_check_sizes(
+        name, map, expected,
+        multiple == 1 ? "N x C x H' x W' of the first windowed term" : "N x 5C x H' x W' of the first windowed term");
+}
+
+static pxl_status check_memory(const pxl_loss *loss, const pxl_args *args) {
+    int64_t rows = args->per_image ? args->pred->size[0] : 1, row = 1 + loss->count, count;
+    if (__builtin_mul_overflow(rows, row, &count))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "pred.size[0] is %lld; too large for a row of values per image", (long long)rows);
+    pxli_uses uses = {.count = 0};
+    pxli_use_tensor(&uses, "pred", args->pred, false);
+    pxli_use_tensor(&uses, "target", args->target, false);
+    pxli_use_tensor(&uses, "weight", args->weight, false);
+    pxli_use_tensor(&uses, "grad_pred", args->grad_pred, true);
+    pxli_use_tensor(&uses, "grad_target", args->grad_target, true);
+    pxli_use_tensor(&uses, "map", args->map, true);
+    pxli_use_tensor(&uses, "statistics", args->statistics, true);
+    pxl_status status = pxli_use_array(&uses, "values", args->values, count, sizeof *args->values, true);
+    if (!status) status = pxli_use_array(&uses, "grad_loss", args->grad_loss, rows, sizeof *args->grad_loss, false);
+    if (!status)
+        status = pxli_use_array(&uses, "term_weights", args->term_weights, loss->count, sizeof *args->term_weights, false);
+    return status ? status : pxli_check_uses(&uses);
+}
+
+static pxl_status check_scalars(const pxl_loss *loss, const pxl_args *args) {
+    if (!loss) return pxli_fail(PXL_INVALID_ARGUMENT, "loss is NULL");
+    if (!args) return pxli_fail(PXL_INVALID_ARGUMENT, "args is NULL");
+    if (args->struct_size != sizeof *args)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "args.struct_size is %zu; it must be sizeof(pxl_args), %zu, which PXL_ARGS sets",
+                         args->struct_size, sizeof *args);
+    if (args->per_image != 0 && args->per_image != 1)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "args.per_image is %d; 0 or 1 is needed", args->per_image);
+    if (!args->values && !args->grad_pred && !args->grad_target && !args->map && !args->statistics)
+        return pxli_fail(PXL_INVALID_ARGUMENT,
+                         "nothing is wanted: all of values, grad_pred, grad_target, map and statistics are NULL");
+    return PXL_OK;
+}
+
+pxl_status pxli_check_args(const pxl_context *context, const pxl_loss *loss, const pxl_args *args) {
+    pxl_status status = check_scalars(loss, args);
+    if (!status) status = pxli_check_pair(context, args->pred, args->target);
+    if (!status) status = check_weight(args);
+    if (!status && args->grad_pred) status = pxli_check_gradient("grad_pred", args->grad_pred, "pred", args->pred);
+    if (!status && args->grad_target) status = pxli_check_gradient("grad_target", args->grad_target, "target", args->target);
+    if (!status) status = check_terms(loss, args);
+    if (!status) status = check_map(loss, args, "map", args->map, 1);
+    if (!status) status = check_map(loss, args, "statistics", args->statistics, 5);
+    return status ? status : check_memory(loss, args);
+}
+
+/* ---- Workspaces ----------------------------------------------------------------------------------------------------- */
+
+pxl_status pxli_check_workspace(const void *workspace, size_t bytes, size_t needed, const pxl_tensor *const *tensors, int count) {
+    if (!workspace) return pxli_fail(PXL_INVALID_ARGUMENT, "workspace is NULL; %zu bytes are needed", needed);
+    if ((uintptr_t)workspace % 16)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "workspace is %p, which is not aligned to 16 bytes", workspace);
+    if (bytes < needed) return pxli_fail(PXL_WORKSPACE_TOO_SMALL, "the workspace has %zu bytes; %zu are needed", bytes, needed);
+    uintptr_t low = (uintptr_t)workspace, high;
+    if (__builtin_add_overflow(low, bytes, &high))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is %zu; a workspace at %p cannot be so large", bytes, workspace);
+    for (int i = 0; i < count; i++) {
+        if (!tensors[i]) continue;
+        pxli_span span = pxli_tensor_span(tensors[i]);
+        if (span.low < high && low < span.high)
+            return pxli_fail(PXL_INVALID_ARGUMENT, "the workspace, %zu bytes from %p, overlaps a tensor of the call, from %p",
+                             bytes, workspace, (void *)span.low);
+    }
+    return PXL_OK;
+}

@@ -1,0 +1,160 @@
+/* The CPU backend: runs a plan's passes over its tiles with OpenMP, and turns sums into values.
+ *
+ * Each tile leaves its sums in a slot of its own; they are added in the order of the tiles, so no result depends on the threads.
+ * Order of a call: what the mean divides by; data ranges; the mean squared errors that rmse's and psnr's slopes need; the scale of every
+ * term's gradient; the passes; values. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../check.h"
+#include "kernels.h"
+#include "normalise.h"
+#include "threads.h"
+
+typedef struct layout {
+    double *sums;        /* [tiles][terms of the pass], for the largest pass */
+    pxli_partial *parts; /* [PXLI_CHUNKS], for reductions on the way */
+    size_t scratch;      /* one thread's */
+} layout;
+
+static void consider(const pxli_kernels *kernels, const pxli_call *call, const pxli_pass *pass, size_t *scratch, int64_t *slots) {
+    const size_t bytes = kernels->tile_bytes(call, pass);
+    const int64_t need = pxli_tile_count(call, pass) * (pass->residual_count + pass->scored_count);
+    if (bytes > *scratch) *scratch = bytes;
+    if (need > *slots) *slots = need;
+}
+static layout lay_out(pxli_call *call, pxli_arena *arena) {
+    const pxli_kernels *kernels = pxli_kernels_for(call->args->pred->dtype);
+    layout l = {NULL, NULL, 0};
+    int64_t slots = 0;
+    pxli_plan_layout(call, arena);
+    for (int p = 0; p < call->passes; p++) consider(kernels, call, &call->pass[p], &l.scratch, &slots);
+    if (call->mean.residual_count) consider(kernels, call, &call->mean, &l.scratch, &slots);
+    if (call->statistics.window) consider(kernels, call, &call->statistics, &l.scratch, &slots);
+    l.sums = pxli_take(arena, (size_t)slots * sizeof *l.sums);
+    l.parts = pxli_take(arena, PXLI_CHUNKS * sizeof *l.parts);
+    return l;
+}
+static size_t size(const pxl_context *context, pxli_call *call, size_t *least) {
+    pxli_arena arena = {0, 0};
+    const layout l = lay_out(call, &arena);
+    *least = pxli_team_size(&arena, l.scratch, 1);
+    return pxli_team_size(&arena, l.scratch, pxli_threads(context));
+}
+
+/* ---- Passes -------------------------------------------------------------------------------------------------------------------- */
+typedef struct pass_run {
+    const pxli_kernels *kernels;
+    const pxli_call *call;
+    const pxli_pass *pass;
+    double *sums;
+    int terms;
+} pass_run;
+static void run_tile(const void *arguments, int64_t index, void *scratch) {
+    const pass_run *r = arguments;
+    r->kernels->tile(r->call, r->pass, index, scratch, r->sums + index * r->terms);
+}
+static void run_pass(const pxli_team *team, const layout *l, pxli_call *call, const pxli_pass *pass) {
+    const int terms = pass->residual_count + pass->scored_count;
+    const pass_run run = {pxli_kernels_for(call->args->pred->dtype), call, pass, l->sums, terms};
+    const int64_t tiles = pxli_tile_count(call, pass), each = tiles / call->n;
+    pxli_run(team, tiles, call->n * call->c * pass->h * pass->w, run_tile, &run);
+    for (int k = 0; k < terms; k++) {
+        const int term = k < pass->residual_count ? pass->residual[k] : pass->scored[k - pass->residual_count];
+        for (int64_t n = 0; n < call->n; n++) {
+            double sum = 0;
+            for (int64_t i = n * each; i < (n + 1) * each; i++) sum += l->sums[i * terms + k];
+            call->sums[n * call->count + term] = sum;
+        }
+    }
+}
+
+/* A pass over averaged blocks adds to the gradient: if none came before it, to zeros. */
+static void clear(const pxl_tensor *t) {
+    if (!t) return;
+    const int64_t bytes = pxli_dtype_bytes(t->dtype);
+    for (int64_t n = 0; n < t->size[0]; n++)
+        for (int64_t c = 0; c < t->size[1]; c++)
+            for (int64_t y = 0; y < t->size[2]; y++)
+                for (int64_t x = 0; x < t->size[3]; x++)
+                    memset((char *)t->data + bytes * (n * t->stride[0] + c * t->stride[1] + y * t->stride[2] + x * t->stride[3]), 0,
+                           (size_t)bytes);
+}
+
+static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_workspace workspace) {
+    pxli_arena arena = {(uintptr_t)workspace.data, 0};
+    const layout l = lay_out(call, &arena);
+    const pxli_team team = pxli_team_in(context, &arena, l.scratch, workspace.bytes);
+    const pxl_args *args = call->args;
+    pxli_set_norms(&team, call, l.parts);
+    pxli_set_ranges(&team, call, l.parts);
+    if (call->mean.residual_count) run_pass(&team, &l, call, &call->mean);
+    pxli_set_scales(call);
+    if (call->passes && call->pass[0].accumulate) clear(args->grad_pred), clear(args->grad_target);
+    for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
+    if (call->statistics.window) run_pass(&team, &l, call, &call->statistics);
+    if (args->values) pxli_write_values(call);
+    return PXL_OK;
+}
+
+/* ---- Operators ----------------------------------------------------------------------------------------------------------------- */
+static const pxli_kernels *filter_kernels(const pxli_filter_call *call) { return pxli_kernels_for(call->from->dtype); }
+static size_t filter_size(const pxl_context *context, const pxli_filter_call *call, size_t *least) {
+    const pxli_arena arena = {0, 0};
+    const size_t bytes = filter_kernels(call)->filter_bytes(call);
+    *least = pxli_team_size(&arena, bytes, 1);
+    return pxli_team_size(&arena, bytes, pxli_threads(context));
+}
+static void run_filter(const void *arguments, int64_t index, void *scratch) {
+    const pxli_filter_call *call = arguments;
+    filter_kernels(call)->filter(call, index, scratch);
+}
+static pxl_status filter(const pxl_context *context, const pxli_filter_call *call, pxli_workspace workspace) {
+    const pxli_arena arena = {(uintptr_t)workspace.data, 0};
+    const pxli_team team = pxli_team_in(context, &arena, filter_kernels(call)->filter_bytes(call), workspace.bytes);
+    const int64_t *size = call->from->size;
+    pxli_run(&team, filter_kernels(call)->filter_tiles(call), size[0] * size[1] * size[2] * size[3], run_filter, call);
+    return PXL_OK;
+}
+
+static size_t reduce_size(const pxl_context *context, const pxli_reduce_call *call, size_t *least) {
+    const pxli_arena arena = {0, PXLI_CHUNKS * sizeof(pxli_partial)};
+    (void)call;
+    *least = pxli_team_size(&arena, 0, 1);
+    return pxli_team_size(&arena, 0, pxli_threads(context));
+}
+static double reduced(pxl_reduce_kind kind, const pxli_partial *p, int64_t count) {
+    switch (kind) {
+        case PXL_REDUCE_SUM: return p->sum;
+        case PXL_REDUCE_MEAN: return p->sum / (double)count;
+        case PXL_REDUCE_MIN: return p->min;
+        case PXL_REDUCE_MAX: return p->max;
+        case PXL_REDUCE_L1: return p->absolute;
+        case PXL_REDUCE_L2: return sqrt(p->square);
+    }
+    return NAN;
+}
+static pxl_status reduce(const pxl_context *context, const pxli_reduce_call *call, pxli_workspace workspace) {
+    pxli_arena arena = {(uintptr_t)workspace.data, 0};
+    pxli_partial *parts = pxli_take(&arena, PXLI_CHUNKS * sizeof *parts);
+    const int64_t *size = call->input->size;
+    const pxli_team team = {pxli_threads(context), (char *)parts, 0};
+    const int64_t groups = call->over == PXL_OVER_ALL ? 1 : call->over == PXL_OVER_IMAGE ? size[0] : size[0] * size[1];
+    const int64_t planes = size[0] * size[1] / groups;
+    for (int64_t g = 0; g < groups; g++) {
+        const pxli_region region = {call->input, NULL, g * planes, (g + 1) * planes, 0, size[2]};
+        const pxli_partial p = pxli_reduce_region(&team, &region, parts);
+        call->results[g] = reduced(call->kind, &p, planes * size[2] * size[3]);
+    }
+    return PXL_OK;
+}
+
+static void describe(pxl_device device, char *text, size_t size) {
+    char list[64];
+    (void)device;
+    pxli_isa_list(list, sizeof list);
+    snprintf(text, size, "CPU, %s (of %s), %d threads", pxli_isa_name(), list, pxli_threads(NULL));
+}
+
+const pxli_backend pxli_cpu_backend = {size, evaluate, filter_size, filter, reduce_size, reduce, describe};

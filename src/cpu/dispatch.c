@@ -1,0 +1,63 @@
+/* Which build of the kernels this processor runs. To add an instruction set: a line here, a line in src/CMakeLists.txt. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#if defined __x86_64__ || defined __i386__
+#define PXLI_BUILDS(X)                                                                                           \
+    X(avx512, (__builtin_cpu_supports("x86-64-v4")))                                                             \
+    X(avx2, (__builtin_cpu_supports("x86-64-v3")))                                                               \
+    X(sse2, (__builtin_cpu_supports("sse2")))
+#else
+#define PXLI_BUILDS(X) X(simd128, 1)
+#endif
+
+#define DECLARE(ISA, SUPPORTED)                                \
+    const pxli_kernels *pxli_kernels_f32_##ISA(void);          \
+    const pxli_kernels *pxli_kernels_f64_##ISA(void);
+PXLI_BUILDS(DECLARE)
+
+typedef struct build {
+    const char *name;
+    const pxli_kernels *(*f32)(void), *(*f64)(void);
+} build;
+#define BUILD(ISA, SUPPORTED) {#ISA, pxli_kernels_f32_##ISA, pxli_kernels_f64_##ISA},
+static const build builds[] = {PXLI_BUILDS(BUILD)};
+enum { BUILDS = sizeof builds / sizeof builds[0] };
+
+static bool runs(int i) {
+#define RUNS(ISA, SUPPORTED) SUPPORTED != 0,
+    const bool supported[] = {PXLI_BUILDS(RUNS)};
+    return supported[i];
+}
+
+/* Written once with the same value by whoever comes first, so a race is harmless; atomic to be allowed to say so. */
+static const build *chosen(void) {
+    static _Atomic(const build *) memory;
+    const build *best = memory;
+    if (best) return best;
+    const char *wanted = getenv("PXLOSS_ISA");
+    for (int i = 0; i < BUILDS; i++) {
+        if (!runs(i)) continue;
+        if (!best) best = &builds[i];
+        if (wanted && !strcmp(wanted, builds[i].name)) best = &builds[i];
+    }
+    if (!best) best = &builds[BUILDS - 1];
+    memory = best;
+    return best;
+}
+
+const pxli_kernels *pxli_kernels_for(pxl_dtype dtype) { return dtype == PXL_F64 ? chosen()->f64() : chosen()->f32(); }
+const char *pxli_isa_name(void) { return chosen()->name; }
+void pxli_isa_list(char *text, size_t size) {
+    size_t used = 0;
+    if (size) text[0] = 0;
+    for (int i = 0; i < BUILDS; i++) {
+        if (!runs(i)) continue;
+        const size_t length = strlen(builds[i].name) + (used ? 2 : 0);
+        if (used + length + 1 > size) return;
+        strcat(text, used ? ", " : ""), strcat(text, builds[i].name);
+        used += length;
+    }
+}

@@ -1,0 +1,146 @@
+/* The filter operators and their adjoints on one tile, by the linear maps of the residual terms. */
+#include "kernels.h"
+#include "linear.h"
+#include "rows.h"
+
+enum { COLUMNS = 512, FILTER_ROWS = 256 };
+
+typedef struct filter_tile {
+    const pxli_filter_call *call;
+    linear_map map;
+    frame frame;
+    int64_t planes, strips, segments, channels, h, w; /* of the image, the unfiltered side */
+    int taps;
+    double *window;
+    real *ring, *rows[MAX_PARTS], *line;
+} filter_tile;
+
+static pxl_term_kind kind_of(const pxl_filter *filter) {
+    switch (filter->kind) {
+        case PXL_FILTER_SOBEL: return PXL_SOBEL;
+        case PXL_FILTER_LAPLACIAN: return PXL_LAPLACIAN;
+        default: return PXL_BLUR;
+    }
+}
+static int taps_of(const pxl_filter *filter) {
+    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN) return 3;
+    return filter->window ? filter->window : pxli_window_size(filter->sigma);
+}
+
+static void take(filter_tile *t, const pxli_filter_call *call, pxli_arena *arena) {
+    const pxl_tensor *image = call->adjoint ? call->to : call->from;
+    memset(t, 0, sizeof *t);
+    t->call = call, t->taps = taps_of(call->filter);
+    const int R = t->taps / 2;
+    t->channels = image->size[1], t->h = image->size[2], t->w = image->size[3];
+    t->planes = image->size[0] * t->channels;
+    const int64_t columns = larger(COLUMNS, 4 * R), rows = larger(FILTER_ROWS, 4 * R);
+    t->strips = larger((t->w + columns / 2) / columns, 1), t->segments = larger((t->h + rows / 2) / rows, 1);
+    set_frame(&t->frame, R, smaller(t->w / t->strips + 32, t->w));
+    linear_take(&t->map, kind_of(call->filter), R, arena);
+    const size_t row = (size_t)t->frame.pitch * sizeof(real);
+    t->window = pxli_take(arena, (size_t)(2 * R + 1) * sizeof(double));
+    t->ring = pxli_take(arena, row * (size_t)ring_rows(&t->map));
+    for (int q = 0; q < MAX_PARTS; q++) t->rows[q] = pxli_take(arena, row);
+    t->line = pxli_take(arena, row);
+}
+
+static int64_t tiles(const pxli_filter_call *call) {
+    filter_tile t;
+    pxli_arena arena = {0, 0};
+    take(&t, call, &arena);
+    return t.planes * t.strips * t.segments;
+}
+static size_t bytes(const pxli_filter_call *call) {
+    filter_tile t;
+    pxli_arena arena = {0, 0};
+    take(&t, call, &arena);
+    return arena.used + PXLI_ALIGN;
+}
+
+static void open(filter_tile *t, int64_t index, pxli_tile *tile) {
+    const pxl_filter *filter = t->call->filter;
+    const int64_t strip = index % t->strips, segment = index / t->strips % t->segments, plane = index / t->strips / t->segments;
+    *tile = (pxli_tile){plane / t->channels, plane % t->channels, segment * t->h / t->segments, (segment + 1) * t->h / t->segments,
+                        strip * t->w / t->strips, (strip + 1) * t->w / t->strips};
+    t->frame.x0 = tile->x0, t->frame.x1 = tile->x1;
+    memset(t->window, 0, (size_t)(2 * t->map.R + 1) * sizeof(double)); /* an even window leaves the last tap 0 */
+    if (kind_of(filter) == PXL_BLUR) pxli_window_taps(t->taps, filter->kind == PXL_FILTER_BOX ? 0 : filter->sigma, t->window);
+    linear_set(&t->map, kind_of(filter), filter->neighbours, t->window);
+    linear_size(&t->map, filter->border == PXL_BORDER_DEFAULT ? PXL_ZERO : filter->border, t->taps, t->h, t->w);
+    const size_t row = (size_t)t->frame.pitch * sizeof(real);
+    memset(t->ring, 0, row * (size_t)ring_rows(&t->map)), memset(t->line, 0, row);
+    for (int q = 0; q < MAX_PARTS; q++) memset(t->rows[q], 0, row);
+}
+
+/* Row `row` of the extended image, along. */
+static void push_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
+    const int64_t source = pxli_border_index(t->map.border, t->h, row);
+    const int64_t from = larger(tile->x0 - 2 * t->map.R, 0), to = smaller(tile->x1 + 2 * t->map.R, t->w);
+    if (source >= 0) {
+        const plane p = plane_of(t->call->from, tile->image, tile->channel);
+        load_row(&p, source, from, to - from, column_at(&t->frame, t->line, from));
+        linear_extend(&t->map, &t->frame, t->line);
+    }
+    linear_along(&t->map, &t->frame, source >= 0 ? t->line : NULL, t->ring, row);
+}
+static void forward(filter_tile *t, const pxli_tile *tile) {
+    const linear_map *m = &t->map;
+    const int64_t y0 = larger(tile->y0, m->map_y0), y1 = smaller(tile->y1, m->map_y1);
+    const int64_t x0 = larger(tile->x0, m->map_x0), x1 = smaller(tile->x1, m->map_x1);
+    for (int64_t row = y0 - m->R; row < y0 + m->R; row++) push_row(t, tile, row);
+    for (int64_t row = y0; row < y1 && x0 < x1; row++) {
+        push_row(t, tile, row + m->R);
+        linear_down(m, &t->frame, t->ring, row, t->rows);
+        for (int q = 0; q < m->components; q++) {
+            const plane p = plane_of(t->call->to, tile->image, q * t->channels + tile->channel);
+            store_row(&p, row - m->map_y0, x0 - m->map_x0, x1 - x0, column_at(&t->frame, t->rows[q], x0), false);
+        }
+    }
+}
+
+/* Row `row` of the derivatives, pulled back along. */
+static void pull_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
+    const linear_map *m = &t->map;
+    const bool counts = row >= m->map_y0 && row < m->map_y1;
+    const int64_t from = larger(tile->x0 - m->R, m->map_x0), to = smaller(tile->x1 + m->R, m->map_x1);
+    for (int q = 0; q < m->components && counts && from < to; q++) {
+        const plane p = plane_of(t->call->from, tile->image, q * t->channels + tile->channel);
+        load_row(&p, row - m->map_y0, from - m->map_x0, to - from, column_at(&t->frame, t->rows[q], from));
+    }
+    linear_pull_along(m, &t->frame, counts ? t->rows : NULL, t->ring, row);
+}
+static void backward(filter_tile *t, const pxli_tile *tile) {
+    const plane p = plane_of(t->call->to, tile->image, tile->channel);
+    const int R = t->map.R;
+    for (int64_t row = tile->y0 - R; row < tile->y0 + R; row++) pull_row(t, tile, row);
+    for (int64_t row = tile->y0; row < tile->y1; row++) {
+        pull_row(t, tile, row + R);
+        memset(t->line, 0, (size_t)t->frame.pitch * sizeof(real));
+        linear_pull_down(&t->map, &t->frame, t->ring, row, t->line);
+        store_row(&p, row, tile->x0, tile->x1 - tile->x0, t->line, false);
+    }
+}
+
+static void run(const pxli_filter_call *call, int64_t index, void *scratch) {
+    filter_tile t;
+    pxli_tile tile;
+    pxli_arena arena = {(uintptr_t)scratch, 0};
+    take(&t, call, &arena);
+    open(&t, index, &tile);
+    if (call->adjoint) backward(&t, &tile);
+    else forward(&t, &tile);
+}
+
+void PXLI_NAME(reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
+                       pxli_partial *partial);
+size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
+void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+const pxli_kernels *PXLI_NAME(kernels)(void);
+const pxli_kernels *PXLI_NAME(kernels)(void) {
+    static const pxli_kernels kernels = {TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(reduce)};
+    return &kernels;
+}

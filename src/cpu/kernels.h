@@ -1,0 +1,31 @@
+/* What the CPU backend has once per precision and instruction set. */
+#ifndef PXLI_KERNELS_H
+#define PXLI_KERNELS_H
+#include "../backend.h"
+
+/* Of some elements: what every reduction is made from. */
+typedef struct pxli_partial {
+    double sum, absolute, square, min, max; /* min and max are NaN if an element is */
+} pxli_partial;
+
+typedef struct pxli_kernels {
+    const char *name; /* of the instruction set */
+    /* Scratch that one thread needs for a tile of this pass. */
+    size_t (*tile_bytes)(const pxli_call *call, const pxli_pass *pass);
+    /* One tile: gradients and maps to the call's tensors, and into `sums` the pass's terms, first residual[], then scored[]. */
+    void (*tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
+    /* A filter's tiles, numbered 0 to count - 1, and the scratch that one thread needs. */
+    int64_t (*filter_tiles)(const pxli_filter_call *call);
+    size_t (*filter_bytes)(const pxli_filter_call *call);
+    void (*filter)(const pxli_filter_call *call, int64_t index, void *scratch);
+    /* Rows [y0, y1) of a plane; elements whose weight is 0 are left out (weight NULL: none). */
+    void (*reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
+                   pxli_partial *partial);
+} pxli_kernels;
+
+/* The best build that this processor runs; the environment's PXLOSS_ISA=avx2 (or sse2), read once, asks for less. */
+const pxli_kernels *pxli_kernels_for(pxl_dtype dtype);
+/* Its name, and the names of all that this processor runs. */
+const char *pxli_isa_name(void);
+void pxli_isa_list(char *text, size_t size);
+#endif

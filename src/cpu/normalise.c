@@ -1,0 +1,214 @@
+/* Between sums and values: see normalise.h. */
+#include "normalise.h"
+
+#include <math.h>
+
+/* ---- Reductions on the way --------------------------------------------------------------------------------------------------- */
+typedef struct reduction {
+    const pxli_region *region;
+    pxli_partial *parts;
+} reduction;
+
+static void merge(pxli_partial *into, const pxli_partial *p) {
+    into->sum += p->sum, into->absolute += p->absolute, into->square += p->square;
+    const bool nan = isnan(into->min) || isnan(p->min);
+    into->min = nan ? NAN : fmin(into->min, p->min), into->max = nan ? NAN : fmax(into->max, p->max);
+}
+static void reduce_chunk(const void *arguments, int64_t index, void *scratch) {
+    const reduction *r = arguments;
+    const pxli_region *g = r->region;
+    const int64_t height = g->y1 - g->y0, rows = (g->plane1 - g->plane0) * height, channels = g->tensor->size[1];
+    int64_t row = rows * index / PXLI_CHUNKS;
+    const int64_t end = rows * (index + 1) / PXLI_CHUNKS;
+    pxli_partial *total = &r->parts[index], part;
+    (void)scratch;
+    *total = (pxli_partial){0, 0, 0, INFINITY, -INFINITY};
+    while (row < end) {
+        const int64_t plane = g->plane0 + row / height, y = row % height, left = end - row, count = left < height - y ? left : height - y;
+        pxli_kernels_for(PXL_F64)->reduce(g->tensor, g->weight, plane / channels, plane % channels, g->y0 + y, g->y0 + y + count, &part);
+        merge(total, &part);
+        row += count;
+    }
+}
+pxli_partial pxli_reduce_region(const pxli_team *team, const pxli_region *region, pxli_partial *parts) {
+    const reduction r = {region, parts};
+    pxli_partial total = {0, 0, 0, INFINITY, -INFINITY};
+    pxli_run(team, PXLI_CHUNKS, (region->plane1 - region->plane0) * (region->y1 - region->y0) * region->tensor->size[3], reduce_chunk, &r);
+    for (int i = 0; i < PXLI_CHUNKS; i++) merge(&total, &parts[i]);
+    return total;
+}
+
+/* ---- Norms ------------------------------------------------------------------------------------------------------------------- */
+typedef struct crop { /* of the map inside the image */
+    int64_t y0, y1, x0, x1;
+} crop;
+static const pxli_pass *pass_of(const pxli_call *call, int k) {
+    for (int p = 0; p < call->passes; p++)
+        for (int i = 0; i < call->pass[p].scored_count; i++)
+            if (call->pass[p].scored[i] == k) return &call->pass[p];
+    return NULL;
+}
+static crop crop_of(const pxli_call *call, int k) {
+    const pxli_pass *pass = pass_of(call, k);
+    if (pass) return (crop){pass->map_y0, pass->map_y1, pass->map_x0, pass->map_x1};
+    const int R = call->terms[k].window.border == PXL_VALID ? pxli_term_radius(&call->terms[k]) : 0;
+    return (crop){R, call->h - R, R, call->w - R};
+}
+static double area(crop c) { return (double)(c.y1 - c.y0) * (double)(c.x1 - c.x0); }
+
+/* The sum of one image's weights over the crop. */
+static double weights_in(const pxli_team *team, const pxli_call *call, crop c, int64_t image, pxli_partial *parts) {
+    pxl_tensor view = *call->args->weight;
+    const int64_t bytes = view.dtype == PXL_F64 ? 8 : 4;
+    if (c.x1 <= c.x0 || c.y1 <= c.y0) return 0;
+    view.data = (char *)view.data + bytes * (c.x0 * view.stride[3]);
+    view.size[3] = c.x1 - c.x0;
+    const pxli_region region = {&view, NULL, image, image + 1, c.y0, c.y1};
+    return pxli_reduce_region(team, &region, parts).sum;
+}
+
+/* Fills norm[.][k] with the sum of what counts, of each image: its positions, or their weights. */
+static void count_positions(const pxli_team *team, pxli_call *call, int k, pxli_partial *parts) {
+    const crop c = crop_of(call, k);
+    for (int64_t n = 0; n < call->n; n++)
+        call->norm[n * call->count + k] = call->args->weight ? weights_in(team, call, c, n, parts) : area(c);
+}
+static void copy_counts(pxli_call *call, int from, int k) {
+    for (int64_t n = 0; n < call->n; n++) call->norm[n * call->count + k] = call->norm[n * call->count + from];
+}
+/* tv with own_counts: from the norm of all pixels to that of the pixels that have a neighbour to the right, or below. */
+static void set_own_counts(const pxli_team *team, pxli_call *call, int k, pxli_partial *parts) {
+    const crop c[2] = {{0, call->h, 0, call->w - 1}, {0, call->h - 1, 0, call->w}};
+    for (int q = 0; q < 2; q++) {
+        double all = 0, own = 0;
+        for (int64_t n = 0; n < call->n; n++) {
+            double *share = &call->own[2 * (n * call->count + k) + q];
+            *share = call->args->weight ? weights_in(team, call, c[q], n, parts) : area(c[q]);
+            all += call->norm[n * call->count + k], own += *share;
+        }
+        for (int64_t n = 0; n < call->n; n++) {
+            double *share = &call->own[2 * (n * call->count + k) + q];
+            const double counts = call->args->per_image ? call->norm[n * call->count + k] : all, mine = call->args->per_image ? *share : own;
+            *share = mine > 0 ? counts / mine : 0;
+        }
+    }
+}
+static bool is_per_image(const pxli_call *call, const pxli_term *term) { return call->args->per_image || term->mean_of_images; }
+/* From counts to norms. */
+static void finish_norm(pxli_call *call, int k) {
+    const pxli_term *term = &call->terms[k];
+    const bool function = pxli_is_function_of_mean(term->kind);
+    double all = 0;
+    for (int64_t n = 0; n < call->n; n++) all += call->norm[n * call->count + k];
+    for (int64_t n = 0; n < call->n; n++) {
+        double *norm = &call->norm[n * call->count + k];
+        const double counts = is_per_image(call, term) ? *norm : all;
+        const double channels = !function && term->reduction == PXL_SPATIAL ? 1 : (double)call->c;
+        if (!function && term->reduction == PXL_SUM) *norm = 1;
+        else *norm = counts != 0 ? 1 / (counts * channels) : 0;
+    }
+}
+static bool same_crop(crop a, crop b) { return a.y0 == b.y0 && a.y1 == b.y1 && a.x0 == b.x0 && a.x1 == b.x1; }
+void pxli_set_norms(const pxli_team *team, pxli_call *call, pxli_partial *parts) {
+    for (int k = 0; k < call->count; k++) {
+        int same = 0;
+        while (same < k && !same_crop(crop_of(call, same), crop_of(call, k))) same++;
+        if (same < k) copy_counts(call, same, k);
+        else count_positions(team, call, k, parts);
+    }
+    for (int k = 0; k < call->count; k++)
+        if (call->terms[k].own_counts) set_own_counts(team, call, k, parts);
+    for (int k = 0; k < call->count; k++) finish_norm(call, k);
+}
+
+/* ---- Data ranges ------------------------------------------------------------------------------------------------------------- */
+static double range_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, pxli_partial *parts) {
+    const pxli_region region = {tensor, call->args->weight, 0, call->n * call->c, 0, call->h};
+    const pxli_partial p = pxli_reduce_region(team, &region, parts);
+    return p.max < p.min ? 0 : p.max - p.min; /* nothing counts: 0 */
+}
+void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts) {
+    double range = -1;
+    for (int k = 0; k < call->count; k++) {
+        if (call->data_range[k] != PXL_FROM_DATA) continue;
+        if (range == -1) {
+            const double x = range_in(team, call, call->args->pred, parts), y = range_in(team, call, call->args->target, parts);
+            range = x > y || x != x ? x : y;
+        }
+        call->data_range[k] = range;
+    }
+    for (int p = 0; p < call->passes; p++)
+        if (call->pass[p].window) pxli_pass_constants(&call->pass[p], call->data_range[call->pass[p].scored[0]]);
+}
+
+/* ---- Functions of a mean ------------------------------------------------------------------------------------------------------- */
+static double function_of(const pxli_term *term, double L, double mean) {
+    if (term->kind == PXL_RMSE) return sqrt(mean);
+    return 10 * log10(L * L / (mean + term->param));
+}
+/* The slope; 0 where it is not finite, at 0. */
+static double slope_of(const pxli_term *term, double mean) {
+    if (term->kind == PXL_RMSE) return mean == 0 ? 0 : 0.5 / sqrt(mean);
+    return mean + term->param == 0 ? 0 : -10 / (log(10) * (mean + term->param));
+}
+/* The mean that image n's value is a function of. */
+static double mean_for(const pxli_call *call, int k, int64_t n) {
+    if (is_per_image(call, &call->terms[k])) return call->sums[n * call->count + k] * call->norm[n * call->count + k];
+    double sum = 0;
+    for (int64_t i = 0; i < call->n; i++) sum += call->sums[i * call->count + k];
+    return sum * call->norm[k];
+}
+
+static double weight_of(const pxli_call *call, int k) {
+    return call->args->term_weights ? (double)call->args->term_weights[k] : call->terms[k].weight;
+}
+static double scale_of(const pxli_call *call, int k, int64_t n, double mean) {
+    const pxl_args *args = call->args;
+    const pxli_term *term = &call->terms[k];
+    const double upstream = !args->grad_loss ? 1 : (double)args->grad_loss[args->per_image ? n : 0], weight = weight_of(call, k);
+    if (weight == 0) return 0;
+    double scale = weight * upstream * call->norm[n * call->count + k];
+    if (pxli_is_function_of_mean(term->kind)) {
+        scale *= slope_of(term, mean);
+        if (term->mean_of_images && !args->per_image) scale /= (double)call->n;
+    }
+    return scale;
+}
+void pxli_set_scales(pxli_call *call) {
+    if (!call->args->grad_pred && !call->args->grad_target) return;
+    for (int k = 0; k < call->count; k++) {
+        const bool function = pxli_is_function_of_mean(call->terms[k].kind), each = is_per_image(call, &call->terms[k]);
+        double mean = function && !each ? mean_for(call, k, 0) : 0;
+        for (int64_t n = 0; n < call->n; n++) {
+            if (function && each) mean = mean_for(call, k, n);
+            call->scale[n * call->count + k] = scale_of(call, k, n, mean);
+        }
+    }
+}
+
+/* ---- Values -------------------------------------------------------------------------------------------------------------------- */
+static double image_value(const pxli_call *call, int k, int64_t n) {
+    const pxli_term *term = &call->terms[k];
+    const double mean = call->sums[n * call->count + k] * call->norm[n * call->count + k];
+    return pxli_is_function_of_mean(term->kind) ? function_of(term, call->data_range[k], mean) : mean;
+}
+static double batch_value(const pxli_call *call, int k) {
+    const pxli_term *term = &call->terms[k];
+    if (pxli_is_function_of_mean(term->kind) && !term->mean_of_images)
+        return function_of(term, call->data_range[k], mean_for(call, k, 0));
+    double value = 0;
+    for (int64_t n = 0; n < call->n; n++) value += image_value(call, k, n);
+    return term->mean_of_images ? value / (double)call->n : value;
+}
+void pxli_write_values(const pxli_call *call) {
+    const int64_t rows = call->args->per_image ? call->n : 1;
+    for (int64_t n = 0; n < rows; n++) {
+        double *row = call->args->values + n * (call->count + 1);
+        row[0] = 0;
+        for (int k = 0; k < call->count; k++) {
+            const double weight = weight_of(call, k);
+            row[1 + k] = call->args->per_image ? image_value(call, k, n) : batch_value(call, k);
+            if (weight != 0) row[0] += weight * row[1 + k];
+        }
+    }
+}

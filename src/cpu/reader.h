@@ -1,0 +1,40 @@
+/* The rows that the structure pass reads: straight from memory where they lie as the kernels want them, else converted (dtype, stride,
+ * blocks averaged, masked pixels zeroed) into a ring of rows, each row once. Rows outside of the image follow the border. */
+#ifndef PXLI_READER_H
+#define PXLI_READER_H
+#include "rows.h"
+
+enum { READER_PAD = 64 }; /* readable elements on both sides of a converted row */
+
+typedef struct reader {
+    const pxli_pass *pass;
+    plane x, y, weight;
+    int64_t image_h, image_w;
+    bool masked, direct;
+    int64_t left, right; /* columns held, in the image */
+    int64_t ready;       /* rows below it are in the ring */
+    int64_t pitch;
+    int ring;                       /* rows of it */
+    real *ring_x, *ring_y, *ring_w; /* slot r % ring holds row r, which may lie outside of the image */
+    real *zeros, *line;             /* a row of zeros; source pixels before averaging */
+} reader;
+
+/* Scratch from the arena for strips of up to `width` columns with `halo` more on both sides. */
+void PXLI_NAME(reader_take)(reader *r, const pxli_call *call, const pxli_pass *pass, int64_t width, int halo, int rows,
+                            pxli_arena *arena);
+#define reader_take PXLI_NAME(reader_take)
+/* The tile's planes and columns; the first row that will be asked for. */
+void PXLI_NAME(reader_start)(reader *r, const pxli_call *call, const pxli_tile *tile, int halo, int64_t first);
+#define reader_start PXLI_NAME(reader_start)
+/* Rows [first, first + count) of both images, column c at x[i][c]. Rows may be asked for again while in the ring, never before. */
+void PXLI_NAME(reader_rows)(reader *r, int64_t first, int count, const real **x, const real **y);
+#define reader_rows PXLI_NAME(reader_rows)
+/* Weights of a row inside the image, among those last asked for. */
+INLINE const real *reader_weights(const reader *r, int64_t row) {
+    const int64_t slot = (row % r->ring + r->ring) % r->ring;
+    return r->ring_w + slot * r->pitch + READER_PAD - r->left;
+}
+/* Image elements of a pixel of the tile, selected: 0 where masked. For the shifts. */
+bool PXLI_NAME(reader_sample)(const reader *r, int64_t y, int64_t x, real *px, real *py);
+#define reader_sample PXLI_NAME(reader_sample)
+#endif

@@ -1,0 +1,26 @@
+/* Rows of a plane in memory, any dtype and strides, to and from rows of PXLI_REAL. */
+#ifndef PXLI_ROWS_H
+#define PXLI_ROWS_H
+#include "../plan.h"
+#include "vector.h"
+
+/* One channel of one image. */
+typedef struct plane {
+    char *data;
+    int64_t dy, dx; /* strides in elements */
+    pxl_dtype dtype;
+} plane;
+plane PXLI_NAME(plane_of)(const pxl_tensor *tensor, int64_t image, int64_t channel);
+#define plane_of PXLI_NAME(plane_of)
+
+/* dst[i] = element (y, x + i) */
+void PXLI_NAME(load_row)(const plane *p, int64_t y, int64_t x, int64_t count, real *restrict dst);
+#define load_row PXLI_NAME(load_row)
+/* element (y, x + i) = src[i], or with add += */
+void PXLI_NAME(store_row)(const plane *p, int64_t y, int64_t x, int64_t count, const real *restrict src, bool add);
+#define store_row PXLI_NAME(store_row)
+
+/* Whether a row can be read, or written, where it lies. */
+INLINE bool is_direct(const plane *p) { return p->dx == 1 && p->dtype == (PXLI_DOUBLE ? PXL_F64 : PXL_F32); }
+INLINE real *direct_row(const plane *p, int64_t y) { return (real *)p->data + y * p->dy; }
+#endif

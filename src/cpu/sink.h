@@ -1,0 +1,85 @@
+/* Where the gradient's rows go: straight to memory where they may, else by way of a few rows, converted (dtype, stride, added to what is
+ * there, spread over averaged blocks) once a batch is done. The residual terms' rows come first; the structure's are added. */
+#ifndef PXLI_SINK_H
+#define PXLI_SINK_H
+#include "rows.h"
+
+typedef struct sink {
+    const pxl_tensor *tensor; /* NULL: this gradient is not wanted */
+    const pxli_pass *pass;
+    plane plane;
+    int64_t image_h, image_w, x0, x1, pitch;
+    bool has_rows; /* residual terms fill the rows before */
+    bool direct;   /* the final values may be stored where they belong */
+    real *rows;    /* [VL][pitch], element i is column x0 + i */
+    real *spread;  /* one row of the image, when blocks were averaged */
+} sink;
+
+INLINE void sink_take(sink *s, const pxli_call *call, const pxli_pass *pass, const pxl_tensor *tensor, int64_t width,
+                      pxli_arena *arena) {
+    s->tensor = tensor, s->pass = pass, s->image_h = call->h, s->image_w = call->w;
+    if (!tensor) return;
+    const plane p = plane_of(tensor, 0, 0);
+    s->has_rows = pass->residual_count > 0;
+    s->direct = is_direct(&p) && !pass->accumulate && pass->factor == 1;
+    s->pitch = (width + VL - 1) / VL * VL + VL;
+    s->rows = pxli_take(arena, (size_t)(s->pitch * VL) * sizeof(real));
+    s->spread = pass->factor > 1 ? pxli_take(arena, (size_t)((width + 2) * pass->factor) * sizeof(real)) : NULL;
+}
+INLINE void sink_open(sink *s, const pxli_tile *tile) {
+    if (s->tensor) s->plane = plane_of(s->tensor, tile->image, tile->channel);
+    s->x0 = tile->x0, s->x1 = tile->x1;
+}
+/* The row that residual terms fill; NULL if there is none. */
+INLINE real *sink_row(const sink *s, int b) { return s->tensor ? s->rows + b * s->pitch : NULL; }
+INLINE void sink_start(sink *s, int low, int high) {
+    if (!s->tensor || s->has_rows) return;
+    for (int b = low; b < high; b++) memset(s->rows + b * s->pitch, 0, (size_t)(s->x1 - s->x0) * sizeof(real));
+}
+
+/* n values g of row b of the batch, which is row y of the image, from column x on. */
+INLINE void sink_store(sink *s, int b, int64_t y, int64_t x, vf g, int n) {
+    real *const row = s->rows + b * s->pitch + (x - s->x0);
+    if (s->has_rows) g += load(row);
+    if (!s->direct) {
+        *(vu *)row = g;
+        return;
+    }
+    real *const to = direct_row(&s->plane, y) + x;
+    if (n == VL && is_aligned(to)) stream(to, g);
+    else if (n == VL) *(vu *)to = g;
+    else store_part(to, g, n);
+}
+
+/* Each pixel of a block receives the block's gradient over the block's size, as often as the block reads it. */
+static void sink_spread(const sink *s, int64_t row, const real *g) {
+    const int f = s->pass->factor;
+    const int64_t count = s->x1 - s->x0, from = s->x0 * f - s->pass->block_offset, to = from + count * f;
+    const int64_t low = from > 0 ? from : 0, high = to < s->image_w ? to : s->image_w;
+    const real unit = (real)(1.0 / ((double)f * f));
+    memset(s->spread, 0, (size_t)(high - low) * sizeof(real));
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t x = from + i * f; x < from + (i + 1) * f; x++) s->spread[pxli_block_pixel(s->image_w, x) - low] += unit * g[i];
+    for (int64_t y = row * f - s->pass->block_offset; y < (row + 1) * f - s->pass->block_offset; y++)
+        store_row(&s->plane, pxli_block_pixel(s->image_h, y), low, high - low, s->spread, true);
+}
+
+static void sink_copy_row(const sink *s, int64_t y, const real *g) {
+    real *const to = direct_row(&s->plane, y) + s->x0;
+    const int64_t n = s->x1 - s->x0;
+    int64_t i = 0;
+    if (is_aligned(to))
+        for (; i + VL <= n; i += VL) stream(to + i, load(g + i));
+    memcpy(to + i, g + i, (size_t)(n - i) * sizeof(real));
+}
+/* Stores the batch's rows, unless sink_store has (`stored`: it was called for all of them) and could do so directly. */
+static void sink_flush(sink *s, int64_t first, int low, int high, bool stored) {
+    if (!s->tensor || (s->direct && stored)) return;
+    for (int b = low; b < high; b++) {
+        const real *g = s->rows + b * s->pitch;
+        if (s->pass->factor > 1) sink_spread(s, first + b, g);
+        else if (s->direct) sink_copy_row(s, first + b, g);
+        else store_row(&s->plane, first + b, s->x0, s->x1 - s->x0, g, s->pass->accumulate);
+    }
+}
+#endif

@@ -1,0 +1,378 @@
+/* The structure pass on one tile: a strip of columns of one plane, marched down in batches of VL rows, each batch left to right in
+ * blocks of VL columns:
+ *   load      VL + 2R rows of both images                      -> u = (x-c) + (y-c), v = (x-y) - d   (a block, stays in L1)
+ *   vertical  filter u, v, u^2, v^2 (and uv if a term asks)     -> 4 or 5 maps, VL rows; a vector is one row
+ *   transpose                                                  -> a vector is one column: lane = row
+ *   across    filter along columns, with aligned loads only; score; derivative maps; filter those along columns
+ *   transpose                                                  -> a vector is one row again
+ *   vertical  filter VL + 2R rows, 2R of which the ring in L2 keeps from the batch above; combine with u and v; store
+ * A transpose costs log2(VL) shuffles a vector; filtering along a row would cost loads that cross cache lines, at half rate.
+ * Symmetric taps are paired, t[k] (a + b): adders have pipes of their own. c and d are constants of the tile (its medians), which
+ * remove the cancellation in E[u^2] - E[u]^2. With a map of derivatives Lu, Lv, Luu, Lvv, Luv of the loss to the filtered maps,
+ *   grad_pred   = G'(Lu + Lv) + 2u G'Luu + 2v G'Lvv + (u + v) G'Luv
+ *   grad_target = G'(Lu - Lv) + 2u G'Luu - 2v G'Lvv + (v - u) G'Luv       with G' the window's adjoint, border included. */
+#include "strip.h"
+
+#include "residual.h"
+#include "sink.h"
+
+/* ---- Filters: o[i] = sum over k of taps[k] s[i + k], i < VL; taps symmetric ------------------------------------------- */
+enum { BATCH = PXLI_VECTOR_BYTES == 64 ? 4 : 2 }; /* outputs at a time: what the registers hold */
+
+INLINE void fir(int R, const vf *w, const vf *t, vf *restrict o) {
+    UNROLL for (int b = 0; b < BATCH; b++) o[b] = w[R] * t[b + R];
+    UNROLL for (int k = 0; k < R; k++) UNROLL for (int b = 0; b < BATCH; b++) o[b] += w[k] * (t[b + k] + t[b + 2 * R - k]);
+}
+/* For a radius known when compiling: BATCH + 2R vectors in registers serve the filter of s and that of its squares. */
+INLINE void filter_fixed(int R, const real *taps, const vf *restrict s, vf *restrict o, vf *restrict squares) {
+    vf w[MAX_RADIUS + 1], t[BATCH + HALO];
+    UNROLL for (int k = 0; k <= R; k++) w[k] = all(taps[k]);
+    for (int first = 0; first < VL; first += BATCH) {
+        UNROLL for (int i = 0; i < BATCH + 2 * R; i++) t[i] = s[first + i];
+        fir(R, w, t, o + first);
+        if (!squares) continue;
+        UNROLL for (int i = 0; i < BATCH + 2 * R; i++) t[i] *= t[i];
+        fir(R, w, t, squares + first);
+    }
+}
+NOINLINE void filter_any(int R, const real *taps, const vf *restrict s, vf *restrict o) {
+    for (int first = 0; first < VL; first += BATCH) {
+        const vf *t = s + first;
+        vf a[BATCH];
+        UNROLL for (int b = 0; b < BATCH; b++) a[b] = taps[R] * t[b + R];
+        for (int k = 0; k < R; k++) UNROLL for (int b = 0; b < BATCH; b++) a[b] += taps[k] * (t[b + k] + t[b + 2 * R - k]);
+        UNROLL for (int b = 0; b < BATCH; b++) o[first + b] = a[b];
+    }
+}
+NOINLINE void filter_5(const real *taps, const vf *restrict s, vf *restrict o, vf *restrict squares) {
+    filter_fixed(5, taps, s, o, squares);
+}
+NOINLINE void filter_3(const real *taps, const vf *restrict s, vf *restrict o, vf *restrict squares) {
+    filter_fixed(3, taps, s, o, squares);
+}
+static void filter_product(int R, const real *taps, const vf *a, const vf *b, vf *restrict o) {
+    vf t[ROWS];
+    for (int i = 0; i < VL + 2 * R; i++) t[i] = a[i] * b[i];
+    filter_any(R, taps, t, o);
+}
+static void filter(int R, const real *taps, const vf *restrict s, vf *restrict o, vf *restrict squares) {
+    if (R == 5) {
+        filter_5(taps, s, o, squares);
+    } else if (R == 3) {
+        filter_3(taps, s, o, squares);
+    } else {
+        filter_any(R, taps, s, o);
+        if (squares) filter_product(R, taps, s, s, squares);
+    }
+}
+/* Near the edges of a folding border: the row of `folds` for position p of a line, or NULL. */
+static const double *fold_at(const double *folds, int R, int64_t size, int64_t p) {
+    if (!folds || p < 0 || p >= size) return NULL;
+    if (p < R) return folds + p * (2 * R + 1);
+    return size - p <= R ? folds + (2 * R - (size - p)) * (2 * R + 1) : NULL;
+}
+static void fold(const double *folds, int R, int64_t size, int64_t first, const vf *s, vf *o) {
+    if (!folds || (first >= R && first + VL + R <= size)) return;
+    for (int i = 0; i < VL; i++) {
+        const double *taps = fold_at(folds, R, size, first + i);
+        if (!taps) continue;
+        vf a = {0};
+        for (int k = 0; k <= 2 * R; k++)
+            if (taps[k] != 0) a += (real)taps[k] * s[i + k];
+        o[i] = a;
+    }
+}
+
+/* ---- The stages of a block ------------------------------------------------------------------------------------------- */
+typedef struct batch { /* map rows m0 .. m0 + VL - 1; output rows out0 + low .. out0 + high - 1 */
+    int64_t m0, out0;
+    int low, high;
+    bool partial; /* some of its map rows do not count */
+    vi counts;    /* lanes that do */
+    const real *x[ROWS], *y[ROWS];
+} batch;
+
+NOINLINE void load_block(const strip *s, const batch *a, int64_t column, block *t) {
+    const int64_t left = s->pass->w - column;
+    const vf c = all(s->c), d = all(s->d);
+    const int rows = VL + 2 * s->R;
+    for (int i = 0; i < rows; i++) {
+        const vf x = left >= VL ? load(a->x[i] + column) : load_part(a->x[i] + column, left);
+        const vf y = left >= VL ? load(a->y[i] + column) : load_part(a->y[i] + column, left);
+        t->u[i] = (x - c) + (y - c), t->v[i] = (x - y) - d;
+    }
+}
+
+static void set_outside(const strip *s, int from, int to) {
+    for (int q = 0; q < s->forward; q++)
+        for (int i = from; i < to; i++) s->work->T[q][i] = all(s->outside[q]);
+}
+
+static void vertical_forward(const strip *s, const block *t, int64_t column, int at) {
+    strip_work *w = s->work;
+    const int R = s->R;
+    filter(R, s->taps_y, t->u, w->f[MAP_U], w->f[MAP_UU]);
+    filter(R, s->taps_y, t->v, w->f[MAP_V], w->f[MAP_VV]);
+    if (s->forward == MAPS) filter_product(R, s->taps_y, t->u, t->v, w->f[MAP_UV]);
+    for (int q = 0; q < s->forward; q++) transpose(w->f[q], w->T[q] + at + 2 * R);
+    const int64_t inside = s->pass->w - column;
+    if (inside < VL) set_outside(s, at + 2 * R + (int)inside, at + 2 * R + VL);
+}
+
+static void across_forward(const strip *s, int64_t column, int at) {
+    strip_work *w = s->work;
+    for (int q = 0; q < s->forward; q++) {
+        filter(s->R, s->taps_x, w->T[q] + at, w->f[q], NULL);
+        fold(s->pass->folds.forward_x, s->R, s->pass->w, column - s->R, w->T[q] + at, w->f[q]);
+    }
+}
+
+/* Derivatives at positions that do not count are 0: selected, so that nothing there spreads. */
+static void mask_derivatives(const strip *s, const batch *a, int64_t column, vf *const m[MAPS]) {
+    const pxli_pass *p = s->pass;
+    const int64_t first = column - s->R;
+    const vf zero = {0};
+    if (a->partial)
+        for (int k = 0; k < s->backs; k++)
+            for (int i = 0; i < VL; i++) m[s->taken[k]][i] = choose(a->counts, m[s->taken[k]][i], zero);
+    if (first >= p->map_x0 && first + VL <= p->map_x1) return;
+    for (int i = 0; i < VL; i++)
+        if (first + i < p->map_x0 || first + i >= p->map_x1)
+            for (int k = 0; k < s->backs; k++) m[s->taken[k]][i] = zero;
+}
+
+/* The output block at `column`: leaves the filtered derivatives in f, a vector one row. */
+static void backward(const strip *s, const batch *a, int64_t column, int at) {
+    strip_work *w = s->work;
+    const int R = s->R;
+    for (int k = 0; k < s->backs; k++) {
+        const int q = s->taken[k];
+        vf *const keep = s->ring + ((column - s->tile.x0) / VL * MAPS + q) * 2 * R, *const o = w->out[q];
+        filter(R, s->taps_x, w->M[q] + at, w->f[q], NULL);
+        fold(s->pass->folds.adjoint_x, R, s->pass->w, column, w->M[q] + at, w->f[q]);
+        for (int i = 0; i < 2 * R; i++) o[i] = keep[i];
+        transpose(w->f[q], o + 2 * R);
+        for (int i = 0; i < 2 * R; i++) keep[i] = o[VL + i];
+        filter(R, s->taps_y, o, w->f[q], NULL);
+        fold(s->pass->folds.adjoint_y, R, s->pass->h, a->out0, o, w->f[q]);
+    }
+}
+
+static void combine(const strip *s, const batch *a, const block *t, int64_t column, sink *pred, sink *target) {
+    const vf(*f)[VL] = (const vf(*)[VL])s->work->f;
+    const int64_t left = s->tile.x1 - column;
+    const int n = left < VL ? (int)left : VL;
+    const vf unit = all(s->unit);
+    for (int b = a->low; b < a->high; b++) {
+        const vf u = t->u[b], v = t->v[b], uu = 2 * u * f[TO_UU][b], vv = 2 * v * f[TO_VV][b];
+        const vf uv = s->forward == MAPS ? f[TO_UV][b] : all(0);
+        if (s->to_pred) {
+            vf g = f[TO_PRED][b] + (uu + vv);
+            if (s->forward == MAPS) g += (u + v) * uv;
+            sink_store(pred, b, a->out0 + b, column, unit * g, n);
+        }
+        if (s->to_target) {
+            vf g = f[TO_TARGET][b] + (uu - vv);
+            if (s->forward == MAPS) g += (v - u) * uv;
+            sink_store(target, b, a->out0 + b, column, unit * g, n);
+        }
+    }
+}
+
+static void prefetch_block(const strip *s, const batch *a, int64_t column) {
+    const int64_t rows = s->pass->h - (a->m0 + s->R); /* those that the batch above has not read */
+    for (int i = 2 * s->R; i < 2 * s->R + VL && i - 2 * s->R < rows; i++)
+        __builtin_prefetch(a->x[i] + column), __builtin_prefetch(a->y[i] + column);
+}
+
+/* One batch of rows, from the left of the strip to its right, the output `lag` columns behind the input. */
+static void march(strip *s, const batch *a, sink *pred, sink *target) {
+    strip_work *w = s->work;
+    const int R = s->R, lag = s->lag, delay = lag / VL, tiles = delay + 1;
+    const int64_t x0 = s->tile.x0, width = s->pass->w, blocks = (s->tile.x1 - x0 + VL - 1) / VL;
+    for (int q = 0; q < MAPS; q++) memset(w->M[q], 0, sizeof w->M[q]);
+    set_outside(s, 0, 2 * R + VL * WRAP);
+    for (int64_t j = x0 ? -delay : 0; j < blocks + delay; j++) {
+        const int64_t column = x0 + j * VL;
+        const int at = (int)((j + delay) % WRAP) * VL;
+        block *const t = &w->blocks[(j + delay) % tiles];
+        if (!at) { /* windows slide by moving their tails once in WRAP blocks */
+            for (int q = 0; q < s->forward; q++) memcpy(w->T[q], w->T[q] + VL * WRAP, (size_t)(2 * R) * sizeof(vf));
+            for (int k = 0; k < s->backs; k++)
+                memcpy(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
+        }
+        if (s->reader.direct && column + VL < width && j + 1 < blocks + delay) prefetch_block(s, a, column + VL);
+        if (column < width) {
+            load_block(s, a, column, t);
+            vertical_forward(s, t, column, at);
+        } else {
+            set_outside(s, at + 2 * R, at + 2 * R + VL);
+        }
+        across_forward(s, column, at);
+        vf *const m[MAPS] = {w->M[0] + at + lag, w->M[1] + at + lag, w->M[2] + at + lag, w->M[3] + at + lag, w->M[4] + at + lag};
+        score_block(s, a->m0, column, m);
+        if (!s->backs) continue;
+        mask_derivatives(s, a, column, m);
+        if (j < delay) continue;
+        backward(s, a, column - lag, at);
+        combine(s, a, &w->blocks[j % tiles], column - lag, pred, target);
+    }
+}
+
+/* ---- One tile ---------------------------------------------------------------------------------------------------------- */
+static int lag_of(int radius) { return (2 * radius + VL - 1) / VL * VL; }
+
+/* Medians of nine samples of the tile, of those that are finite and not masked; 0 if there are none. */
+static real median(real *a, int n) {
+    for (int i = 1; i < n; i++)
+        for (int j = i; j > 0 && a[j] < a[j - 1]; j--) {
+            const real t = a[j];
+            a[j] = a[j - 1], a[j - 1] = t;
+        }
+    return n ? a[n / 2] : 0;
+}
+static void set_shifts(strip *s) {
+    const pxli_tile *t = &s->tile;
+    real sum[9], difference[9];
+    int n = 0;
+    for (int i = 0; i < 9; i++) {
+        real x, y;
+        const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6, column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
+        if (!reader_sample(&s->reader, row, column, &x, &y)) continue;
+        sum[n] = x / 2 + y / 2, difference[n] = x - y;
+        if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
+    }
+    s->c = median(sum, n), s->d = median(difference, n);
+    const bool zero = s->pass->window->border == PXL_ZERO;
+    s->outside[MAP_U] = zero ? -2 * s->c : 0, s->outside[MAP_V] = zero ? -s->d : 0;
+    s->outside[MAP_UU] = s->outside[MAP_U] * s->outside[MAP_U], s->outside[MAP_VV] = s->outside[MAP_V] * s->outside[MAP_V];
+    s->outside[MAP_UV] = s->outside[MAP_U] * s->outside[MAP_V];
+}
+
+static void set_maps(strip *s) {
+    s->forward = s->pass->covariance ? MAPS : MAPS - 1;
+    s->backs = 0;
+    s->to_pred = s->pass->gradients && s->call->args->grad_pred, s->to_target = s->pass->gradients && s->call->args->grad_target;
+    if (!s->to_pred && !s->to_target) return;
+    if (s->to_pred) s->taken[s->backs++] = TO_PRED;
+    if (s->to_target) s->taken[s->backs++] = TO_TARGET;
+    s->taken[s->backs++] = TO_UU, s->taken[s->backs++] = TO_VV;
+    if (s->pass->covariance) s->taken[s->backs++] = TO_UV;
+}
+
+/* A weight of 0 leaves the gradient alone even where the derivatives are not finite. */
+static void set_scales(strip *s) {
+    const pxli_pass *p = s->pass;
+    s->C1 = (real)p->C1, s->C2 = (real)p->C2, s->variance_factor = (real)p->variance_factor;
+    s->unit = 1;
+    bool any = p->mode == PXLI_SCORE_STATISTICS_ADJOINT;
+    for (int k = 0; k < p->scored_count; k++) {
+        const double scale = s->backs ? s->call->scale[s->tile.image * s->call->count + p->scored[k]] : 0;
+        s->coefficient[k] = (real)scale;
+        any = any || scale != 0;
+    }
+    if (p->mode == PXLI_SCORE_SSIM) {
+        const pxl_term_kind kind = s->call->terms[p->scored[0]].kind;
+        s->unit = kind == PXL_DSSIM ? s->coefficient[0] / 2 : s->coefficient[0];
+    }
+    if (!any) s->backs = 0;
+}
+
+static void set_taps(strip *s) {
+    for (int k = 0; k <= 2 * s->R; k++) s->taps_y[k] = (real)s->pass->taps_y[k], s->taps_x[k] = (real)s->pass->taps_x[k];
+}
+
+/* Scratch, in the order of use; the same code sizes it (arena->base 0). */
+typedef struct scratch {
+    strip strip;
+    residual residual;
+    sink pred, target;
+} scratch;
+static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_arena *arena) {
+    const int64_t width = pxli_strip_width(pass);
+    strip *s = &t->strip;
+    memset(t, 0, sizeof *t);
+    s->call = call, s->pass = pass, s->R = pass->radius, s->lag = lag_of(pass->radius);
+    set_maps(s);
+    if (pass->window) {
+        s->work = pxli_take(arena, sizeof *s->work);
+        reader_take(&s->reader, call, pass, width, s->lag + VL, VL + 2 * s->R, arena);
+        if (s->backs) s->ring = pxli_take(arena, (size_t)((width + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
+    }
+    if (pass->residual_count) residual_take(&t->residual, call, pass, width, arena);
+    sink_take(&t->pred, call, pass, s->to_pred ? call->args->grad_pred : NULL, width, arena);
+    sink_take(&t->target, call, pass, s->to_target ? call->args->grad_target : NULL, width, arena);
+}
+size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
+size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass) {
+    scratch t;
+    pxli_arena arena = {0, 0};
+    take(&t, call, pass, &arena);
+    return arena.used + PXLI_ALIGN;
+}
+
+static void start_batch(strip *s, int64_t m0, batch *a) {
+    const pxli_tile *t = &s->tile;
+    a->m0 = m0, a->out0 = s->backs ? m0 - s->R : m0;
+    a->low = a->out0 < t->y0 ? (int)(t->y0 - a->out0) : 0;
+    a->high = t->y1 - a->out0 < VL ? (int)(t->y1 - a->out0) : VL;
+    a->partial = m0 < s->pass->map_y0 || m0 + VL > s->pass->map_y1;
+    for (int l = 0; l < VL; l++) a->counts[l] = -(m0 + l >= s->pass->map_y0 && m0 + l < s->pass->map_y1);
+    reader_rows(&s->reader, m0 - s->R, VL + 2 * s->R, a->x, a->y);
+    memset(s->work->total, 0, (size_t)s->pass->scored_count * sizeof s->work->total[0]);
+}
+static void end_batch(const strip *s, const batch *a, double *sums) {
+    for (int l = 0; l < VL; l++) {
+        if (!a->counts[l] || a->m0 + l < s->tile.y0 || a->m0 + l >= s->tile.y1) continue;
+        for (int k = 0; k < s->pass->scored_count; k++) sums[k] += s->work->total[k][l];
+    }
+}
+
+/* Residual terms of the batch's output rows, into the sinks, where the structure's gradient is added. */
+static void residual_rows(scratch *t, int64_t first, int low, int high) {
+    for (int b = low; b < high; b++) residual_row(&t->residual, first + b, sink_row(&t->pred, b), sink_row(&t->target, b));
+}
+
+static void run_structure(scratch *t, double *sums) {
+    strip *s = &t->strip;
+    const int reach = s->backs ? s->R : 0;
+    batch a;
+    reader_start(&s->reader, s->call, &s->tile, s->lag + VL, s->tile.y0 - reach - s->R);
+    set_shifts(s), set_taps(s);
+    if (s->backs) memset(s->ring, 0, (size_t)((s->tile.x1 - s->tile.x0 + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
+    for (int64_t m0 = s->tile.y0 - reach; m0 < s->tile.y1 + reach; m0 += VL) {
+        start_batch(s, m0, &a);
+        sink_start(&t->pred, a.low, a.high), sink_start(&t->target, a.low, a.high);
+        if (s->pass->residual_count) residual_rows(t, a.out0, a.low, a.high);
+        march(s, &a, &t->pred, &t->target);
+        sink_flush(&t->pred, a.out0, a.low, a.high, s->backs > 0), sink_flush(&t->target, a.out0, a.low, a.high, s->backs > 0);
+        end_batch(s, &a, sums);
+    }
+}
+static void run_residual(scratch *t) {
+    const pxli_tile *tile = &t->strip.tile;
+    for (int64_t y = tile->y0; y < tile->y1; y += VL) {
+        const int rows = tile->y1 - y < VL ? (int)(tile->y1 - y) : VL;
+        sink_start(&t->pred, 0, rows), sink_start(&t->target, 0, rows);
+        residual_rows(t, y, 0, rows);
+        sink_flush(&t->pred, y, 0, rows, false), sink_flush(&t->target, y, 0, rows, false);
+    }
+}
+
+void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *memory, double *sums);
+void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *memory, double *sums) {
+    scratch t;
+    pxli_arena arena = {(uintptr_t)memory, 0};
+    take(&t, call, pass, &arena);
+    t.strip.tile = pxli_tile_at(call, pass, index);
+    for (int k = 0; k < pass->residual_count + pass->scored_count; k++) sums[k] = 0;
+    sink_open(&t.pred, &t.strip.tile), sink_open(&t.target, &t.strip.tile);
+    if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums);
+    if (pass->window) {
+        set_scales(&t.strip);
+        run_structure(&t, sums + pass->residual_count);
+    } else {
+        run_residual(&t);
+    }
+    stream_end();
+}

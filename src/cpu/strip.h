@@ -1,0 +1,48 @@
+/* The structure pass: SSIM's windowed statistics, their score and its gradient for one tile, marching down a strip of columns. */
+#ifndef PXLI_STRIP_H
+#define PXLI_STRIP_H
+#include "reader.h"
+
+enum {
+    MAX_RADIUS = PXLI_MAX_WINDOW / 2,
+    HALO = 2 * MAX_RADIUS,
+    ROWS = VL + HALO,
+    MAX_LAG = (HALO + VL - 1) / VL * VL, /* columns by which the output trails the input: 2 radius, in whole blocks */
+    TILES = MAX_LAG / VL + 1,
+    WRAP = 2,    /* blocks between two moves of a sliding window */
+    MAPS = 5     /* forward: u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
+};
+enum { MAP_U = 0, MAP_V = 1, MAP_UU = 2, MAP_VV = 3, MAP_UV = 4 };
+enum { TO_PRED = 0, TO_TARGET = 1, TO_UU = 2, TO_VV = 3, TO_UV = 4 };
+
+typedef struct block { /* u and v of VL columns */
+    vf u[ROWS], v[ROWS];
+} block;
+
+typedef struct strip_work { /* a vector is one column of VL rows in T, M, f; one row of VL columns in out, blocks and ring */
+    vf T[MAPS][HALO + VL * WRAP];    /* vertically filtered, columns sliding */
+    vf M[MAPS][MAX_LAG + VL * WRAP]; /* derivatives, columns sliding */
+    vf f[MAPS][VL], out[MAPS][ROWS], weight[VL], value[VL];
+    vf upstream[MAPS][VL]; /* of the statistics' adjoint */
+    block blocks[TILES];
+    double total[PXLI_MAX_TERMS][VL];
+} strip_work;
+
+typedef struct strip {
+    const pxli_call *call;
+    const pxli_pass *pass;
+    pxli_tile tile;
+    reader reader;
+    strip_work *work;
+    vf *ring; /* [blocks][MAPS][2 radius]: rows of the vertical adjoint that the next batch needs */
+    int R, lag, forward, first_back, taken[MAPS], backs; /* maps: forward 4 or 5; those of the derivatives in use */
+    bool to_pred, to_target;
+    real taps_x[PXLI_MAX_WINDOW], taps_y[PXLI_MAX_WINDOW], c, d, C1, C2, variance_factor, unit;
+    real coefficient[PXLI_MAX_TERMS]; /* of each scored term's derivatives */
+    real outside[MAPS];               /* a map's value where both images are 0 */
+} strip;
+
+/* One batch of map rows m0 .. m0 + VL - 1, columns c - R ..: scores f, leaves derivatives in m[map][0..VL). score.c */
+void PXLI_NAME(score_block)(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]);
+#define score_block PXLI_NAME(score_block)
+#endif

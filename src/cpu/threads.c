@@ -1,0 +1,41 @@
+/* Threads: see threads.h. */
+#include "threads.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+int pxli_threads(const pxl_context *context) {
+    if (context && context->threads > 0) return context->threads;
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+static size_t rounded(size_t bytes) { return (bytes + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN; }
+size_t pxli_team_size(const pxli_arena *arena, size_t bytes, int threads) {
+    return arena->used + 2 * PXLI_ALIGN + rounded(bytes) * (size_t)threads;
+}
+
+pxli_team pxli_team_in(const pxl_context *context, const pxli_arena *arena, size_t bytes, size_t total) {
+    pxli_arena end = *arena;
+    pxli_team team = {pxli_threads(context), pxli_take(&end, 0), rounded(bytes)};
+    const size_t room = total > end.used ? total - end.used : 0;
+    if (team.bytes && room / team.bytes < (size_t)team.threads) team.threads = (int)(room / team.bytes);
+    return team;
+}
+
+void pxli_run(const pxli_team *team, int64_t count, int64_t pixels, pxli_task *task, const void *arguments) {
+    enum { WORTH_IT = 1 << 14 };
+    const int threads = count < team->threads ? (int)count : team->threads;
+    if (threads <= 1 || pixels < WORTH_IT) {
+        for (int64_t i = 0; i < count; i++) task(arguments, i, team->scratch);
+        return;
+    }
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    for (int64_t i = 0; i < count; i++) task(arguments, i, team->scratch + (size_t)omp_get_thread_num() * team->bytes);
+#endif
+}

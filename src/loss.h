@@ -1,0 +1,52 @@
+/* The description of a loss with every default filled in. Made by loss.c, read by everything else. */
+#ifndef PXLI_LOSS_H
+#define PXLI_LOSS_H
+#include <stdbool.h>
+
+#include "pixloss/pixloss.h"
+
+enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 384, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
+
+/* A window and what is needed to score its statistics; two windowed terms that agree in all of it share a pass. */
+typedef struct pxli_window {
+    pxl_border border;         /* never PXL_BORDER_DEFAULT */
+    int taps;                  /* odd */
+    double sigma;              /* 0: uniform */
+    bool sample_covariance;    /* variances times n / (n - 1), n = taps^2 */
+    bool skip_short_axis;      /* vainf: an axis shorter than the window is not smoothed */
+    bool symmetric_decimation; /* vmaf: blocks centred on the multiples of the factor, border symmetric */
+    int downsample;            /* 1, a factor, or PXL_DOWNSAMPLE_AUTO */
+    double k1, k2;
+    double data_range; /* 0: 1, or the largest value of u8 and u16; PXL_FROM_DATA; or the value */
+} pxli_window;
+
+typedef struct pxli_term {
+    pxl_term_kind kind;
+    double weight;
+    pxl_reduction reduction;
+    pxl_penalty penalty; /* never PXL_PENALTY_DEFAULT for a map */
+    double param;        /* delta, beta, eps */
+    bool isotropic, own_counts, mean_of_images;
+    int neighbours;
+    double alpha, beta, gamma; /* 1 by default */
+    /* Windowed terms: all of it. sobel, laplacian, blur: border, taps (3 for the stencils), sigma. psnr: data_range. Else zero.
+     */
+    pxli_window window;
+    char name[PXLI_MAX_NAME]; /* as in an expression, without the weight: what differs from the defaults, and given penalty
+                                 parameters */
+} pxli_term;
+
+struct pxl_loss {
+    int count;
+    pxli_term terms[]; /* count of them */
+};
+
+/* kind >= PXL_SSIM: scored from windowed statistics. */
+static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+/* rmse, psnr: functions of a mean, so the gradient needs a value pass first. */
+static inline bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == PXL_RMSE || kind == PXL_PSNR; }
+
+/* Checks one public term and fills in every default. `where` names it in messages: "terms[2]". Used by pxl_loss_create, by the
+ * parser (after it has filled a pxl_term) and by pxl_ssim_statistics. */
+pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to);
+#endif

@@ -1,0 +1,70 @@
+/* SSIM and its parts from windowed statistics of u = x + y and v = x - y (Wang et al. 2004, rearranged).
+ * PXLI_REAL is float or double, defined before this file is included.
+ *
+ * With means M of u and m of v, variances su and sv, and their covariance cuv = vx - vy:
+ *     P = (M^2 + m^2)/2 + C1 = mx^2 + my^2 + C1      Q = (su + sv)/2 + C2 = vx + vy + C2
+ *     1 - l = m^2 / P      1 - cs = sv / Q      1 - SSIM = 1 - l cs = a + b - a b  with a = 1 - l, b = 1 - cs
+ * so equal images score exactly 0 and nothing cancels near them. The parts that need no roots are in ssim_ratios.h. */
+#ifndef PXLI_SSIM_H
+#define PXLI_SSIM_H
+#include "penalty.h"
+
+#define PXLI_SCORE_TYPE PXLI_REAL
+#define PXLI_SCORE_NAME(name) pxli_##name
+#include "ssim_ratios.h"
+#undef PXLI_SCORE_TYPE
+#undef PXLI_SCORE_NAME
+
+/* Standard deviations, with the root rounded off below 1e-4 sqrt(C2) so that flat windows have a gradient, and their derivatives.
+ * C2 bounds what this changes in c and s by 1e-8. */
+typedef struct pxli_deviations {
+    PXLI_REAL x, y, dx, dy; /* sx, sy, d sx / d vx, d sy / d vy */
+} pxli_deviations;
+PXLI_INLINE PXLI_REAL pxli_floor0(PXLI_REAL v) { return v < 0 ? 0 : v; }
+PXLI_INLINE pxli_deviations pxli_roots(pxli_moments s, PXLI_REAL C2) {
+    const PXLI_REAL sum = (s.su + s.sv) / 4, half = s.cuv / 2, tiny = C2 * (PXLI_REAL)1e-8;
+    const PXLI_REAL x = pxli_sqrt(pxli_floor0(sum + half) + tiny), y = pxli_sqrt(pxli_floor0(sum - half) + tiny);
+    return (pxli_deviations){x, y, 1 / (2 * x), 1 / (2 * y)};
+}
+/* vx = (su + sv)/4 + cuv/2, vy = (su + sv)/4 - cuv/2 */
+PXLI_INLINE pxli_score pxli_from_variances(PXLI_REAL value, PXLI_REAL vx, PXLI_REAL vy, PXLI_REAL su, PXLI_REAL sv) {
+    return (pxli_score){value, 0, 0, (vx + vy) / 4 + su, (vx + vy) / 4 + sv, (vx - vy) / 2};
+}
+/* 1 - c = (sx - sy)^2 / Q, with sx - sy = cuv / (sx + sy) */
+PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL C2) {
+    const pxli_deviations d = pxli_roots(s, C2);
+    const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = s.cuv / (d.x + d.y), b = gap * gap * r;
+    return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
+}
+/* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2 */
+PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL C2) {
+    const pxli_deviations d = pxli_roots(s, C2);
+    const PXLI_REAL gap = s.cuv / (d.x + d.y), r = 1 / (d.x * d.y + C2 / 2), b = (s.sv - gap * gap) / 2 * r;
+    return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
+}
+
+/* f^p and its derivative, f = 1 - b: below 1e-4 as at 1e-4, with a slope of 0. */
+typedef struct pxli_power {
+    PXLI_REAL log, slope, factor; /* log f^p; d(f^p)/df; f^p */
+} pxli_power;
+PXLI_INLINE pxli_power pxli_power_of(PXLI_REAL b, PXLI_REAL p) {
+    const double f = 1 - (double)b, floor = 1e-4;
+    if (f < floor) return (pxli_power){(PXLI_REAL)(p * log(floor)), 0, (PXLI_REAL)pow(floor, p)};
+    const double factor = pow(f, p);
+    return (pxli_power){(PXLI_REAL)(p * log1p(-(double)b)), (PXLI_REAL)(p * factor / f), (PXLI_REAL)factor};
+}
+/* 1 - l^alpha c^beta s^gamma */
+PXLI_INLINE pxli_score pxli_ssim_exponents(pxli_moments s, PXLI_REAL C1, PXLI_REAL C2, PXLI_REAL alpha, PXLI_REAL beta,
+                                           PXLI_REAL gamma) {
+    const pxli_score l = pxli_luminance(s, C1), c = pxli_contrast(s, C2), t = pxli_structure(s, C2);
+    const pxli_power pl = pxli_power_of(l.value, alpha), pc = pxli_power_of(c.value, beta), pt = pxli_power_of(t.value, gamma);
+    const PXLI_REAL wl = pl.slope * pc.factor * pt.factor, wc = pl.factor * pc.slope * pt.factor,
+                    wt = pl.factor * pc.factor * pt.slope; /* value falls by d factor = -d part */
+    return (pxli_score){(PXLI_REAL)-expm1((double)pl.log + pc.log + pt.log),
+                        wl * l.M,
+                        wl * l.m,
+                        wc * c.su + wt * t.su,
+                        wc * c.sv + wt * t.sv,
+                        wc * c.cuv + wt * t.cuv};
+}
+#endif

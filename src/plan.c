@@ -1,0 +1,236 @@
+/* Groups the terms of a loss into the fewest passes, and cuts the images into tiles: see plan.h.
+ *
+ * Windowed terms that share their window share a pass. The residual terms ride along with the first of them that works on whole pixels, else
+ * they have a pass of their own. Passes over averaged blocks come last: they add their gradient to what is there. */
+#include "plan.h"
+
+#include <string.h>
+
+#include "check.h"
+#include "math/window.h"
+
+int pxli_term_radius(const pxli_term *term) {
+    switch (term->kind) {
+        case PXL_SOBEL:
+        case PXL_LAPLACIAN:
+        case PXL_TV: return 1;
+        case PXL_BLUR: return term->window.taps / 2;
+        default: return 0;
+    }
+}
+
+/* ---- Tiles: by shape alone, so that neither the shifts nor the order of sums depend on the threads ------------------------- */
+enum {
+    STRUCTURE_COLUMNS = 480, /* a strip's ring and rows fit L2, its blocks L1 */
+    STRUCTURE_ROWS = 540,    /* the halo of 4R rows is then 4 % */
+    STENCIL_COLUMNS = 256,   /* some 20 rows of these fit L1 */
+    PIXEL_COLUMNS = 4096,
+    RESIDUAL_PIXELS = 1 << 17,
+    LIKELY_THREADS = 16
+};
+static int64_t at_least_1(int64_t a) { return a > 1 ? a : 1; }
+static void set_tiles(const pxli_call *call, pxli_pass *pass) {
+    const int R = pass->residual_radius, base = pass->window ? STRUCTURE_COLUMNS : R ? STENCIL_COLUMNS : PIXEL_COLUMNS;
+    const int64_t columns = base > 4 * R ? base : 4 * R;
+    pass->strips = at_least_1((pass->w + columns / 2) / columns);
+    const int64_t width = at_least_1(pass->w / pass->strips), halo_rows = 64 * (1 + R);
+    const int64_t residual_rows = RESIDUAL_PIXELS / width > halo_rows ? RESIDUAL_PIXELS / width : halo_rows;
+    const int64_t rows = pass->window ? STRUCTURE_ROWS : residual_rows;
+    pass->segments = at_least_1((pass->h + rows / 2) / rows);
+    while (call->n * call->c * pass->strips * pass->segments < LIKELY_THREADS && pass->h / (pass->segments + 1) >= rows / 3)
+        pass->segments++;
+}
+/* Strips begin at multiples of 16, so that every vector of a strip is aligned if the image is. */
+static int64_t strip_begin(const pxli_pass *pass, int64_t k) {
+    const int64_t x = (k * pass->w / pass->strips + 15) / 16 * 16;
+    return k == 0 ? 0 : x < pass->w ? x : pass->w;
+}
+int64_t pxli_strip_width(const pxli_pass *pass) {
+    const int64_t width = pass->w / pass->strips + 32;
+    return width < pass->w ? width : pass->w;
+}
+pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t index) {
+    const int64_t strip = index % pass->strips, segment = index / pass->strips % pass->segments,
+                  plane = index / pass->strips / pass->segments;
+    return (pxli_tile){plane / call->c,
+                       plane % call->c,
+                       segment * pass->h / pass->segments,
+                       (segment + 1) * pass->h / pass->segments,
+                       strip_begin(pass, strip),
+                       strip + 1 == pass->strips ? pass->w : strip_begin(pass, strip + 1)};
+}
+
+/* ---- Passes ------------------------------------------------------------------------------------------------------------------ */
+static void add_residual(const pxli_call *call, pxli_pass *pass, int term) {
+    const int radius = pxli_term_radius(&call->terms[term]);
+    pass->residual[pass->residual_count++] = term;
+    if (radius > pass->residual_radius) pass->residual_radius = radius;
+}
+static void start_pass(const pxli_call *call, pxli_pass *pass) {
+    memset(pass, 0, sizeof *pass);
+    pass->factor = 1, pass->h = call->h, pass->w = call->w;
+    pass->gradients = call->args->grad_pred || call->args->grad_target;
+}
+
+static void set_axis(const pxli_window *window, bool identity, double *taps) {
+    if (identity) {
+        memset(taps, 0, (size_t)window->taps * sizeof *taps);
+        taps[window->taps / 2] = 1;
+    } else {
+        pxli_window_taps(window->taps, window->sigma, taps);
+    }
+}
+void pxli_pass_constants(pxli_pass *pass, double data_range) {
+    /* With k = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
+    const pxli_window *window = pass->window;
+    const double L2 = data_range * data_range, tiny = 1e-30;
+    const double c1 = window->k1 * window->k1, c2 = window->k2 * window->k2;
+    pass->C1 = (c1 > tiny ? c1 : tiny) * L2, pass->C2 = (c2 > tiny ? c2 : tiny) * L2;
+}
+static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window *window) {
+    const double n = (double)window->taps * window->taps;
+    pass->window = window, pass->radius = window->taps / 2;
+    pass->factor = pxli_downsample_factor(window, call->h, call->w);
+    pass->block_offset = window->symmetric_decimation ? pass->factor / 2 : 0;
+    pxli_pooled_size(window, call->h, call->w, &pass->h, &pass->w);
+    pass->identity_y = window->skip_short_axis && pass->h < window->taps;
+    pass->identity_x = window->skip_short_axis && pass->w < window->taps;
+    const int crop_y = window->border == PXL_VALID && !pass->identity_y ? pass->radius : 0;
+    const int crop_x = window->border == PXL_VALID && !pass->identity_x ? pass->radius : 0;
+    pass->map_y0 = crop_y, pass->map_y1 = pass->h - crop_y, pass->map_x0 = crop_x, pass->map_x1 = pass->w - crop_x;
+    pass->variance_factor = window->sample_covariance ? n / (n - 1) : 1;
+}
+
+static double range_of(double given, pxl_dtype dtype) {
+    if (given != 0) return given;
+    return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1;
+}
+static bool same_window(const pxli_window *a, const pxli_window *b) {
+    return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&
+           a->skip_short_axis == b->skip_short_axis && a->symmetric_decimation == b->symmetric_decimation &&
+           a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
+}
+static bool has_exponents(const pxli_term *t) { return t->kind == PXL_SSIM && !(t->alpha == 1 && t->beta == 1 && t->gamma == 1); }
+static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
+    const pxli_term *term = &call->terms[k];
+    const bool plain = (term->kind == PXL_SSIM || term->kind == PXL_DSSIM) && !has_exponents(term);
+    pass->mode = pass->scored_count == 0 && plain ? PXLI_SCORE_SSIM : PXLI_SCORE_TERMS;
+    pass->scored[pass->scored_count++] = k;
+    pass->covariance = pass->covariance || term->kind == PXL_CONTRAST || term->kind == PXL_STRUCTURE || has_exponents(term);
+}
+static pxli_pass *pass_for(pxli_call *call, const pxli_term *term) {
+    for (int p = 0; p < call->passes; p++)
+        if (same_window(call->pass[p].window, &term->window)) return &call->pass[p];
+    pxli_pass *pass = &call->pass[call->passes++];
+    start_pass(call, pass);
+    set_window(call, pass, &term->window);
+    return pass;
+}
+
+/* Whole pixels first. */
+static void order_passes(pxli_call *call) {
+    for (int p = 1; p < call->passes; p++)
+        for (int q = p; q > 0 && call->pass[q].factor == 1 && call->pass[q - 1].factor > 1; q--) {
+            const pxli_pass t = call->pass[q];
+            call->pass[q] = call->pass[q - 1], call->pass[q - 1] = t;
+        }
+}
+static void place_residual(pxli_call *call) {
+    pxli_pass *pass = NULL;
+    for (int k = 0; k < call->count; k++) {
+        if (pxli_is_windowed(call->terms[k].kind)) continue;
+        if (!pass && call->passes && call->pass[0].factor == 1) pass = &call->pass[0];
+        if (!pass) {
+            memmove(call->pass + 1, call->pass, (size_t)call->passes++ * sizeof *call->pass);
+            pass = &call->pass[0];
+            start_pass(call, pass);
+        }
+        add_residual(call, pass, k);
+    }
+}
+static void place_mean(pxli_call *call) {
+    start_pass(call, &call->mean);
+    const bool needed = call->mean.gradients;
+    call->mean.gradients = false;
+    for (int k = 0; k < call->count && needed; k++)
+        if (pxli_is_function_of_mean(call->terms[k].kind)) add_residual(call, &call->mean, k);
+}
+
+static void set_call(const pxl_args *args, pxli_call *call) {
+    call->args = args, call->count = 0, call->passes = 0, call->grad_statistics = NULL;
+    call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
+    call->mean.residual_count = 0, call->statistics.window = NULL;
+    call->sums = call->norm = call->scale = call->own = NULL;
+}
+static void set_statistics(const pxli_term *term, pxli_score_mode mode, pxli_call *call, pxli_pass *pass) {
+    start_pass(call, pass);
+    pass->gradients = mode == PXLI_SCORE_STATISTICS_ADJOINT;
+    set_window(call, pass, &term->window);
+    pass->mode = mode, pass->covariance = true;
+    set_tiles(call, pass);
+}
+void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call) {
+    set_call(args, call);
+    set_statistics(term, mode, call, &call->statistics);
+}
+
+void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
+    const pxli_term *first = NULL;
+    set_call(args, call);
+    call->terms = loss->terms, call->count = loss->count;
+    for (int k = 0; k < call->count; k++) {
+        const pxli_term *term = &call->terms[k];
+        call->data_range[k] = range_of(term->window.data_range, args->pred->dtype);
+        if (!pxli_is_windowed(term->kind)) continue;
+        pxli_pass *pass = pass_for(call, term);
+        add_scored(call, pass, k);
+        if (!first) pass->outputs = args->map != NULL, first = term;
+    }
+    order_passes(call);
+    place_residual(call);
+    place_mean(call);
+    for (int p = 0; p < call->passes; p++) {
+        set_tiles(call, &call->pass[p]);
+        call->pass[p].accumulate = p > 0 || call->pass[p].factor > 1;
+    }
+    if (call->mean.residual_count) set_tiles(call, &call->mean);
+    if (args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
+}
+
+/* ---- Layout -------------------------------------------------------------------------------------------------------------------- */
+typedef void taps_at(const double *taps, int radius, pxl_border border, int64_t size, int64_t position, double *out);
+static double *take_folds(const pxli_pass *pass, taps_at *function, const double *taps, int64_t size, pxli_arena *arena) {
+    const int R = pass->radius;
+    double *folds = pxli_take(arena, (size_t)(2 * R * (2 * R + 1)) * sizeof *folds);
+    for (int i = 0; i < 2 * R && folds; i++) {
+        const int64_t position = i < R ? i : size - 2 * R + i;
+        if (position >= 0 && position < size) function(taps, R, pass->window->border, size, position, folds + i * (2 * R + 1));
+    }
+    return folds;
+}
+void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena) {
+    for (int k = 0; k < pass->residual_count; k++) {
+        const pxli_term *term = &call->terms[pass->residual[k]];
+        if (term->kind != PXL_BLUR) continue;
+        pass->blur_taps[k] = pxli_take(arena, (size_t)term->window.taps * sizeof(double));
+        if (arena->base) pxli_window_taps(term->window.taps, term->window.sigma, pass->blur_taps[k]);
+    }
+    if (!pass->window) return;
+    if (arena->base) {
+        set_axis(pass->window, pass->identity_y, pass->taps_y);
+        set_axis(pass->window, pass->identity_x, pass->taps_x);
+    }
+    if (!pxli_border_folds(pass->window->border)) return;
+    pass->folds.forward_x = take_folds(pass, pxli_forward_taps, pass->taps_x, pass->w, arena);
+    if (!pass->gradients) return;
+    pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->w, arena);
+    pass->folds.adjoint_y = take_folds(pass, pxli_adjoint_taps, pass->taps_y, pass->h, arena);
+}
+void pxli_plan_layout(pxli_call *call, pxli_arena *arena) {
+    const size_t table = (size_t)(call->n * call->count) * sizeof(double);
+    call->sums = pxli_take(arena, table), call->norm = pxli_take(arena, table), call->scale = pxli_take(arena, table);
+    call->own = pxli_take(arena, 2 * table);
+    if (call->mean.residual_count) pxli_pass_layout(call, &call->mean, arena);
+    if (call->statistics.window) pxli_pass_layout(call, &call->statistics, arena);
+    for (int p = 0; p < call->passes; p++) pxli_pass_layout(call, &call->pass[p], arena);
+}

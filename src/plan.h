@@ -1,0 +1,103 @@
+/* What one call has to do: its terms grouped into passes. A pass is one sweep over the images; a backend runs them in order.
+ * Made by plan.c for every call, on the caller's stack and in the caller's workspace; a plan allocates nothing. */
+#ifndef PXLI_PLAN_H
+#define PXLI_PLAN_H
+#include "loss.h"
+
+/* Bump allocation from the caller's workspace. With base 0 it only counts: the same code sizes a workspace and lays it out. */
+typedef struct pxli_arena {
+    uintptr_t base;
+    size_t used;
+} pxli_arena;
+enum { PXLI_ALIGN = 64 };
+static inline void *pxli_take(pxli_arena *arena, size_t bytes) {
+    const uintptr_t at = (arena->base + arena->used + PXLI_ALIGN - 1) & ~(uintptr_t)(PXLI_ALIGN - 1);
+    arena->used = at + bytes - arena->base;
+    return arena->base ? (void *)at : NULL;
+}
+
+/* Taps near the edges of a folding border, [2 radius][2 radius + 1]: the first `radius` positions of a line, then the last. */
+typedef struct pxli_folds {
+    double *forward_x, *adjoint_x, *adjoint_y;
+} pxli_folds;
+
+typedef enum pxli_score_mode {
+    PXLI_SCORE_SSIM,               /* one term, 1 - SSIM without exponents */
+    PXLI_SCORE_TERMS,              /* any windowed terms */
+    PXLI_SCORE_STATISTICS,         /* write the five statistics */
+    PXLI_SCORE_STATISTICS_ADJOINT, /* pull given derivatives back */
+} pxli_score_mode;
+
+typedef struct pxli_pass {
+    /* Residual terms: indices into the call's terms, and for blur the taps. */
+    int residual_count, residual[PXLI_MAX_TERMS];
+    double *blur_taps[PXLI_MAX_TERMS];
+    int residual_radius; /* the largest */
+
+    /* Windowed terms. window == NULL: none. */
+    const pxli_window *window;
+    pxli_score_mode mode;
+    int scored_count, scored[PXLI_MAX_TERMS];
+    int radius;
+    bool identity_y, identity_x; /* vainf: this axis is not smoothed */
+    double taps_y[PXLI_MAX_WINDOW], taps_x[PXLI_MAX_WINDOW];
+    pxli_folds folds;
+    double C1, C2, variance_factor;
+    bool covariance; /* the fifth map, cov(u, v), is needed */
+    int64_t map_y0, map_y1, map_x0, map_x1; /* positions that count */
+
+    /* Blocks averaged before the window; sizes are those after it. */
+    int factor, block_offset; /* block i begins at pixel i * factor - block_offset */
+    int64_t h, w;
+
+    bool gradients;  /* this pass writes those that the call wants */
+    bool accumulate; /* and adds them to what is there */
+    bool outputs;    /* this pass writes args->map */
+
+    /* Tiles: (image, channel, segment of rows, strip of columns), by shape alone. */
+    int64_t strips, segments;
+} pxli_pass;
+
+enum { PXLI_MAX_PASSES = PXLI_MAX_TERMS + 1 };
+typedef struct pxli_call {
+    const pxli_term *terms;
+    int count;
+    const pxl_args *args; /* images and outputs */
+    const pxl_tensor *grad_statistics;
+    int64_t n, c, h, w;
+    pxli_pass mean;        /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
+    pxli_pass statistics;  /* for args->statistics; window NULL: not needed */
+    pxli_pass pass[PXLI_MAX_PASSES];
+    int passes;
+    double data_range[PXLI_MAX_TERMS];
+    double *sums;  /* [n][count]: of each image, before any normalisation */
+    double *norm;  /* [n][count]: mean = norm * sum, of the image or of the batch */
+    double *scale; /* [n][count]: d total / d sum, upstream gradient and weight included */
+    double *own;   /* [n][count][2]: tv with own_counts: what turns the pixels' norm into that of each component */
+} pxli_call;
+
+typedef struct pxli_tile {
+    int64_t image, channel, y0, y1, x0, x1;
+} pxli_tile;
+
+/* Groups the terms of `loss` for these arguments (already checked). Allocation happens in pxli_plan_layout. */
+void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call);
+/* Takes the plan's arrays from the arena and, unless it only counts, fills taps and folds. */
+void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
+/* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */
+void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call);
+void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena);
+/* C1 and C2 for a data_range. */
+void pxli_pass_constants(pxli_pass *pass, double data_range);
+
+static inline int64_t pxli_tile_count(const pxli_call *call, const pxli_pass *pass) {
+    return call->n * call->c * pass->strips * pass->segments;
+}
+pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t index);
+/* The widest strip of the pass. */
+int64_t pxli_strip_width(const pxli_pass *pass);
+/* Radius of a residual term's map. */
+int pxli_term_radius(const pxli_term *term);
+/* The source pixel of position p of a block, for lines of `size` pixels (symmetric: the edge pixel is repeated). */
+static inline int64_t pxli_block_pixel(int64_t size, int64_t p) { return p < 0 ? -1 - p : p < size ? p : 2 * size - 1 - p; }
+#endif

@@ -1,0 +1,38 @@
+/* The presets: what each library's SSIM sets, as read in its source. include/pixloss/pixloss.h documents them for users. */
+#include <string.h>
+
+#include "terms.h"
+
+#define AUTO PXL_DOWNSAMPLE_AUTO
+
+const pxli_preset pxli_presets[] = {
+    // name, border, taps, sigma, uniform, taps from sigma, sample covariance, skip short axis, symmetric decimation, downsample,
+    // L
+    {"wang", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0},
+    {"vainf", PXL_VALID, 11, 1.5, false, false, false, true, false, 1, 0},
+    {"skimage", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0},
+    {"tf", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0},
+    {"torchmetrics", PXL_REFLECT, 11, 1.5, false, true, false, false, false, 1, PXL_FROM_DATA},
+    {"piq", PXL_VALID, 11, 1.5, false, false, false, false, false, AUTO, 0},
+    {"kornia", PXL_REFLECT, 11, 1.5, false, false, false, false, false, 1, 0},
+    {"fused-ssim", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0},
+    {"seed", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0},
+    {"monai", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0},
+    {"vmaf", PXL_VALID, 11, 1.5, false, false, false, false, true, AUTO, 0},
+};
+enum { COUNT = sizeof pxli_presets / sizeof *pxli_presets };
+const int pxli_preset_count = COUNT;
+
+const pxli_preset *pxli_find_preset(const char *name, size_t length) {
+    for (int i = 0; i < COUNT; i++)
+        if (strlen(pxli_presets[i].name) == length && !memcmp(pxli_presets[i].name, name, length)) return &pxli_presets[i];
+    return NULL;
+}
+
+const char *pxli_nearest_preset(const char *name, size_t length) {
+    const char *names[COUNT];
+    for (int i = 0; i < COUNT; i++) names[i] = pxli_presets[i].name;
+    return names[pxli_nearest(name, length, names, COUNT)];
+}
+
+const char *pxl_preset_name(size_t index) { return index < COUNT ? pxli_presets[index].name : NULL; }

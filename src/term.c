@@ -1,0 +1,140 @@
+/* The tables of what a term can be (terms.h), and access to the fields of a public term by their number. */
+#include "terms.h"
+
+#include <string.h>
+
+#include "math/window.h"
+
+#define BIT(field) (1u << PXLI_F_##field)
+#define MAP        (BIT(PENALTY) | BIT(PARAM) | BIT(REDUCTION))
+#define WINDOWED                                                                                                 \
+    (BIT(PRESET) | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA) | BIT(UNIFORM) | BIT(K1) | BIT(K2) | BIT(DATA_RANGE) | \
+     BIT(SAMPLE_COVARIANCE) | BIT(DOWNSAMPLE) | BIT(REDUCTION))
+
+const pxli_kind_info pxli_kinds[] = {
+    {"pixel", PXL_PIXEL, PXL_L2, MAP},
+    {"sobel", PXL_SOBEL, PXL_L1, MAP | BIT(ISOTROPIC) | BIT(BORDER)},
+    {"laplacian", PXL_LAPLACIAN, PXL_L1, MAP | BIT(NEIGHBOURS) | BIT(BORDER)},
+    {"tv", PXL_TV, PXL_L1, MAP | BIT(ISOTROPIC) | BIT(OWN_COUNTS)},
+    {"blur", PXL_BLUR, PXL_L2, MAP | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA)},
+    {"rmse", PXL_RMSE, PXL_PENALTY_DEFAULT, BIT(MEAN_OF_IMAGES)},
+    {"psnr", PXL_PSNR, PXL_PENALTY_DEFAULT, BIT(MEAN_OF_IMAGES) | BIT(PARAM) | BIT(DATA_RANGE)},
+    {"ssim", PXL_SSIM, PXL_PENALTY_DEFAULT, WINDOWED | BIT(ALPHA) | BIT(BETA) | BIT(GAMMA)},
+    {"dssim", PXL_DSSIM, PXL_PENALTY_DEFAULT, WINDOWED},
+    {"luminance", PXL_LUMINANCE, PXL_PENALTY_DEFAULT, WINDOWED},
+    {"contrast", PXL_CONTRAST, PXL_PENALTY_DEFAULT, WINDOWED},
+    {"structure", PXL_STRUCTURE, PXL_PENALTY_DEFAULT, WINDOWED},
+    {"features", PXL_FEATURES, PXL_PENALTY_DEFAULT, 0},
+    {"ms_ssim", PXL_MS_SSIM, PXL_PENALTY_DEFAULT, 0},
+    {"enl", PXL_ENL, PXL_PENALTY_DEFAULT, 0},
+};
+const int pxli_kind_count = sizeof pxli_kinds / sizeof *pxli_kinds;
+
+const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT] = {
+    [PXL_L2] = {"l2", "mse", NULL, 0},
+    [PXL_L1] = {"l1", "l1", NULL, 0},
+    [PXL_HUBER] = {"huber", "huber", "delta", 1},
+    [PXL_SMOOTH_L1] = {"smooth_l1", "smooth_l1", "beta", 1},
+    [PXL_CHARBONNIER] = {"charbonnier", "charbonnier", "eps", 1e-3},
+};
+
+static const char *const reduction_words[] = {"mean", "sum", "spatial"};
+static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL, "l2", "l1", "huber", "smooth_l1", "charbonnier"};
+static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "replicate"};
+
+#define AT(member) offsetof(pxl_term, member)
+#define INTEGER(member) \
+    { #member, PXLI_INTEGER, AT(member), NULL, 0, false, false }
+#define FLAG(member) \
+    { #member, PXLI_FLAG, AT(member), NULL, 0, false, false }
+#define NUMBER(member, may_be_0) \
+    { #member, PXLI_NUMBER, AT(member), NULL, 0, may_be_0, false }
+#define WORD(member, words) \
+    { #member, PXLI_WORD, AT(member), words, sizeof words / sizeof *words, false, false }
+
+const pxli_field_info pxli_fields[PXLI_FIELDS] = {
+    [PXLI_F_PRESET] = {"preset", PXLI_TEXT, AT(preset), NULL, 0, false, false},
+    [PXLI_F_PENALTY] = WORD(penalty, penalty_words),
+    [PXLI_F_PARAM] = NUMBER(penalty_param, false),
+    [PXLI_F_ISOTROPIC] = FLAG(isotropic),
+    [PXLI_F_OWN_COUNTS] = FLAG(own_counts),
+    [PXLI_F_NEIGHBOURS] = INTEGER(neighbours),
+    [PXLI_F_MEAN_OF_IMAGES] = FLAG(mean_of_images),
+    [PXLI_F_BORDER] = WORD(border, border_words),
+    [PXLI_F_WINDOW] = INTEGER(window),
+    [PXLI_F_SIGMA] = NUMBER(sigma, false),
+    [PXLI_F_UNIFORM] = FLAG(uniform),
+    [PXLI_F_K1] = NUMBER(k1, true),
+    [PXLI_F_K2] = NUMBER(k2, true),
+    [PXLI_F_DATA_RANGE] = {"data_range", PXLI_NUMBER, AT(data_range), NULL, 0, false, true},
+    [PXLI_F_SAMPLE_COVARIANCE] = FLAG(sample_covariance),
+    [PXLI_F_DOWNSAMPLE] = {"downsample", PXLI_INTEGER, AT(downsample), NULL, 0, false, true},
+    [PXLI_F_ALPHA] = NUMBER(alpha, true),
+    [PXLI_F_BETA] = NUMBER(beta, true),
+    [PXLI_F_GAMMA] = NUMBER(gamma, true),
+    [PXLI_F_REDUCTION] = WORD(reduction, reduction_words),
+};
+
+// The enums are read and written as ints.
+_Static_assert(sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) && sizeof(pxl_reduction) == sizeof(int),
+               "an enum is not an int wide");
+
+const pxli_kind_info *pxli_find_kind(pxl_term_kind kind) {
+    for (int i = 0; i < pxli_kind_count; i++)
+        if (pxli_kinds[i].kind == kind) return &pxli_kinds[i];
+    return NULL;
+}
+
+const char *pxli_param_name(pxl_term_kind kind, pxl_penalty penalty) {
+    return kind == PXL_PSNR ? "eps" : pxli_penalties[penalty].param;
+}
+
+pxl_penalty pxli_effective_penalty(const pxl_term *term, const pxli_kind_info *kind) {
+    if (term->penalty != PXL_PENALTY_DEFAULT) return term->penalty;
+    return term->isotropic ? PXL_CHARBONNIER : kind->penalty;
+}
+
+int pxli_gaussian_taps(double sigma) {
+    const double far_above = 1e6; // where the conversion to int is still exact
+    return pxli_window_size(sigma < far_above ? sigma : far_above);
+}
+
+static size_t field_bytes(pxli_field field) {
+    switch (pxli_fields[field].type) {
+        case PXLI_TEXT: return sizeof(const char *);
+        case PXLI_NUMBER: return sizeof(double);
+        default: return sizeof(int);
+    }
+}
+
+int pxli_get_int(const pxl_term *term, pxli_field field) {
+    int value;
+    memcpy(&value, (const char *)term + pxli_fields[field].offset, sizeof value);
+    return value;
+}
+
+double pxli_get_number(const pxl_term *term, pxli_field field) {
+    double value;
+    memcpy(&value, (const char *)term + pxli_fields[field].offset, sizeof value);
+    return value;
+}
+
+void pxli_set_int(pxl_term *term, pxli_field field, int value) {
+    memcpy((char *)term + pxli_fields[field].offset, &value, sizeof value);
+}
+
+void pxli_set_number(pxl_term *term, pxli_field field, double value) {
+    memcpy((char *)term + pxli_fields[field].offset, &value, sizeof value);
+}
+
+bool pxli_field_is_zero(const pxl_term *term, pxli_field field) {
+    switch (pxli_fields[field].type) {
+        case PXLI_TEXT: return !term->preset;
+        case PXLI_NUMBER: return pxli_get_number(term, field) == 0;
+        default: return pxli_get_int(term, field) == 0;
+    }
+}
+
+void pxli_clear_field(pxl_term *term, pxli_field field) {
+    memset((char *)term + pxli_fields[field].offset, 0, field_bytes(field));
+}

@@ -1,0 +1,126 @@
+/* The one list of what a term can be: kinds, the fields that each uses, penalties, presets. Resolving, naming and parsing all
+ * read it, so a new kind or field is a line in a table here. Below it, what these three share. */
+#ifndef PXLI_TERMS_H
+#define PXLI_TERMS_H
+#include "loss.h"
+
+/* The fields of pxl_term but for struct_size, kind and weight, in the order in which a name states them. */
+typedef enum pxli_field {
+    PXLI_F_PRESET,
+    PXLI_F_PENALTY,
+    PXLI_F_PARAM,
+    PXLI_F_ISOTROPIC,
+    PXLI_F_OWN_COUNTS,
+    PXLI_F_NEIGHBOURS,
+    PXLI_F_MEAN_OF_IMAGES,
+    PXLI_F_BORDER,
+    PXLI_F_WINDOW,
+    PXLI_F_SIGMA,
+    PXLI_F_UNIFORM,
+    PXLI_F_K1,
+    PXLI_F_K2,
+    PXLI_F_DATA_RANGE,
+    PXLI_F_SAMPLE_COVARIANCE,
+    PXLI_F_DOWNSAMPLE,
+    PXLI_F_ALPHA,
+    PXLI_F_BETA,
+    PXLI_F_GAMMA,
+    PXLI_F_REDUCTION,
+    PXLI_FIELDS
+} pxli_field;
+
+typedef enum pxli_field_type {
+    PXLI_TEXT,    /* const char *, the name of a preset */
+    PXLI_WORD,    /* an enum whose values 0, 1, ... are spelt `words` */
+    PXLI_FLAG,    /* int, 0 or 1 */
+    PXLI_INTEGER, /* int */
+    PXLI_NUMBER   /* double, finite, > 0; 0 for the default */
+} pxli_field_type;
+
+typedef struct pxli_field_info {
+    const char *name; /* of the member and in an expression; penalty_param is spelt as its penalty says */
+    pxli_field_type type;
+    size_t offset;
+    const char *const *words; /* NULL where a value cannot be written (a default) */
+    int word_count;
+    bool exact_zero; /* 0 in an expression is PXL_EXACT_ZERO, not the default */
+    bool automatic;  /* -1 is allowed, and spelt auto */
+} pxli_field_info;
+extern const pxli_field_info pxli_fields[PXLI_FIELDS];
+
+typedef struct pxli_kind_info {
+    const char *name;
+    pxl_term_kind kind;
+    pxl_penalty penalty; /* the default; PXL_PENALTY_DEFAULT where there is none */
+    uint32_t fields;     /* bit 1 << pxli_field for each that it uses; 0: not in this version */
+} pxli_kind_info;
+extern const pxli_kind_info pxli_kinds[];
+extern const int pxli_kind_count;
+const pxli_kind_info *pxli_find_kind(pxl_term_kind kind); /* NULL for a number that is none */
+
+typedef struct pxli_penalty_info {
+    const char *name;      /* as an argument */
+    const char *term_name; /* of the pixel map with this penalty */
+    const char *param;     /* what penalty_param is called; NULL: it has none */
+    double param_default;
+} pxli_penalty_info;
+enum { PXLI_PENALTY_COUNT = 6 }; /* PXL_PENALTY_DEFAULT is a line of NULLs */
+extern const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT];
+/* What penalty_param is called in a term of this kind and penalty; NULL: it has none. */
+const char *pxli_param_name(pxl_term_kind kind, pxl_penalty penalty);
+/* The penalty of a public term, with the default filled in. */
+pxl_penalty pxli_effective_penalty(const pxl_term *term, const pxli_kind_info *kind);
+
+typedef struct pxli_preset {
+    const char *name;
+    pxl_border border;
+    int taps;
+    double sigma;
+    bool uniform;         /* unless a sigma is given */
+    bool taps_from_sigma; /* where the window is Gaussian */
+    bool sample_covariance, skip_short_axis, symmetric_decimation;
+    int downsample;
+    double data_range; /* as in pxli_window */
+} pxli_preset;
+extern const pxli_preset pxli_presets[];
+extern const int pxli_preset_count;
+const pxli_preset *pxli_find_preset(const char *name, size_t length); /* NULL if there is none */
+/* The known preset nearest to a name that is none. */
+const char *pxli_nearest_preset(const char *name, size_t length);
+
+/* Taps of a Gaussian cut at 3.5 sigma, 2 int(3.5 sigma + 0.5) + 1; saturates far above every limit. */
+int pxli_gaussian_taps(double sigma);
+
+/* Where a term stands, for messages: in an array ("terms[2]"), or with `columns` in an expression. columns[f] is where field f
+ * was given (0: nowhere), columns[PXLI_FIELDS] where the term's name is. */
+typedef struct pxli_place {
+    const char *term;
+    const int *columns;
+} pxli_place;
+/* pxli_term_resolve for either. */
+pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to);
+/* Only fills in the defaults of a valid term; to->name is not written. */
+void pxli_term_fill(const pxl_term *from, pxli_term *to);
+/* to->name of a valid term `from` that was filled into `to`. */
+void pxli_term_write_name(const pxl_term *from, pxli_term *to);
+
+/* Access to a field of a public term by its number. */
+int pxli_get_int(const pxl_term *term, pxli_field field);       /* PXLI_WORD, PXLI_FLAG, PXLI_INTEGER */
+double pxli_get_number(const pxl_term *term, pxli_field field); /* PXLI_NUMBER */
+void pxli_set_int(pxl_term *term, pxli_field field, int value);
+void pxli_set_number(pxl_term *term, pxli_field field, double value);
+bool pxli_field_is_zero(const pxl_term *term, pxli_field field);
+void pxli_clear_field(pxl_term *term, pxli_field field);
+
+/* Memory for `count` terms, in *loss. */
+pxl_status pxli_loss_allocate(size_t count, pxl_loss **loss);
+
+/* Numbers with a point whatever the locale. Parsing takes exactly `length` characters [digits][.digits][e[+-]digits]; NaN if
+ * there was no memory for a locale. Formatting writes the fewest digits that read back as `value`. */
+double pxli_parse_number(const char *text, size_t length);
+enum { PXLI_NUMBER_LENGTH = 32, PXLI_MAX_DIGITS = 63 };
+void pxli_format_number(double value, char text[PXLI_NUMBER_LENGTH]);
+
+/* The index of the name with the smallest edit distance to `word`, whatever the case of its letters; the first of equals. */
+int pxli_nearest(const char *word, size_t length, const char *const *names, int count);
+#endif

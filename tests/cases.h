@@ -1,0 +1,62 @@
+// What the tests run: one list of terms, and the conditions under which each is evaluated. Every test that goes through terms
+// takes them from here, so a new term or penalty is one line.
+#ifndef TESTS_CASES_H
+#define TESTS_CASES_H
+#include <random>
+#include <string>
+#include <vector>
+
+#include "device_buffer.h"
+#include "oracle/oracle.h"
+#include "pixloss/pixloss.h"
+
+// `term` in the expression language, without its weight.
+std::string expression(const pxl_term &term);
+std::string expression(const std::vector<pxl_term> &terms);
+
+struct Spec {
+    std::string family; // pixel, sobel, laplacian, tv, blur, mean, presets, ssim, parts
+    pxl_term term;
+};
+const std::vector<Spec> &all_specs();
+std::vector<pxl_term> specs_of(const std::string &family);
+const std::vector<std::string> &all_families();
+
+struct Shape {
+    int64_t n, c, h, w;
+};
+const std::vector<Shape> &small_shapes(); // for full products
+const std::vector<Shape> &all_shapes();   // for sampling
+
+enum class Pattern { independent, noisy, smooth, sparse, equal_parts };
+enum class Mask { none, binary, fractional, repeated, empty_image };
+enum class Upstream { none, given };
+
+struct Case {
+    std::vector<pxl_term> terms;
+    Shape shape{1, 1, 8, 8};
+    pxl_dtype dtype = PXL_F32, grad_dtype = PXL_F32;
+    Layout pred_layout = Layout::nchw, target_layout = Layout::nchw, grad_layout = Layout::nchw, mask_layout = Layout::nchw;
+    bool values = true, grad_pred = true, grad_target = false;
+    bool map = false, statistics = false;
+    Mask mask = Mask::none;
+    pxl_dtype mask_dtype = PXL_F32;
+    bool per_image = false;
+    Upstream upstream = Upstream::none;
+    bool own_weights = false; // term_weights is given
+    int threads = 1;
+    int workspace_threads = 0; // the workspace is sized for so many; 0: for `threads`
+    bool parsed = true;        // from the expression; otherwise from the array
+    Pattern pattern = Pattern::noisy;
+    uint32_t seed = 0;
+};
+std::string describe(const Case &test);
+
+// A case whose every condition is drawn at random, among those that the manual allows together.
+Case random_case(std::mt19937 &random);
+// Draws layouts, wishes and threads anew; what the oracle computes stays the same.
+void vary_delivery(Case &test, std::mt19937 &random);
+
+// Images of the case, rounded to its type; the weight map is empty for Mask::none, and N x 1 x H x W otherwise.
+oracle::Inputs make_inputs(const Case &test);
+#endif

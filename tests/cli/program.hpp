@@ -1,0 +1,41 @@
+// Runs the program and keeps what it said.
+#pragma once
+#include <string>
+#include <vector>
+
+struct Outcome {
+    int exit_code; // -1 when a signal ended it
+    std::string out, err;
+};
+Outcome run(const std::vector<std::string> &arguments);
+// As `run`, with standard output going to `path`.
+Outcome run_into(const std::string &path, const std::vector<std::string> &arguments);
+
+// A fresh folder for one test, removed with everything in it.
+class Folder {
+  public:
+    Folder();
+    ~Folder();
+    Folder(const Folder &) = delete;
+    Folder &operator=(const Folder &) = delete;
+    std::string operator/(const std::string &name) const { return path_ + "/" + name; }
+    std::vector<std::string> names() const; // sorted
+    const std::string &path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+std::string read_file(const std::string &path);
+void write_file(const std::string &path, const std::string &bytes);
+
+// A failure leaves standard output empty and says `words` on standard error. Use with EXPECT_PRED-free macros for a clear
+// message.
+#define EXPECT_FAILS(outcome, code, ...)                                                                           \
+    do {                                                                                                           \
+        const Outcome outcome_ = (outcome);                                                                        \
+        EXPECT_EQ(outcome_.exit_code, code) << outcome_.err;                                                       \
+        EXPECT_EQ(outcome_.out, "");                                                                               \
+        for (const std::string &word_ : std::vector<std::string>{__VA_ARGS__})                                     \
+            EXPECT_NE(outcome_.err.find(word_), std::string::npos) << "no '" << word_ << "' in: " << outcome_.err; \
+    } while (0)

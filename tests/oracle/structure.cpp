@@ -1,0 +1,251 @@
+#include "structure.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "filter.h"
+
+namespace oracle {
+namespace {
+
+struct Windows {
+    Axis rows, columns;
+    real correction; // of a sample covariance
+};
+
+Windows windows_of(const Term &term, const Image &image) {
+    const real n = static_cast<real>(term.window) * term.window;
+    return {window_axis(term, image.h), window_axis(term, image.w), term.sample_covariance ? n / (n - 1) : 1};
+}
+
+// Calls visit(index into the plane or -1, weight) for each sample under the window at (y, x).
+template <typename Visit>
+void each_sample(const Windows &windows, int64_t y, int64_t x, int64_t width, Visit visit) {
+    const size_t h = windows.rows.weights.size(), w = windows.columns.weights.size();
+    for (size_t i = 0; i < h; ++i) {
+        const int64_t row = windows.rows.source[y * h + i];
+        for (size_t j = 0; j < w; ++j) {
+            const int64_t column = windows.columns.source[x * w + j];
+            const real weight = static_cast<real>(windows.rows.weights[i]) * windows.columns.weights[j];
+            visit(row < 0 || column < 0 ? -1 : row * width + column, weight);
+        }
+    }
+}
+
+Moments moments_at(const Windows &windows, const double *px, const double *py, int64_t width, int64_t y, int64_t x) {
+    Moments m{};
+    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
+        if (at < 0) return;
+        m.mx += weight * px[at];
+        m.my += weight * py[at];
+    });
+    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
+        const real dx = (at < 0 ? 0 : px[at]) - m.mx, dy = (at < 0 ? 0 : py[at]) - m.my;
+        m.vx += weight * dx * dx;
+        m.vy += weight * dy * dy;
+        m.cov += weight * dx * dy;
+    });
+    m.vx *= windows.correction, m.vy *= windows.correction, m.cov *= windows.correction;
+    return m;
+}
+
+// Adds to gx and gy what a change of their samples does through the moments at (y, x).
+void scatter(const Windows &windows, const double *px, const double *py, int64_t width, int64_t y, int64_t x, const Moments &m,
+             const Slopes &d, double *gx, double *gy) {
+    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
+        if (at < 0) return;
+        const real dx = px[at] - m.mx, dy = py[at] - m.my;
+        gx[at] += static_cast<double>(weight * (d.mx + windows.correction * (2 * d.vx * dx + d.cov * dy)));
+        gy[at] += static_cast<double>(weight * (d.my + windows.correction * (2 * d.vy * dy + d.cov * dx)));
+    });
+}
+
+void scatter_slack(const Windows &windows, const double *px, const double *py, int64_t width, int64_t y, int64_t x,
+                   const Moments &m, const Slopes &d, double *gx, double *gy) {
+    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
+        if (at < 0) return;
+        const real dx = std::fabs(px[at] - m.mx), dy = std::fabs(py[at] - m.my);
+        gx[at] += static_cast<double>(weight * (d.mx + windows.correction * (2 * d.vx * dx + d.cov * dy)));
+        gy[at] += static_cast<double>(weight * (d.my + windows.correction * (2 * d.vy * dy + d.cov * dx)));
+    });
+}
+
+Slopes times(const Slopes &s, real factor) {
+    return {s.mx * factor, s.my * factor, s.vx * factor, s.vy * factor, s.cov * factor};
+}
+Slopes plus(const Slopes &a, const Slopes &b) { return {a.mx + b.mx, a.my + b.my, a.vx + b.vx, a.vy + b.vy, a.cov + b.cov}; }
+Slopes magnitudes(const Slopes &s) {
+    return {std::fabs(s.mx), std::fabs(s.my), std::fabs(s.vx), std::fabs(s.vy), std::fabs(s.cov)};
+}
+
+// A ratio of two functions of the moments, (top + C) / (bottom + C); 0/0, which needs C = 0 and nothing in the window, is 1.
+struct Factor {
+    real value;
+    Slopes slopes, parts; // parts: the magnitudes that the slopes are a difference of, for the rounding
+};
+Factor ratio(real top, const Slopes &top_slopes, real bottom, const Slopes &bottom_slopes) {
+    if (bottom == 0) return {1, {}, {}};
+    const Slopes a = times(top_slopes, 1 / bottom), b = times(bottom_slopes, -top / (bottom * bottom));
+    return {top / bottom, plus(a, b), plus(magnitudes(a), magnitudes(b))};
+}
+
+Factor luminance(const Moments &m, real c1) {
+    return ratio(2 * m.mx * m.my + c1, {2 * m.my, 2 * m.mx, 0, 0, 0}, m.mx * m.mx + m.my * m.my + c1,
+                 {2 * m.mx, 2 * m.my, 0, 0, 0});
+}
+Factor contrast_structure(const Moments &m, real c2) {
+    return ratio(2 * m.cov + c2, {0, 0, 0, 0, 2}, m.vx + m.vy + c2, {0, 0, 1, 1, 0});
+}
+
+// sqrt(vx vy), whose slopes are 0 where a variance is: there a change of the other image changes nothing, and a change of the
+// flat one adds as much on either side. A variance below the rounding of its mean is 0.
+Factor geometric_mean(const Moments &m) {
+    const real floor = 1e-30L;
+    if (m.vx <= floor * m.mx * m.mx || m.vy <= floor * m.my * m.my) return {0, {}, {}};
+    const real root = std::sqrt(m.vx * m.vy);
+    return {root, {0, 0, m.vy / (2 * root), m.vx / (2 * root), 0}, {}};
+}
+Factor contrast(const Moments &m, real c2) {
+    const Factor root = geometric_mean(m);
+    return ratio(2 * root.value + c2, times(root.slopes, 2), m.vx + m.vy + c2, {0, 0, 1, 1, 0});
+}
+Factor structure(const Moments &m, real c2) {
+    const Factor root = geometric_mean(m);
+    return ratio(m.cov + c2 / 2, {0, 0, 0, 0, 1}, root.value + c2 / 2, root.slopes);
+}
+
+Score of_factor(const Factor &factor, real error) {
+    return {factor.value, 1 - factor.value, times(factor.slopes, -1), times(factor.parts, error)};
+}
+
+// The derivative of f^exponent with f floored at 1e-4, which is a constant below.
+real power_slope(real f, real exponent) { return f < 1e-4L ? 0 : exponent * std::pow(f, exponent - 1); }
+
+Score with_exponents(const Term &term, const Moments &m, real c1, real c2, real rounding) {
+    const Factor factors[3] = {luminance(m, c1), contrast(m, c2), structure(m, c2)};
+    const real exponents[3] = {term.alpha, term.beta, term.gamma};
+    real powers[3];
+    for (int i = 0; i < 3; ++i) powers[i] = std::pow(std::max(factors[i].value, 1e-4L), exponents[i]);
+    Score result;
+    result.similarity = powers[0] * powers[1] * powers[2];
+    result.loss = 1 - result.similarity;
+    for (int i = 0; i < 3; ++i) {
+        const real others = powers[(i + 1) % 3] * powers[(i + 2) % 3], f = factors[i].value, error = 16 * rounding;
+        const real slope = power_slope(f, exponents[i]);
+        // At the floor, and where a small factor has a steep power, rounding moves the slope.
+        const real moved = std::max(std::fabs(power_slope(f + error, exponents[i]) - slope),
+                                    std::fabs(power_slope(f - error, exponents[i]) - slope));
+        result.slopes = plus(result.slopes, times(factors[i].slopes, -slope * others));
+        result.uncertainties = plus(result.uncertainties, times(factors[i].parts, (moved + error * slope) * others));
+    }
+    return result;
+}
+
+bool has_exponents(const Term &term) { return term.alpha != 1 || term.beta != 1 || term.gamma != 1; }
+
+Score ssim(const Term &term, const Moments &m, real c1, real c2, real rounding) {
+    if (has_exponents(term)) return with_exponents(term, m, c1, c2, rounding);
+    const Factor l = luminance(m, c1), cs = contrast_structure(m, c2);
+    return of_factor({l.value * cs.value, plus(times(l.slopes, cs.value), times(cs.slopes, l.value)), {}}, 0);
+}
+
+template <typename Visit>
+void each_window(const Image &image, const Windows &windows, Visit visit) {
+    for (int64_t n = 0; n < image.n; ++n)
+        for (int64_t c = 0; c < image.c; ++c)
+            for (int64_t y = 0; y < windows.rows.outputs; ++y)
+                for (int64_t x = 0; x < windows.columns.outputs; ++x) visit(n, c, y, x);
+}
+
+void store(Image &statistics, int64_t channels, int64_t n, int64_t c, int64_t y, int64_t x, const Moments &m) {
+    const real values[5] = {m.mx, m.my, m.vx, m.vy, m.cov};
+    for (int k = 0; k < 5; ++k) statistics.at(n, k * channels + c, y, x) = static_cast<double>(values[k]);
+}
+
+} // namespace
+
+Axis window_axis(const Term &term, int64_t n) {
+    Axis axis;
+    const int taps = term.skip_short_axis && n < term.window ? 1 : term.window;
+    axis.weights = term.sigma > 0 ? gaussian_taps(taps, term.sigma) : uniform_taps(taps);
+    axis.outputs = filtered_size(n, taps, term.border);
+    axis.margin = term.border == PXL_VALID ? taps / 2 : 0;
+    for (int64_t i = 0; i < axis.outputs; ++i)
+        for (int k = 0; k < taps; ++k)
+            axis.source.push_back(border_index(term.border, i + first_sample(taps, term.border) + k, n));
+    return axis;
+}
+
+Score score(const Term &term, const Moments &m, real range, real rounding) {
+    const real c1 = (term.k1 * range) * (term.k1 * range), c2 = (term.k2 * range) * (term.k2 * range);
+    if (term.kind == PXL_LUMINANCE) return of_factor(luminance(m, c1), 0);
+    if (term.kind == PXL_CONTRAST) return of_factor(contrast(m, c2), 16 * rounding); // square roots and their difference
+    if (term.kind == PXL_STRUCTURE) return of_factor(structure(m, c2), 16 * rounding);
+    Score result = ssim(term, m, c1, c2, rounding);
+    if (term.kind == PXL_DSSIM) {
+        result.loss /= 2;
+        result.slopes = times(result.slopes, 0.5L);
+        result.uncertainties = times(result.uncertainties, 0.5L);
+    }
+    return result;
+}
+
+TermResult windowed_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range,
+                         double rounding, Image *map, Image *stats) {
+    const Windows windows = windows_of(term, pred);
+    const Image positions(pred.n, pred.c, windows.rows.outputs, windows.columns.outputs);
+    const double factor = reduction_factor(term, positions, weight, windows.rows.margin, windows.columns.margin);
+    if (map) *map = positions;
+    if (stats) *stats = Image(pred.n, 5 * pred.c, positions.h, positions.w);
+    TermResult result{0, 0, like(pred), like(pred), like(pred), like(pred)};
+    real sum = 0;
+    double weights = 0;
+    each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
+        const size_t plane = pred.index(n, c, 0, 0);
+        const double *px = &pred.v[plane], *py = &target.v[plane];
+        const Moments m = moments_at(windows, px, py, pred.w, y, x);
+        const Score s = score(term, m, range, rounding);
+        if (map) map->at(n, c, y, x) = static_cast<double>(s.similarity);
+        if (stats) store(*stats, pred.c, n, c, y, x, m);
+        const real w = weight_at(weight, n, y + windows.rows.margin, x + windows.columns.margin) * static_cast<real>(factor);
+        if (w == 0) return;
+        weights += static_cast<double>(w);
+        sum += w * s.loss;
+        scatter(windows, px, py, pred.w, y, x, m, times(s.slopes, w), &result.grad_pred.v[plane], &result.grad_target.v[plane]);
+        const Slopes &u = s.uncertainties;
+        if (u.mx + u.my + u.vx + u.vy + u.cov > 0)
+            scatter_slack(windows, px, py, pred.w, y, x, m, times(u, w), &result.slack_pred.v[plane],
+                          &result.slack_target.v[plane]);
+    });
+    result.value = static_cast<double>(sum);
+    // The square roots of contrast and structure cost an absolute error: they may be 0 for images that differ.
+    const bool roots = term.kind == PXL_CONTRAST || term.kind == PXL_STRUCTURE || has_exponents(term);
+    result.scale = std::fabs(result.value) + (roots ? 0.1 * weights : 0);
+    return result;
+}
+
+Image statistics(const Term &term, const Image &pred, const Image &target) {
+    const Windows windows = windows_of(term, pred);
+    Image result(pred.n, 5 * pred.c, windows.rows.outputs, windows.columns.outputs);
+    each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
+        const size_t plane = pred.index(n, c, 0, 0);
+        store(result, pred.c, n, c, y, x, moments_at(windows, &pred.v[plane], &target.v[plane], pred.w, y, x));
+    });
+    return result;
+}
+
+void statistics_adjoint(const Term &term, const Image &pred, const Image &target, const Image &grad, Image &grad_pred,
+                        Image &grad_target) {
+    const Windows windows = windows_of(term, pred);
+    grad_pred = like(pred), grad_target = like(pred);
+    each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
+        const size_t plane = pred.index(n, c, 0, 0);
+        const double *px = &pred.v[plane], *py = &target.v[plane];
+        const Slopes slopes{grad.at(n, c, y, x), grad.at(n, pred.c + c, y, x), grad.at(n, 2 * pred.c + c, y, x),
+                            grad.at(n, 3 * pred.c + c, y, x), grad.at(n, 4 * pred.c + c, y, x)};
+        scatter(windows, px, py, pred.w, y, x, moments_at(windows, px, py, pred.w, y, x), slopes, &grad_pred.v[plane],
+                &grad_target.v[plane]);
+    });
+}
+
+} // namespace oracle

@@ -1,0 +1,85 @@
+#include "term.h"
+
+#include <cstring>
+#include <stdexcept>
+
+#include "filter.h"
+
+namespace oracle {
+namespace {
+
+struct Preset {
+    const char *name;
+    pxl_border border;
+    int window; // 0: from sigma
+    double sigma;
+    bool uniform, sample_covariance;
+    int downsample;
+    double data_range;
+    bool skip_short_axis, decimate, gaussian_from_sigma;
+};
+
+const Preset presets[] = {
+    {"wang", PXL_VALID, 11, 1.5, false, false, 1, 0, false, false, false},
+    {"vainf", PXL_VALID, 11, 1.5, false, false, 1, 0, true, false, false},
+    {"skimage", PXL_VALID, 7, 0, true, true, 1, 0, false, false, true},
+    {"tf", PXL_VALID, 11, 1.5, false, false, 1, 0, false, false, false},
+    {"torchmetrics", PXL_REFLECT, 0, 1.5, false, false, 1, PXL_FROM_DATA, false, false, true},
+    {"piq", PXL_VALID, 11, 1.5, false, false, PXL_DOWNSAMPLE_AUTO, 0, false, false, false},
+    {"kornia", PXL_REFLECT, 11, 1.5, false, false, 1, 0, false, false, false},
+    {"fused-ssim", PXL_ZERO, 11, 1.5, false, false, 1, 0, false, false, false},
+    {"seed", PXL_ZERO, 11, 1.5, false, false, 1, 0, false, false, false},
+    {"monai", PXL_VALID, 7, 0, true, true, 1, 0, false, false, true},
+    {"vmaf", PXL_VALID, 11, 1.5, false, false, PXL_DOWNSAMPLE_AUTO, 0, false, true, false},
+};
+
+const Preset &find_preset(const char *name) {
+    for (const Preset &preset : presets)
+        if (std::strcmp(preset.name, name ? name : "wang") == 0) return preset;
+    throw std::invalid_argument("the oracle knows no preset of this name");
+}
+
+double or_default(double value, double otherwise) { return value == PXL_EXACT_ZERO ? 0 : value == 0 ? otherwise : value; }
+
+void resolve_window(const pxl_term &from, Term &to) {
+    const Preset &preset = find_preset(from.preset);
+    to.border = from.border ? from.border : preset.border;
+    to.sigma = from.uniform ? 0 : from.sigma > 0 ? from.sigma : preset.uniform ? 0 : preset.sigma;
+    const bool taps_from_sigma = preset.gaussian_from_sigma && to.sigma > 0;
+    to.window = from.window ? from.window : taps_from_sigma ? default_taps(to.sigma) : preset.window;
+    to.k1 = or_default(from.k1, 0.01), to.k2 = or_default(from.k2, 0.03);
+    to.data_range = from.data_range != 0 ? from.data_range : preset.data_range;
+    to.sample_covariance = from.sample_covariance || preset.sample_covariance;
+    to.downsample = from.downsample ? from.downsample : preset.downsample;
+    to.decimate = preset.decimate, to.skip_short_axis = preset.skip_short_axis && to.border == PXL_VALID;
+    to.alpha = or_default(from.alpha, 1), to.beta = or_default(from.beta, 1), to.gamma = or_default(from.gamma, 1);
+}
+
+pxl_penalty default_penalty(const pxl_term &term) {
+    if (term.penalty) return term.penalty;
+    if (term.isotropic) return PXL_CHARBONNIER;
+    return term.kind == PXL_PIXEL || term.kind == PXL_BLUR ? PXL_L2 : PXL_L1;
+}
+
+} // namespace
+
+Term resolve(const pxl_term &from) {
+    Term to;
+    to.kind = from.kind, to.weight = from.weight, to.reduction = from.reduction;
+    to.penalty = default_penalty(from);
+    to.param = from.penalty_param > 0 ? from.penalty_param : to.penalty == PXL_CHARBONNIER ? 1e-3 : 1;
+    if (from.kind == PXL_PSNR) to.param = from.penalty_param;
+    to.isotropic = from.isotropic, to.own_counts = from.own_counts, to.mean_of_images = from.mean_of_images;
+    to.neighbours = from.neighbours ? from.neighbours : 4;
+    to.data_range = from.data_range;
+    if (is_windowed(from.kind)) {
+        resolve_window(from, to);
+    } else {
+        to.border = from.border ? from.border : PXL_ZERO;
+        to.sigma = from.sigma > 0 ? from.sigma : 1.5;
+        to.window = from.window ? from.window : default_taps(to.sigma);
+    }
+    return to;
+}
+
+} // namespace oracle

@@ -1,0 +1,33 @@
+// One term with every default filled in, by the oracle's own reading of the manual and of DEFINITIONS.md.
+#ifndef ORACLE_TERM_H
+#define ORACLE_TERM_H
+#include "pixloss/pixloss.h"
+
+namespace oracle {
+
+struct Term {
+    pxl_term_kind kind = PXL_PIXEL;
+    double weight = 1;
+    pxl_reduction reduction = PXL_MEAN;
+    pxl_penalty penalty = PXL_L2;
+    double param = 0; // delta, beta, eps
+    bool isotropic = false, own_counts = false, mean_of_images = false;
+    int neighbours = 4;
+    pxl_border border = PXL_ZERO;
+    int window = 0;
+    double sigma = 0; // 0: uniform
+    double k1 = 0.01, k2 = 0.03;
+    double data_range = 0; // 0: that of the images' type
+    bool sample_covariance = false;
+    int downsample = 1;
+    bool decimate = false;        // vmaf's way to downsample
+    bool skip_short_axis = false; // vainf
+    double alpha = 1, beta = 1, gamma = 1;
+};
+
+Term resolve(const pxl_term &term);
+
+inline bool is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+
+} // namespace oracle
+#endif

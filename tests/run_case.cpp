@@ -1,0 +1,276 @@
+#include "run_case.h"
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "dtype.h"
+
+pxl_context *context_of(Device &device, int threads) {
+    struct Destroy {
+        void operator()(pxl_context *context) const { pxl_context_destroy(context); }
+    };
+    static std::map<std::pair<Device *, int>, std::unique_ptr<pxl_context, Destroy>> contexts;
+    auto &context = contexts[{&device, threads}];
+    if (!context) {
+        pxl_context *made = nullptr;
+        EXPECT_EQ(pxl_context_create(device.id(), threads, &made), PXL_OK) << pxl_error_message();
+        context.reset(made);
+    }
+    return context.get();
+}
+
+namespace {
+
+// All that one call touches, on the device.
+class Call {
+  public:
+    Call(Device &device, const Case &test, const oracle::Inputs &inputs);
+    Outcome evaluate();
+
+  private:
+    void make_outputs();
+    void make_weight();
+    template <typename T>
+    std::unique_ptr<DeviceBuffer> array(const std::vector<double> &from);
+    pxl_status make_loss();
+    pxl_status make_workspace();
+    Outcome failed(pxl_status status) const;
+    std::string damage() const;
+    void collect(Outcome &to) const;
+
+    Device &device_;
+    const Case &test_;
+    const oracle::Inputs &inputs_;
+    LossHandle loss_;
+    std::unique_ptr<Tensor> pred_, target_, weight_, grad_pred_, grad_target_, map_, statistics_;
+    std::unique_ptr<DeviceBuffer> values_, grad_loss_, term_weights_, workspace_;
+    pxl_tensor weight_view_{};
+    pxl_args args_{};
+};
+
+template <typename T>
+std::unique_ptr<DeviceBuffer> Call::array(const std::vector<double> &from) {
+    if (from.empty()) return nullptr;
+    const std::vector<T> values(from.begin(), from.end());
+    std::vector<uint8_t> bytes(values.size() * sizeof(T));
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    auto buffer = std::make_unique<DeviceBuffer>(device_, bytes.size(), sizeof(T));
+    buffer->upload(bytes);
+    return buffer;
+}
+
+Call::Call(Device &device, const Case &test, const oracle::Inputs &inputs) : device_(device), test_(test), inputs_(inputs) {
+    const oracle::Image &x = inputs.pred;
+    pred_ = std::make_unique<Tensor>(device, test.pred_layout, test.dtype, x.n, x.c, x.h, x.w);
+    target_ = std::make_unique<Tensor>(device, test.target_layout, test.dtype, x.n, x.c, x.h, x.w);
+    pred_->set(inputs.pred);
+    target_->set(inputs.target);
+    args_ = PXL_ARGS(pred_->view(), target_->view());
+    make_weight();
+    make_outputs();
+    grad_loss_ = array<float>(inputs.grad_loss);
+    term_weights_ = array<float>(inputs.term_weights);
+    if (grad_loss_) args_.grad_loss = reinterpret_cast<const float *>(grad_loss_->data());
+    if (term_weights_) args_.term_weights = reinterpret_cast<const float *>(term_weights_->data());
+    args_.per_image = test.per_image;
+}
+
+void Call::make_weight() {
+    if (inputs_.weight.empty()) return;
+    const bool repeated = test_.mask == Mask::repeated;
+    const oracle::Image stored = repeated ? oracle::slice(inputs_.weight, 0) : inputs_.weight;
+    weight_ = std::make_unique<Tensor>(device_, test_.mask_layout, test_.mask_dtype, stored.n, 1, stored.h, stored.w);
+    weight_->set(stored);
+    weight_view_ = *weight_->view();
+    if (repeated) weight_view_.size[0] = inputs_.pred.n, weight_view_.stride[0] = 0;
+    args_.weight = &weight_view_;
+}
+
+void Call::make_outputs() {
+    const oracle::Image &x = inputs_.pred;
+    const auto gradient = [&] {
+        return std::make_unique<Tensor>(device_, test_.grad_layout, test_.grad_dtype, x.n, x.c, x.h, x.w);
+    };
+    if (test_.grad_pred) args_.grad_pred = (grad_pred_ = gradient())->view();
+    if (test_.grad_target) args_.grad_target = (grad_target_ = gradient())->view();
+    const size_t rows = test_.per_image ? static_cast<size_t>(x.n) : 1;
+    if (test_.values) {
+        values_ = std::make_unique<DeviceBuffer>(device_, rows * (1 + test_.terms.size()) * sizeof(double), sizeof(double));
+        args_.values = reinterpret_cast<double *>(values_->data());
+    }
+    if (!test_.map && !test_.statistics) return;
+    for (const pxl_term &term : test_.terms) {
+        if (!oracle::is_windowed(term.kind)) continue;
+        const oracle::Term resolved = oracle::resolve(term);
+        const int factor = oracle::downsample_factor(resolved, x.h, x.w);
+        const oracle::Image small =
+            factor > 1 ? oracle::pool(oracle::Image(1, 1, x.h, x.w), factor, resolved.decimate) : oracle::Image(1, 1, x.h, x.w);
+        const int64_t h = oracle::window_axis(resolved, small.h).outputs, w = oracle::window_axis(resolved, small.w).outputs;
+        const pxl_dtype dtype = test_.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
+        if (test_.map) args_.map = (map_ = std::make_unique<Tensor>(device_, test_.grad_layout, dtype, x.n, x.c, h, w))->view();
+        if (test_.statistics)
+            args_.statistics =
+                (statistics_ = std::make_unique<Tensor>(device_, test_.grad_layout, dtype, x.n, 5 * x.c, h, w))->view();
+        return;
+    }
+}
+
+pxl_status Call::make_loss() {
+    if (test_.parsed) return pxl_loss_parse(expression(test_.terms).c_str(), nullptr, loss_.receive());
+    return pxl_loss_create(test_.terms.data(), test_.terms.size(), loss_.receive());
+}
+
+pxl_status Call::make_workspace() {
+    size_t bytes = 0;
+    const int threads = test_.workspace_threads ? test_.workspace_threads : test_.threads;
+    const pxl_status status = pxl_workspace_size(context_of(device_, threads), loss_, &args_, &bytes);
+    if (status) return status;
+    workspace_ = std::make_unique<DeviceBuffer>(device_, bytes, 16); // the least alignment that is promised to do
+    return pxl_workspace_init(context_of(device_, test_.threads), loss_, &args_, workspace_->data(), bytes, nullptr);
+}
+
+Outcome Call::failed(pxl_status status) const {
+    Outcome outcome;
+    outcome.status = status;
+    outcome.message = pxl_error_message();
+    outcome.damage = damage();
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
+        if (*tensor && !(*tensor)->is_unchanged()) outcome.damage += "an output was written by a call that failed; ";
+    return outcome;
+}
+
+std::string Call::damage() const {
+    std::string text;
+    for (const auto *tensor : {&pred_, &target_, &weight_})
+        if (*tensor && !(*tensor)->is_unchanged()) text += "an input was written; ";
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
+        if (*tensor && !(*tensor)->fences_intact()) text += "bytes between or around an output's elements were written; ";
+    for (const auto *buffer : {&values_, &grad_loss_, &term_weights_, &workspace_})
+        if (*buffer && !(*buffer)->fences_intact())
+            text += "bytes around values, grad_loss, term_weights or workspace were written; ";
+    return text;
+}
+
+void Call::collect(Outcome &to) const {
+    const auto append = [&](const std::vector<uint8_t> &bytes) { to.bits.insert(to.bits.end(), bytes.begin(), bytes.end()); };
+    if (values_) {
+        const std::vector<uint8_t> bytes = values_->download();
+        to.values.resize(bytes.size() / sizeof(double));
+        std::memcpy(to.values.data(), bytes.data(), bytes.size());
+        append(bytes);
+    }
+    const auto take = [&](const std::unique_ptr<Tensor> &tensor, oracle::Image &image) {
+        if (!tensor) return;
+        image = tensor->get();
+        append(tensor->element_bytes());
+    };
+    take(grad_pred_, to.grad_pred);
+    take(grad_target_, to.grad_target);
+    take(map_, to.map);
+    take(statistics_, to.statistics);
+}
+
+Outcome Call::evaluate() {
+    pxl_status status = make_loss();
+    if (!status) status = make_workspace();
+    if (!status)
+        status =
+            pxl_evaluate(context_of(device_, test_.threads), loss_, &args_, workspace_->data(), workspace_->bytes(), nullptr);
+    if (status) return failed(status);
+    Outcome outcome;
+    outcome.damage = damage();
+    collect(outcome);
+    return outcome;
+}
+
+} // namespace
+
+Outcome run(Device &device, const Case &test, const oracle::Inputs &inputs) { return Call(device, test, inputs).evaluate(); }
+
+std::vector<oracle::Term> resolve_all(const std::vector<pxl_term> &terms) {
+    std::vector<oracle::Term> resolved;
+    for (const pxl_term &term : terms) resolved.push_back(oracle::resolve(term));
+    return resolved;
+}
+
+oracle::Result reference(const Case &test, const oracle::Inputs &inputs) {
+    oracle::Inputs with_rounding = inputs;
+    with_rounding.rounding = tolerance_of(test.dtype).rounding;
+    return oracle::evaluate(resolve_all(test.terms), with_rounding);
+}
+
+// A window sum of t taps by two passes rounds 2t times, each by u = 6e-8 in f32 (1e-16 in f64) of a partial sum; the errors add
+// up like a random walk, sqrt(66) u = 5e-7 for 33 taps. A variance is relative to C2 = 9e-4 at worst a few per cent of the
+// pixels' square: a factor of 10 to 30. A value sums thousands of positions, whose errors average out; a gradient element sums
+// t^2 positions once more. f16 and bf16 are computed in f32.
+Tolerance tolerance_of(pxl_dtype dtype) {
+    if (dtype == PXL_F64) return {1e-12, 1e-11, 2e-15};
+    return {1e-5, 1e-4, 1e-6};
+}
+
+testing::AssertionResult close(const oracle::Image &actual, const oracle::Image &expected, const oracle::Image &slack,
+                               double tolerance, pxl_dtype stored) {
+    if (actual.v.size() != expected.v.size())
+        return testing::AssertionFailure() << actual.v.size() << " elements instead of " << expected.v.size();
+    const double largest = oracle::max_abs(expected);
+    size_t worst = 0, failures = 0;
+    double worst_excess = 0;
+    for (size_t i = 0; i < actual.v.size(); ++i) {
+        const double allowed = tolerance * largest + (slack.empty() ? 0 : slack.v[i]) + half_ulp(stored, expected.v[i]) * 1.01;
+        const double error = std::fabs(actual.v[i] - expected.v[i]);
+        if (error <= allowed) continue;
+        ++failures;
+        const double excess = std::isnan(error) ? INFINITY : error / allowed;
+        if (excess > worst_excess) worst_excess = excess, worst = i;
+    }
+    if (!failures) return testing::AssertionSuccess();
+    const auto w = static_cast<size_t>(expected.w), h = static_cast<size_t>(expected.h), c = static_cast<size_t>(expected.c);
+    return testing::AssertionFailure() << failures << " of " << actual.v.size() << " elements differ, worst at (n "
+                                       << worst / w / h / c << ", c " << worst / w / h % c << ", y " << worst / w % h << ", x "
+                                       << worst % w << "): " << actual.v[worst] << " instead of " << expected.v[worst]
+                                       << " (largest " << largest << "), " << worst_excess << " times what is allowed";
+}
+
+namespace {
+
+testing::AssertionResult values_agree(const Case &test, const std::vector<double> &actual, const oracle::Result &expected) {
+    if (actual.size() != expected.values.size())
+        return testing::AssertionFailure() << actual.size() << " values instead of " << expected.values.size();
+    for (size_t i = 0; i < actual.size(); ++i) {
+        if (actual[i] == expected.values[i]) continue; // infinities
+        const double allowed = tolerance_of(test.dtype).value * expected.scale[i];
+        if (!(std::fabs(actual[i] - expected.values[i]) <= allowed))
+            return testing::AssertionFailure()
+                   << "values[" << i << "] is " << actual[i] << " instead of " << expected.values[i] << ", off by "
+                   << actual[i] - expected.values[i] << " where " << allowed << " is allowed";
+    }
+    return testing::AssertionSuccess();
+}
+
+} // namespace
+
+testing::AssertionResult agrees(const Case &test, const Outcome &outcome, const oracle::Result &expected) {
+    if (outcome.status)
+        return testing::AssertionFailure() << pxl_status_name(outcome.status) << ": " << outcome.message << "\n  "
+                                           << describe(test);
+    if (!outcome.damage.empty()) return testing::AssertionFailure() << outcome.damage << "\n  " << describe(test);
+    testing::AssertionResult result = testing::AssertionSuccess();
+    const Tolerance tolerance = tolerance_of(test.dtype);
+    const pxl_dtype map_dtype = test.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
+    const double map_tolerance = test.dtype == PXL_F64 ? 1e-12 : 1e-5;
+    if (test.values) result = values_agree(test, outcome.values, expected);
+    if (!result) return result << "\n  " << describe(test);
+    if (test.grad_pred)
+        result = close(outcome.grad_pred, expected.grad_pred, expected.slack_pred, tolerance.gradient, test.grad_dtype);
+    if (!result) return result << "\n  in grad_pred of " << describe(test);
+    if (test.grad_target)
+        result = close(outcome.grad_target, expected.grad_target, expected.slack_target, tolerance.gradient, test.grad_dtype);
+    if (!result) return result << "\n  in grad_target of " << describe(test);
+    if (test.map) result = close(outcome.map, expected.map, {}, map_tolerance, map_dtype);
+    if (!result) return result << "\n  in the map of " << describe(test);
+    if (test.statistics) result = close(outcome.statistics, expected.statistics, {}, map_tolerance, map_dtype);
+    if (!result) return result << "\n  in the statistics of " << describe(test);
+    return result;
+}

@@ -1,0 +1,229 @@
+// The list of terms.
+#include <initializer_list>
+
+#include "cases.h"
+
+namespace {
+
+constexpr pxl_penalty penalties[] = {PXL_L2, PXL_L1, PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER};
+constexpr pxl_border borders[] = {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE};
+constexpr pxl_reduction reductions[] = {PXL_MEAN, PXL_SUM, PXL_SPATIAL};
+
+pxl_term term_of(pxl_term_kind kind) { return PXL_TERM(kind, 1); }
+
+// Parameters that put the test images' differences on both sides of the kink.
+double parameter(pxl_penalty penalty) {
+    if (penalty == PXL_HUBER) return 0.125;
+    if (penalty == PXL_SMOOTH_L1) return 0.25;
+    return penalty == PXL_CHARBONNIER ? 0.02 : 0;
+}
+
+pxl_term charged(pxl_term term, pxl_penalty penalty) {
+    term.penalty = penalty;
+    term.penalty_param = parameter(penalty);
+    return term;
+}
+
+class List {
+  public:
+    explicit List(std::vector<Spec> &specs) : specs_(specs) {}
+    void family(const char *name) { family_ = name; }
+    void add(const pxl_term &term) { specs_.push_back({family_, term}); }
+    void add_reductions(pxl_term term) {
+        for (const pxl_reduction reduction : reductions) {
+            if (term.own_counts && reduction == PXL_SUM) continue; // sum divides by no count
+            term.reduction = reduction;
+            add(term);
+        }
+    }
+    void add_penalties(const pxl_term &term) {
+        add(term); // the map's own
+        for (const pxl_penalty penalty : penalties) add(charged(term, penalty));
+    }
+
+  private:
+    std::vector<Spec> &specs_;
+    std::string family_;
+};
+
+void add_pixel(List &list) {
+    list.family("pixel");
+    list.add(term_of(PXL_PIXEL));
+    for (const pxl_penalty penalty : penalties) list.add_reductions(charged(term_of(PXL_PIXEL), penalty));
+    for (const pxl_penalty penalty : {PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER}) { // the default parameters
+        pxl_term term = term_of(PXL_PIXEL);
+        term.penalty = penalty;
+        list.add(term);
+    }
+}
+
+void add_stencils(List &list) {
+    for (const pxl_border border : borders) {
+        list.family("sobel");
+        for (const int isotropic : {0, 1}) {
+            pxl_term sobel = term_of(PXL_SOBEL);
+            sobel.border = border, sobel.isotropic = isotropic;
+            list.add_penalties(sobel);
+            list.add_reductions(sobel);
+        }
+        list.family("laplacian");
+        for (const int neighbours : {0, 4, 8}) {
+            pxl_term laplacian = term_of(PXL_LAPLACIAN);
+            laplacian.border = border, laplacian.neighbours = neighbours;
+            list.add_penalties(laplacian);
+            if (neighbours == 8) list.add_reductions(laplacian);
+        }
+    }
+    list.family("sobel");
+    list.add(term_of(PXL_SOBEL)); // the default border
+    list.family("laplacian");
+    list.add(term_of(PXL_LAPLACIAN));
+}
+
+void add_tv(List &list) {
+    list.family("tv");
+    list.add_penalties(term_of(PXL_TV));
+    list.add_reductions(term_of(PXL_TV));
+    pxl_term own = term_of(PXL_TV), isotropic = term_of(PXL_TV);
+    own.own_counts = 1, isotropic.isotropic = 1;
+    list.add_penalties(own);
+    list.add_reductions(charged(own, PXL_CHARBONNIER));
+    list.add_penalties(isotropic);
+    list.add_reductions(isotropic);
+}
+
+void add_blur(List &list) {
+    list.family("blur");
+    list.add(term_of(PXL_BLUR));
+    const struct {
+        int window;
+        double sigma;
+    } sizes[] = {{3, 0.8}, {11, 1.5}, {0, 2}, {21, 5}, {33, 4}, {35, 6}};
+    for (const pxl_border border : borders)
+        for (const auto &size : sizes) {
+            pxl_term blur = term_of(PXL_BLUR);
+            blur.border = border, blur.window = size.window, blur.sigma = size.sigma;
+            list.add(blur);
+            if (size.window == 11) list.add_penalties(blur);
+            if (size.window == 3) list.add_reductions(blur);
+        }
+}
+
+void add_means(List &list) {
+    list.family("mean");
+    for (const int of_images : {0, 1}) {
+        pxl_term rmse = term_of(PXL_RMSE), psnr = term_of(PXL_PSNR);
+        rmse.mean_of_images = psnr.mean_of_images = of_images;
+        list.add(rmse);
+        psnr.weight = -1;
+        list.add(psnr);
+        psnr.penalty_param = 1e-2, psnr.data_range = 3;
+        list.add(psnr);
+    }
+    pxl_term psnr = term_of(PXL_PSNR);
+    psnr.data_range = PXL_FROM_DATA;
+    list.add(psnr);
+}
+
+void add_presets(List &list) {
+    list.family("presets");
+    for (size_t i = 0; pxl_preset_name(i); ++i) {
+        pxl_term term = term_of(PXL_SSIM);
+        term.preset = pxl_preset_name(i);
+        list.add(term);
+        term.kind = PXL_DSSIM, term.data_range = 2;
+        list.add(term);
+    }
+    pxl_term gaussian = term_of(PXL_SSIM), reflected = term_of(PXL_SSIM), wide = term_of(PXL_SSIM);
+    gaussian.preset = "skimage", gaussian.sigma = 1.1;
+    list.add(gaussian);
+    reflected.preset = "vainf", reflected.border = PXL_REFLECT;
+    list.add(reflected);
+    wide.preset = "torchmetrics", wide.sigma = 2;
+    list.add(wide);
+}
+
+void add_ssim(List &list) {
+    list.family("ssim");
+    list.add(term_of(PXL_SSIM));
+    for (const pxl_border border : borders) {
+        for (const int window : {3, 7, 11, 15, 17, 33})
+            for (const int uniform : {0, 1}) {
+                pxl_term term = term_of(PXL_SSIM);
+                term.border = border, term.window = window, term.uniform = uniform;
+                term.sigma = uniform ? 0 : window / 6.0;
+                list.add(term);
+            }
+        pxl_term term = term_of(PXL_SSIM);
+        term.border = border, term.window = 7, term.sample_covariance = 1, term.k1 = 0.02, term.k2 = 0.05;
+        list.add_reductions(term);
+        term.data_range = 2.5, term.k1 = PXL_EXACT_ZERO;
+        list.add(term);
+    }
+    for (const int factor : {1, 2, 3, 5}) {
+        pxl_term term = term_of(PXL_SSIM);
+        term.window = 3, term.sigma = 1, term.border = PXL_REFLECT, term.downsample = factor;
+        list.add(term);
+        term.preset = "vmaf";
+        list.add(term);
+    }
+}
+
+void add_parts(List &list) {
+    list.family("parts");
+    for (const pxl_border border : borders) {
+        for (const pxl_term_kind kind : {PXL_LUMINANCE, PXL_CONTRAST, PXL_STRUCTURE})
+            for (const int window : {0, 5, 19}) {
+                pxl_term term = term_of(kind);
+                term.border = border, term.window = window, term.uniform = window == 5;
+                list.add(term);
+            }
+        for (const double exponent : {0.5, 2.0}) {
+            pxl_term term = term_of(PXL_SSIM);
+            term.border = border, term.window = 7;
+            term.alpha = exponent;
+            list.add(term);
+            term.beta = 1.5;
+            list.add(term);
+            term.gamma = exponent;
+            list.add(term);
+        }
+    }
+    pxl_term term = term_of(PXL_SSIM);
+    term.gamma = PXL_EXACT_ZERO, term.border = PXL_ZERO;
+    list.add(term);
+}
+
+std::vector<Spec> make_specs() {
+    std::vector<Spec> specs;
+    List list(specs);
+    add_pixel(list);
+    add_stencils(list);
+    add_tv(list);
+    add_blur(list);
+    add_means(list);
+    add_presets(list);
+    add_ssim(list);
+    add_parts(list);
+    return specs;
+}
+
+} // namespace
+
+const std::vector<Spec> &all_specs() {
+    static const std::vector<Spec> specs = make_specs();
+    return specs;
+}
+
+const std::vector<std::string> &all_families() {
+    static const std::vector<std::string> families = {"pixel", "sobel",   "laplacian", "tv",   "blur",
+                                                      "mean",  "presets", "ssim",      "parts"};
+    return families;
+}
+
+std::vector<pxl_term> specs_of(const std::string &family) {
+    std::vector<pxl_term> terms;
+    for (const Spec &spec : all_specs())
+        if (spec.family == family) terms.push_back(spec.term);
+    return terms;
+}

@@ -1,0 +1,117 @@
+// Gradients against central differences, which know nothing of either derivation: first the oracle's adjoints, then the
+// library's in f64, for every term of the list, with and without a weight map.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "dtype.h"
+#include "run_case.h"
+
+namespace {
+
+constexpr double step = 1e-5;
+
+// d f / d image, element by element.
+oracle::Image differences(oracle::Image &image, const std::function<double()> &f) {
+    oracle::Image gradient = oracle::like(image);
+    for (size_t i = 0; i < image.v.size(); ++i) {
+        const double at = image.v[i];
+        image.v[i] = at + step;
+        const double above = f();
+        image.v[i] = at - step;
+        const double below = f();
+        image.v[i] = at;
+        gradient.v[i] = (above - below) / (2 * step);
+    }
+    return gradient;
+}
+
+// A range taken from the data is a constant for the gradient: fixed before differences are taken.
+pxl_term with_fixed_range(pxl_term term, const oracle::Inputs &inputs) {
+    if (oracle::resolve(term).data_range != PXL_FROM_DATA) return term;
+    const auto spread = [](const oracle::Image &image) {
+        const auto ends = std::minmax_element(image.v.begin(), image.v.end());
+        return *ends.second - *ends.first;
+    };
+    term.data_range = std::max(spread(inputs.pred), spread(inputs.target));
+    return term;
+}
+
+Case case_of(const pxl_term &term, bool masked) {
+    Case test;
+    test.terms = {term};
+    test.shape = {2, 1, 6, 7};
+    const oracle::Term resolved = oracle::resolve(term);
+    if (!oracle::fits(resolved, 6, 7)) test.shape = {1, 1, resolved.window + 1, resolved.window + 2};
+    test.dtype = test.grad_dtype = PXL_F64;
+    test.grad_target = true;
+    test.pattern = Pattern::noisy;
+    test.seed = 3;
+    if (masked) test.mask = Mask::fractional;
+    return test;
+}
+
+// Central differences of step h err by h^2 f'''/6 and by 1e-16 f/h; 1/f''' is at worst the square of the smallest scale in a
+// term.
+constexpr double tolerance = 3e-6;
+
+template <typename Value>
+void expect_gradients(const Case &test, oracle::Inputs inputs, const oracle::Image &grad_pred, const oracle::Image &grad_target,
+                      const char *whose, Value value) {
+    const oracle::Image numeric_pred = differences(inputs.pred, [&] { return value(inputs); });
+    const oracle::Image numeric_target = differences(inputs.target, [&] { return value(inputs); });
+    // A term that is the same for every small change has a gradient of 0, and differences of rounding errors.
+    const oracle::Image noise(grad_pred.n, grad_pred.c, grad_pred.h, grad_pred.w, 1e-10);
+    EXPECT_TRUE(close(grad_pred, numeric_pred, noise, tolerance, PXL_F64)) << whose << " grad_pred of " << describe(test);
+    EXPECT_TRUE(close(grad_target, numeric_target, noise, tolerance, PXL_F64)) << whose << " grad_target of " << describe(test);
+}
+
+void check_oracle(const pxl_term &term, bool masked) {
+    Case test = case_of(term, masked);
+    const oracle::Inputs inputs = make_inputs(test);
+    test.terms = {with_fixed_range(term, inputs)};
+    const oracle::Result result = oracle::evaluate(resolve_all(test.terms), inputs);
+    expect_gradients(test, inputs, result.grad_pred, result.grad_target, "the oracle's",
+                     [&](const oracle::Inputs &at) { return oracle::evaluate(resolve_all(test.terms), at).values[0]; });
+}
+
+void check_library(const pxl_term &term, bool masked) {
+    Case test = case_of(term, masked);
+    const oracle::Inputs inputs = make_inputs(test);
+    test.terms = {with_fixed_range(term, inputs)};
+    const Outcome outcome = run(cpu(), test, inputs);
+    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message << "\n  " << describe(test);
+    Case value_only = test;
+    value_only.grad_pred = value_only.grad_target = false;
+    expect_gradients(test, inputs, outcome.grad_pred, outcome.grad_target, "the library's",
+                     [&](const oracle::Inputs &at) { return run(cpu(), value_only, at).values.at(0); });
+}
+
+bool can_be_masked(const pxl_term &term) { return !oracle::is_windowed(term.kind) || oracle::resolve(term).downsample == 1; }
+
+// Wide windows take images so large that differences of each pixel take minutes, and differ from narrow ones in no formula.
+bool is_small(const pxl_term &term) { return case_of(term, false).shape.h <= 12; }
+
+class Gradient : public testing::TestWithParam<std::string> {};
+
+TEST_P(Gradient, of_the_oracle_is_that_of_its_value) {
+    for (const pxl_term &term : specs_of(GetParam())) {
+        if (!is_small(term)) continue;
+        check_oracle(term, false);
+        if (can_be_masked(term)) check_oracle(term, true);
+    }
+}
+
+TEST_P(Gradient, of_the_library_is_that_of_its_value) {
+    for (const pxl_term &term : specs_of(GetParam())) {
+        if (!is_small(term)) continue;
+        check_library(term, false);
+        if (can_be_masked(term)) check_library(term, true);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(family, Gradient, testing::ValuesIn(all_families()), [](const auto &info) { return info.param; });
+
+} // namespace

@@ -1,0 +1,137 @@
+// Offsets that do not fit into 32 bits, by huge strides over memory that is reserved but never touched, and images as long as a
+// million pixels. Slow: the system maps a page for every element.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <cmath>
+
+#include "make_case.h"
+
+namespace {
+
+// Elements of a float tensor far apart in one reserved range.
+class SparseTensor {
+  public:
+    SparseTensor(const Shape &s, const int64_t (&stride)[4]) {
+        const int64_t last = (s.n - 1) * stride[0] + (s.c - 1) * stride[1] + (s.h - 1) * stride[2] + (s.w - 1) * stride[3];
+        bytes_ = static_cast<size_t>(last + 1) * sizeof(float);
+        memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        view_ = pxl_nchw(memory_, PXL_F32, PXL_CPU_DEVICE, s.n, s.c, s.h, s.w);
+        std::copy(stride, stride + 4, view_.stride);
+    }
+    ~SparseTensor() {
+        if (is_mapped()) munmap(memory_, bytes_);
+    }
+    SparseTensor(const SparseTensor &) = delete;
+    SparseTensor &operator=(const SparseTensor &) = delete;
+
+    bool is_mapped() const { return memory_ != MAP_FAILED; }
+    const pxl_tensor *view() const { return &view_; }
+    void set(const oracle::Image &image) {
+        each([&](float &element, size_t i) { element = static_cast<float>(image.v[i]); });
+    }
+    oracle::Image get() const {
+        oracle::Image image(view_.size[0], view_.size[1], view_.size[2], view_.size[3]);
+        each([&](const float &element, size_t i) { image.v[i] = element; });
+        return image;
+    }
+
+  private:
+    template <typename Visit>
+    void each(Visit visit) const {
+        size_t i = 0;
+        for (int64_t n = 0; n < view_.size[0]; ++n)
+            for (int64_t c = 0; c < view_.size[1]; ++c)
+                for (int64_t y = 0; y < view_.size[2]; ++y)
+                    for (int64_t x = 0; x < view_.size[3]; ++x)
+                        visit(static_cast<float *>(
+                                  memory_)[n * view_.stride[0] + c * view_.stride[1] + y * view_.stride[2] + x * view_.stride[3]],
+                              i++);
+    }
+    pxl_tensor view_{};
+    void *memory_ = nullptr;
+    size_t bytes_ = 0;
+};
+
+struct Strides {
+    const char *name;
+    Shape shape;
+    int64_t stride[4];
+};
+constexpr int64_t billion = int64_t{1} << 30;
+const Strides far_apart[] = {{"images", {4, 2, 13, 17}, {billion + 3, 13 * 17, 17, 1}},
+                             {"channels", {1, 5, 13, 17}, {1, billion + 1, 17, 1}},
+                             {"rows", {1, 1, 14, 17}, {1, 1, billion / 4 + 1, 1}},
+                             {"columns", {1, 1, 13, 17}, {1, 1, 1, billion / 4 + 17}}};
+
+class SlowFarApart : public testing::TestWithParam<Strides> {};
+
+TEST_P(SlowFarApart, elements_are_found) {
+    const Strides &far = GetParam();
+    pxl_term sobel = PXL_TERM(PXL_SOBEL, 0.1);
+    Case test = make_case({windowed(PXL_SSIM), pixel(PXL_L1), sobel, windowed(PXL_SSIM, "torchmetrics")}, far.shape);
+    oracle::Inputs inputs = make_inputs(test);
+    SparseTensor pred(far.shape, far.stride), target(far.shape, far.stride), grad_pred(far.shape, far.stride),
+        grad_target(far.shape, far.stride);
+    if (!pred.is_mapped() || !target.is_mapped() || !grad_pred.is_mapped() || !grad_target.is_mapped())
+        GTEST_SKIP() << "the system does not reserve four ranges of 16 GiB";
+    pred.set(inputs.pred), target.set(inputs.target);
+    LossHandle loss;
+    ASSERT_EQ(pxl_loss_create(test.terms.data(), test.terms.size(), loss.receive()), PXL_OK) << pxl_error_message();
+    double values[5];
+    pxl_args args = PXL_ARGS(pred.view(), target.view());
+    args.grad_pred = grad_pred.view(), args.grad_target = grad_target.view(), args.values = values;
+    size_t bytes = 0;
+    ASSERT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), PXL_OK) << pxl_error_message();
+    DeviceBuffer workspace(cpu(), bytes);
+    ASSERT_EQ(pxl_workspace_init(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
+    ASSERT_EQ(pxl_evaluate(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
+    const oracle::Result expected = reference(test, inputs);
+    for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(values[i], expected.values[i], 1e-5 * expected.scale[i]);
+    EXPECT_TRUE(close(grad_pred.get(), expected.grad_pred, expected.slack_pred, 1e-4, PXL_F32));
+    EXPECT_TRUE(close(grad_target.get(), expected.grad_target, expected.slack_target, 1e-4, PXL_F32));
+    for (int over = PXL_OVER_ALL; over <= PXL_OVER_CHANNEL; ++over) {
+        ASSERT_EQ(pxl_reduce_workspace_size(nullptr, PXL_REDUCE_SUM, static_cast<pxl_reduce_over>(over), pred.view(), &bytes),
+                  PXL_OK);
+        DeviceBuffer scratch(cpu(), bytes);
+        std::vector<double> sums(static_cast<size_t>(far.shape.n * far.shape.c));
+        ASSERT_EQ(pxl_reduce(nullptr, PXL_REDUCE_SUM, static_cast<pxl_reduce_over>(over), pred.view(), sums.data(),
+                             scratch.data(), bytes, nullptr),
+                  PXL_OK);
+        double total = 0, direct = 0;
+        for (const double sum : sums) total += sum;
+        for (const double value : inputs.pred.v) direct += value;
+        EXPECT_NEAR(total, direct, 1e-9 * direct);
+    }
+}
+INSTANTIATE_TEST_SUITE_P(along, SlowFarApart, testing::ValuesIn(far_apart), [](const auto &info) { return info.param.name; });
+
+class SlowLong : public testing::TestWithParam<Shape> {};
+
+TEST_P(SlowLong, images_of_a_million_pixels_in_a_line) {
+    pxl_term ssim = windowed(PXL_SSIM), blur = PXL_TERM(PXL_BLUR, 1), psnr = PXL_TERM(PXL_PSNR, -0.1);
+    ssim.window = 3, ssim.sigma = 1, ssim.border = PXL_REFLECT;
+    blur.window = 3, blur.sigma = 1, blur.border = PXL_REPLICATE;
+    for (const pxl_dtype dtype : {PXL_F32, PXL_F16}) {
+        Case test =
+            make_case({ssim, pixel(PXL_L1), PXL_TERM(PXL_TV, 0.1), PXL_TERM(PXL_SOBEL, 0.1), blur, psnr}, GetParam(), dtype);
+        test.grad_dtype = PXL_F32;
+        test.threads = 2;
+        const oracle::Inputs inputs = make_inputs(test);
+        EXPECT_TRUE(agrees(test, run(cpu(), test, inputs), reference(test, inputs)));
+    }
+}
+INSTANTIATE_TEST_SUITE_P(shape, SlowLong, testing::Values(Shape{1, 1, 1, 1 << 20}, Shape{1, 1, 1 << 20, 1}));
+
+// More pixels than f32 can count, the sums of which f32 could not hold.
+TEST(SlowMany, pixels_are_averaged_exactly) {
+    const Case test = make_case({pixel(PXL_L1), pixel(PXL_L2)}, {1, 1, 5000, 5000});
+    oracle::Inputs inputs = make_inputs(test);
+    inputs.pred = oracle::Image(1, 1, 5000, 5000, 0.75), inputs.target = oracle::Image(1, 1, 5000, 5000, 0.25);
+    const Outcome outcome = run(cpu(), test, inputs);
+    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+    EXPECT_EQ(outcome.values[1], 0.5);
+    EXPECT_EQ(outcome.values[2], 0.25);
+}
+
+} // namespace

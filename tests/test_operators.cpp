@@ -1,0 +1,378 @@
+// Filters, window statistics and reductions: against the oracle, and each adjoint by the inner product.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+
+#include "make_case.h"
+
+namespace {
+
+constexpr pxl_border borders[] = {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE};
+constexpr pxl_dtype floating_types[] = {PXL_F32, PXL_F64, PXL_F16, PXL_BF16};
+
+oracle::Image noise(int64_t n, int64_t c, int64_t h, int64_t w, uint32_t seed, pxl_dtype dtype) {
+    std::mt19937 random(seed);
+    oracle::Image image(n, c, h, w);
+    for (double &value : image.v) value = random() / 2147483648.0 - 1;
+    return rounded(image, dtype);
+}
+
+double inner(const oracle::Image &a, const oracle::Image &b) {
+    double sum = 0;
+    for (size_t i = 0; i < a.v.size(); ++i) sum += a.v[i] * b.v[i];
+    return sum;
+}
+
+double tolerance(pxl_dtype dtype) { return dtype == PXL_F64 ? 1e-13 : 2e-6; }
+
+// ---- Filters -----------------------------------------------------------------------------------------------------------
+
+struct Planes { // images and channels, as a filter sees one output component
+    std::vector<oracle::Kernel> kernels;
+    pxl_border border;
+};
+
+Planes definition(const pxl_filter &filter) {
+    const pxl_border border = filter.border ? filter.border : PXL_ZERO;
+    const int taps = filter.window ? filter.window : oracle::default_taps(filter.sigma);
+    switch (filter.kind) {
+        case PXL_FILTER_SOBEL: return {{oracle::sobel_x(), oracle::sobel_y()}, border};
+        case PXL_FILTER_LAPLACIAN: return {{oracle::laplacian(filter.neighbours)}, border};
+        case PXL_FILTER_BLUR: {
+            const std::vector<double> weights = oracle::gaussian_taps(taps, filter.sigma);
+            return {{oracle::outer(weights, weights)}, border};
+        }
+        default: return {{oracle::outer(oracle::uniform_taps(taps), oracle::uniform_taps(taps))}, border};
+    }
+}
+
+// Output channel k C + c is kernel k applied to channel c.
+oracle::Image apply(const Planes &planes, const oracle::Image &image) {
+    oracle::Image result;
+    const auto count = static_cast<int64_t>(planes.kernels.size());
+    for (int64_t k = 0; k < count; ++k) {
+        const oracle::Image part = oracle::filter(image, planes.kernels[static_cast<size_t>(k)], planes.border);
+        if (result.empty()) result = oracle::Image(part.n, count * part.c, part.h, part.w);
+        for (int64_t n = 0; n < part.n; ++n)
+            std::copy_n(&part.v[part.index(n, 0, 0, 0)], part.c * part.h * part.w, &result.v[result.index(n, k * part.c, 0, 0)]);
+    }
+    return result;
+}
+
+oracle::Image apply_adjoint(const Planes &planes, const oracle::Image &grad, const oracle::Image &sizes) {
+    oracle::Image result = oracle::like(sizes);
+    for (size_t k = 0; k < planes.kernels.size(); ++k) {
+        oracle::Image part(grad.n, sizes.c, grad.h, grad.w);
+        for (int64_t n = 0; n < grad.n; ++n)
+            std::copy_n(&grad.v[grad.index(n, static_cast<int64_t>(k) * sizes.c, 0, 0)], part.c * part.h * part.w,
+                        &part.v[part.index(n, 0, 0, 0)]);
+        oracle::add_scaled(result, oracle::filter_adjoint(part, planes.kernels[k], planes.border, sizes), 1);
+    }
+    return result;
+}
+
+std::string describe(const pxl_filter &filter, const Shape &s, pxl_dtype dtype) {
+    static const char *const kinds[] = {"sobel", "laplacian", "blur", "box"};
+    return std::string(kinds[filter.kind]) + " border " + std::to_string(filter.border) + " neighbours " +
+           std::to_string(filter.neighbours) + " window " + std::to_string(filter.window) + " sigma " +
+           std::to_string(filter.sigma) + " on " + std::to_string(s.n) + "x" + std::to_string(s.c) + "x" + std::to_string(s.h) +
+           "x" + std::to_string(s.w) + ' ' + dtype_name(dtype);
+}
+
+void check_filter(const pxl_filter &filter, const Shape &s, pxl_dtype dtype, Layout layout) {
+    const Planes planes = definition(filter);
+    const int64_t h = oracle::filtered_size(s.h, planes.kernels[0].h, planes.border);
+    const int64_t w = oracle::filtered_size(s.w, planes.kernels[0].w, planes.border);
+    if (h < 1 || w < 1) return; // refused: test_check.cpp
+    const auto channels = static_cast<int64_t>(planes.kernels.size()) * s.c;
+    const oracle::Image a = noise(s.n, s.c, s.h, s.w, 1, dtype), b = noise(s.n, channels, h, w, 2, dtype);
+    Tensor input(cpu(), layout, dtype, s.n, s.c, s.h, s.w), output(cpu(), layout, dtype, s.n, channels, h, w);
+    Tensor grad_output(cpu(), layout, dtype, s.n, channels, h, w), grad_input(cpu(), layout, dtype, s.n, s.c, s.h, s.w);
+    input.set(a);
+    grad_output.set(b);
+    size_t bytes = 0;
+    ASSERT_EQ(pxl_filter_workspace_size(context_of(cpu(), 2), &filter, input.view(), output.view(), &bytes), PXL_OK)
+        << pxl_error_message() << describe(filter, s, dtype);
+    DeviceBuffer workspace(cpu(), bytes, 16);
+    ASSERT_EQ(pxl_filter_apply(context_of(cpu(), 2), &filter, input.view(), output.view(), workspace.data(), bytes, nullptr),
+              PXL_OK)
+        << pxl_error_message() << describe(filter, s, dtype);
+    workspace.poison(); // "the adjoint needs no more", and nothing of what apply left
+    ASSERT_EQ(pxl_filter_adjoint(context_of(cpu(), 2), &filter, grad_output.view(), grad_input.view(), workspace.data(), bytes,
+                                 nullptr),
+              PXL_OK)
+        << pxl_error_message() << describe(filter, s, dtype);
+    EXPECT_TRUE(input.is_unchanged() && grad_output.is_unchanged()) << describe(filter, s, dtype);
+    EXPECT_TRUE(output.fences_intact() && grad_input.fences_intact() && workspace.fences_intact()) << describe(filter, s, dtype);
+    EXPECT_TRUE(close(output.get(), apply(planes, a), {}, tolerance(dtype), dtype)) << "apply " << describe(filter, s, dtype);
+    EXPECT_TRUE(close(grad_input.get(), apply_adjoint(planes, b, a), {}, tolerance(dtype), dtype))
+        << "adjoint " << describe(filter, s, dtype);
+    if (dtype != PXL_F64) return; // the identity is as sharp as the precision
+    const double scale = std::sqrt(inner(a, a) * inner(b, b));
+    EXPECT_NEAR(inner(output.get(), b), inner(a, grad_input.get()), 1e-12 * scale) << describe(filter, s, dtype);
+}
+
+std::vector<pxl_filter> filters() {
+    std::vector<pxl_filter> list;
+    for (const pxl_border border : borders) {
+        const auto add = [&](pxl_filter_kind kind, int neighbours, int window, double sigma) {
+            pxl_filter filter = PXL_FILTER(kind);
+            filter.border = border, filter.neighbours = neighbours, filter.window = window, filter.sigma = sigma;
+            list.push_back(filter);
+        };
+        add(PXL_FILTER_SOBEL, 0, 0, 0);
+        for (const int neighbours : {0, 4, 8}) add(PXL_FILTER_LAPLACIAN, neighbours, 0, 0);
+        add(PXL_FILTER_BLUR, 0, 0, 1.5);
+        for (const int window : {1, 3, 15, 33, 35, 101}) add(PXL_FILTER_BLUR, 0, window, 0.7 + window / 6.0);
+        for (const int window : {1, 3, 7, 35}) add(PXL_FILTER_BOX, 0, window, 0);
+        if (border != PXL_VALID) continue;
+        for (const int window : {2, 4, 10, 34}) add(PXL_FILTER_BLUR, 0, window, 0.3 * window), add(PXL_FILTER_BOX, 0, window, 0);
+    }
+    return list;
+}
+
+const Shape filter_shapes[] = {{1, 1, 1, 1},   {2, 3, 1, 9},   {1, 1, 11, 1}, {1, 2, 7, 5},
+                               {2, 3, 37, 36}, {1, 1, 3, 300}, {1, 1, 270, 4}};
+
+class Filter : public testing::TestWithParam<pxl_dtype> {};
+TEST_P(Filter, and_its_adjoint_agree_with_the_oracle) {
+    size_t i = 0;
+    for (const pxl_filter &filter : filters())
+        for (const Shape &shape : filter_shapes) {
+            if (filter.window > 33 && shape.n * shape.c * shape.h * shape.w > 1300) continue; // minutes of the oracle's time
+            check_filter(filter, shape, GetParam(), all_layouts[i++ % std::size(all_layouts)]);
+            if (HasFailure()) return;
+        }
+}
+INSTANTIATE_TEST_SUITE_P(dtype, Filter, testing::ValuesIn(floating_types),
+                         [](const auto &info) { return dtype_name(info.param); });
+
+// 1023 taps over images of a few pixels: the border is reflected hundreds of times.
+TEST(Filters, far_wider_than_the_image) {
+    for (const pxl_border border : {PXL_ZERO, PXL_REFLECT, PXL_REPLICATE})
+        for (const pxl_filter_kind kind : {PXL_FILTER_BLUR, PXL_FILTER_BOX}) {
+            pxl_filter filter = PXL_FILTER(kind);
+            filter.border = border, filter.window = 1023, filter.sigma = kind == PXL_FILTER_BLUR ? 200 : 0;
+            check_filter(filter, {1, 1, 3, 5}, PXL_F64, Layout::nchw);
+            check_filter(filter, {1, 1, 1, 7}, PXL_F32, Layout::nchw);
+        }
+}
+
+// ---- Statistics --------------------------------------------------------------------------------------------------------
+
+struct StatisticsCase {
+    pxl_term term;
+    Shape shape;
+    pxl_dtype dtype, statistics_dtype;
+    Layout layout;
+};
+
+std::string describe(const StatisticsCase &test) {
+    return expression(test.term) + " on " + std::to_string(test.shape.h) + "x" + std::to_string(test.shape.w) + ' ' +
+           dtype_name(test.dtype) + ", statistics " + dtype_name(test.statistics_dtype) + ' ' + layout_name(test.layout);
+}
+
+// The tensors of a forward and a backward call.
+class StatisticsCall {
+  public:
+    explicit StatisticsCall(const StatisticsCase &test)
+        : test_(test),
+          term_(oracle::resolve(test.term)),
+          x_(image(3)),
+          y_(image(4)),
+          expected_(oracle::statistics(term_, x_, y_)),
+          upstream_(noise(expected_.n, expected_.c, expected_.h, expected_.w, 5, test.statistics_dtype)),
+          pred_(images(test.layout)),
+          target_(images(Layout::nchw)),
+          statistics_(maps()),
+          grad_(maps()),
+          grad_pred_(images(test.layout)),
+          grad_target_(images(test.layout)) {
+        pred_.set(x_), target_.set(y_), grad_.set(upstream_);
+        EXPECT_EQ(pxl_ssim_statistics_workspace_size(context_, &test_.term, pred_.view(), target_.view(), &bytes_), PXL_OK)
+            << pxl_error_message() << ' ' << describe(test_);
+        workspace_ = std::make_unique<DeviceBuffer>(cpu(), bytes_, 16);
+    }
+
+    void check_forward() {
+        ASSERT_EQ(pxl_ssim_statistics(context_, &test_.term, pred_.view(), target_.view(), statistics_.view(), workspace_->data(),
+                                      bytes_, nullptr),
+                  PXL_OK)
+            << pxl_error_message() << ' ' << describe(test_);
+        const double allowed = test_.dtype == PXL_F64 ? 1e-13 : 2e-6;
+        EXPECT_TRUE(close(statistics_.get(), expected_, {}, allowed, test_.statistics_dtype)) << describe(test_);
+        EXPECT_TRUE(statistics_.fences_intact()) << describe(test_);
+    }
+
+    // Both gradients, then each alone.
+    void check_adjoint() {
+        oracle::Image expected_pred, expected_target;
+        oracle::statistics_adjoint(term_, x_, y_, upstream_, expected_pred, expected_target);
+        const double allowed = test_.dtype == PXL_F64 ? 1e-12 : 1e-5;
+        for (const int wishes : {3, 1, 2}) {
+            const bool pred = wishes & 1, target = wishes & 2;
+            grad_pred_.poison(), grad_target_.poison(), workspace_->poison();
+            ASSERT_EQ(pxl_ssim_statistics_adjoint(context_, &test_.term, pred_.view(), target_.view(), grad_.view(),
+                                                  pred ? grad_pred_.view() : nullptr, target ? grad_target_.view() : nullptr,
+                                                  workspace_->data(), bytes_, nullptr),
+                      PXL_OK)
+                << pxl_error_message() << ' ' << describe(test_);
+            EXPECT_TRUE(!pred || close(grad_pred_.get(), expected_pred, {}, allowed, test_.dtype)) << describe(test_);
+            EXPECT_TRUE(!target || close(grad_target_.get(), expected_target, {}, allowed, test_.dtype)) << describe(test_);
+            EXPECT_TRUE(grad_pred_.fences_intact() && grad_target_.fences_intact()) << describe(test_);
+        }
+        EXPECT_TRUE(pred_.is_unchanged() && target_.is_unchanged() && grad_.is_unchanged()) << describe(test_);
+        EXPECT_TRUE(workspace_->fences_intact()) << describe(test_);
+    }
+
+  private:
+    oracle::Image image(uint32_t seed) const {
+        const Shape &s = test_.shape;
+        return noise(s.n, s.c, s.h, s.w, seed, test_.dtype);
+    }
+    Tensor images(Layout layout) const { return Tensor(cpu(), layout, test_.dtype, x_.n, x_.c, x_.h, x_.w); }
+    Tensor maps() const {
+        return Tensor(cpu(), test_.layout, test_.statistics_dtype, expected_.n, expected_.c, expected_.h, expected_.w);
+    }
+
+    StatisticsCase test_;
+    oracle::Term term_;
+    oracle::Image x_, y_, expected_, upstream_;
+    Tensor pred_, target_, statistics_, grad_, grad_pred_, grad_target_;
+    pxl_context *context_ = context_of(cpu(), 2);
+    size_t bytes_ = 0;
+    std::unique_ptr<DeviceBuffer> workspace_;
+};
+
+void check_statistics(const StatisticsCase &test) {
+    if (!oracle::fits(oracle::resolve(test.term), test.shape.h, test.shape.w)) return; // refused: test_check.cpp
+    StatisticsCall call(test);
+    call.check_forward();
+    call.check_adjoint();
+}
+
+TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
+    size_t i = 0;
+    for (const std::string family : {"ssim", "presets"})
+        for (const pxl_term &term : specs_of(family)) {
+            const oracle::Term resolved = oracle::resolve(term);
+            if (resolved.downsample != 1 || term.kind != PXL_SSIM) continue;
+            pxl_term how = PXL_TERM(PXL_SSIM, 1); // only what says which window
+            how.window = term.window, how.sigma = term.sigma, how.uniform = term.uniform, how.border = term.border;
+            how.sample_covariance = term.sample_covariance, how.preset = term.preset;
+            for (const Shape &shape : {Shape{1, 1, 1, 1}, {2, 3, 1, 12}, {1, 2, 13, 9}, {2, 1, 35, 36}, {1, 1, 11, 270}})
+                for (const pxl_dtype dtype : floating_types) {
+                    const Layout layout = all_layouts[i++ % std::size(all_layouts)];
+                    check_statistics({how, shape, dtype, dtype == PXL_F64 && i % 2 ? PXL_F64 : PXL_F32, layout});
+                    if (HasFailure()) return;
+                }
+        }
+}
+
+// ---- Reductions --------------------------------------------------------------------------------------------------------
+
+double reduced(pxl_reduce_kind kind, const std::vector<double> &values) {
+    long double sum = 0;
+    double least = values[0], most = values[0];
+    for (const double value : values) {
+        if (std::isnan(value)) return value;
+        sum += kind == PXL_REDUCE_L1 ? std::fabs(value) : kind == PXL_REDUCE_L2 ? static_cast<long double>(value) * value : value;
+        least = std::min(least, value), most = std::max(most, value);
+    }
+    if (kind == PXL_REDUCE_MIN) return least;
+    if (kind == PXL_REDUCE_MAX) return most;
+    if (kind == PXL_REDUCE_MEAN) return static_cast<double>(sum / values.size());
+    return static_cast<double>(kind == PXL_REDUCE_L2 ? std::sqrt(sum) : sum);
+}
+
+std::vector<double> reduce_directly(pxl_reduce_kind kind, pxl_reduce_over over, const oracle::Image &image) {
+    const int64_t count = over == PXL_OVER_ALL ? 1 : over == PXL_OVER_IMAGE ? image.n : image.n * image.c;
+    const auto each = static_cast<int64_t>(image.v.size()) / count;
+    std::vector<double> results;
+    for (int64_t i = 0; i < count; ++i)
+        results.push_back(reduced(kind, std::vector<double>(image.v.begin() + i * each, image.v.begin() + (i + 1) * each)));
+    return results;
+}
+
+// The library's results, the same for every number of threads.
+std::vector<double> reduce(pxl_reduce_kind kind, pxl_reduce_over over, Tensor &input, size_t count) {
+    std::vector<double> results;
+    for (const int threads : {1, 2, 5}) {
+        pxl_context *context = context_of(cpu(), threads);
+        size_t bytes = 0;
+        EXPECT_EQ(pxl_reduce_workspace_size(context, kind, over, input.view(), &bytes), PXL_OK) << pxl_error_message();
+        DeviceBuffer workspace(cpu(), bytes, 16);
+        std::vector<double> now(count, std::numeric_limits<double>::signaling_NaN());
+        EXPECT_EQ(pxl_reduce(context, kind, over, input.view(), now.data(), workspace.data(), bytes, nullptr), PXL_OK)
+            << pxl_error_message();
+        EXPECT_TRUE(workspace.fences_intact() && input.is_unchanged());
+        for (size_t i = 0; threads > 1 && i < count; ++i) {
+            const bool same = now[i] == results[i] || (std::isnan(now[i]) && std::isnan(results[i]));
+            EXPECT_TRUE(same) << now[i] << ' ' << results[i];
+        }
+        results = now;
+    }
+    return results;
+}
+
+void check_reductions(const oracle::Image &image, pxl_dtype dtype, Layout layout) {
+    Tensor input(cpu(), layout, dtype, image.n, image.c, image.h, image.w);
+    input.set(image);
+    const double magnitude = reduced(PXL_REDUCE_L1, input.get().v);
+    for (int kind = PXL_REDUCE_SUM; kind <= PXL_REDUCE_L2; ++kind)
+        for (int over = PXL_OVER_ALL; over <= PXL_OVER_CHANNEL; ++over) {
+            const auto k = static_cast<pxl_reduce_kind>(kind);
+            const auto o = static_cast<pxl_reduce_over>(over);
+            const std::vector<double> expected = reduce_directly(k, o, input.get());
+            const std::vector<double> actual = reduce(k, o, input, expected.size());
+            const bool exact = k == PXL_REDUCE_MIN || k == PXL_REDUCE_MAX;
+            for (size_t i = 0; i < expected.size(); ++i) {
+                const std::string what = std::string(dtype_name(dtype)) + " kind " + std::to_string(kind) + " over " +
+                                         std::to_string(over) + " result " + std::to_string(i) + ' ' + layout_name(layout);
+                if (std::isnan(expected[i])) {
+                    EXPECT_TRUE(std::isnan(actual[i])) << actual[i] << ' ' << what;
+                } else if (expected[i] != actual[i]) { // sums in f64: an error of 1e-16 for each of n terms at worst
+                    EXPECT_NEAR(actual[i], expected[i], exact ? 0 : 1e-14 * magnitude) << what;
+                }
+            }
+        }
+}
+
+TEST(Reduce, agrees_with_direct_sums_for_every_type_and_layout) {
+    for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_F16, PXL_BF16, PXL_U8, PXL_U16})
+        for (const Layout layout : all_layouts)
+            for (const Shape &s : {Shape{1, 1, 1, 1}, {2, 3, 17, 19}, {1, 2, 131, 257}, {3, 1, 1, 700}}) {
+                oracle::Image image = noise(s.n, s.c, s.h, s.w, 8, PXL_F64);
+                if (!is_floating(dtype))
+                    for (double &value : image.v) value = std::floor((value + 1) * 127);
+                check_reductions(image, dtype, layout);
+                if (HasFailure()) return;
+            }
+}
+
+TEST(Reduce, nan_anywhere_gives_nan) {
+    for (const pxl_dtype dtype : floating_types)
+        for (const size_t at : {size_t{0}, size_t{500}, size_t{2 * 2 * 17 * 19 - 1}}) {
+            oracle::Image image = noise(2, 2, 17, 19, 8, dtype);
+            image.v[at] = std::numeric_limits<double>::quiet_NaN();
+            check_reductions(image, dtype, Layout::nchw);
+        }
+}
+
+TEST(Reduce, infinities_are_numbers) {
+    oracle::Image image = noise(1, 2, 17, 19, 8, PXL_F32);
+    image.v[40] = std::numeric_limits<double>::infinity();
+    check_reductions(image, PXL_F32, Layout::nhwc);
+}
+
+TEST(Reduce, sums_of_large_and_small_keep_their_digits) {
+    oracle::Image image(1, 1, 100, 1000, 1e-3);
+    image.v[0] = 1e7;
+    check_reductions(rounded(image, PXL_F32), PXL_F32, Layout::nchw);
+}
+
+} // namespace
