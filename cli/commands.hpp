@@ -15,7 +15,7 @@ void compare(const CompareOptions &options);
 struct FitOptions {
     std::vector<std::string> losses;
     std::string out = "fit.png", image;
-    int steps = 300;
+    int steps = 200;
 };
 void fit(const FitOptions &options);
 

@@ -57,8 +57,8 @@ void draw_panel(Canvas &canvas, const Panel &panel, const Detail &detail, double
     const double scale = cell / double(full.width);
     const Box mark{x + double(detail.x) * scale, y + double(detail.y) * scale, double(detail.width) * scale,
                    double(detail.height) * scale};
-    canvas.rectangle(mark, {0, 0, 0}, 3);
-    canvas.rectangle(mark, white, 1.5);
+    canvas.rectangle(mark, {0, 0, 0}, 5);
+    canvas.rectangle(mark, white, 2);
     canvas.image(cropped(full, detail.x, detail.y, detail.width, detail.height),
                  {x, y + height + gap / 2, cell, cell * double(detail.height) / double(detail.width)});
 }

@@ -86,12 +86,13 @@ class Evaluator {
     Workspace workspace_;
 };
 
-// A linear filter and its adjoint between tensors of one size.
+// A linear filter and its adjoint, for tensors of these sizes.
 class Filter {
   public:
-    Filter(pxl_context *context, const pxl_filter &filter, const pxl_tensor &like) : context_(context), filter_(filter) {
+    Filter(pxl_context *context, const pxl_filter &filter, const pxl_tensor &input, const pxl_tensor &output)
+        : context_(context), filter_(filter) {
         size_t bytes = 0;
-        check(pxl_filter_workspace_size(context_, &filter_, &like, &like, &bytes));
+        check(pxl_filter_workspace_size(context_, &filter_, &input, &output, &bytes));
         workspace_ = Workspace(bytes);
     }
     void apply(const pxl_tensor &input, const pxl_tensor &output) {

@@ -15,7 +15,7 @@
 namespace cli {
 namespace {
 
-constexpr double blur_sigma = 1.6, noise_sigma = 0.015; // in pixels, and on images on [0, 1]
+constexpr double blur_sigma = 1.6, noise_sigma = 0.01; // in pixels, and on images on [0, 1]
 constexpr double first_rate = 0.02, last_rate = 1e-4;   // of Adam, along half a cosine
 
 pxl_filter blur_filter() {
@@ -48,7 +48,7 @@ class Noise {
 
 Image degrade(const Image &original) {
     Image out(original.width, original.height, original.channels);
-    Filter(nullptr, blur_filter(), original.view()).apply(original.view(), out.view());
+    Filter(nullptr, blur_filter(), original.view(), out.view()).apply(original.view(), out.view());
     Noise noise(1);
     for (float &value : out.pixels) value = std::clamp(value + noise.next(), 0.0f, 1.0f);
     return out;
@@ -117,7 +117,7 @@ class Descent {
           gradient_(degraded),
           rough_gradient_(degraded),
           truth_(original.view()),
-          blur_(nullptr, blur_filter(), z_view_),
+          blur_(nullptr, blur_filter(), z_view_, seen_view_),
           data_(loss, &seen_view_, &target_, &seen_gradient_view_),
           rough_(tv_.get(), &z_view_, &target_, &rough_gradient_view_),
           psnr_(nullptr, psnr_loss_.get(), PXL_ARGS(&z_view_, &truth_)),
@@ -156,7 +156,7 @@ class Descent {
         rough_.run();
         blur_.adjoint(seen_gradient_view_, gradient_view_);
         const double smooth = norm(rough_gradient_.pixels);
-        return smooth > 0 ? 0.8 * norm(gradient_.pixels) / smooth : 0;
+        return smooth > 0 ? norm(gradient_.pixels) / smooth : 0;
     }
 
     std::string name_;

@@ -107,7 +107,7 @@ int main(int argc, char **argv) {
     try {
         CLI::App app("pixloss: image losses and their exact gradients", "pixloss");
         app.set_version_flag("--version", std::string("pixloss ") + PIXLOSS_PROGRAM_VERSION + " (library " + pxl_version() + ")");
-        app.require_subcommand(1);
+        app.require_subcommand(0, 1); // not (1): its message would hide which argument was not understood
         app.footer(examples);
         add_compare(app, compare);
         add_fit(app, fit);
@@ -119,6 +119,8 @@ int main(int argc, char **argv) {
             const int code = app.exit(error, std::cout, std::cerr);
             return code == 0 ? 0 : 2;
         }
+        if (app.get_subcommands().empty())
+            throw cli::UsageError("a command is missing: compare, fit, bench or info; see pixloss --help");
         return 0;
     } catch (const cli::UsageError &error) {
         return fail(2, error.what());

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes tests/data/known_values.json anew: three environments below build/known_values (about 3 GB), then the script. The versions are
-# those at the head of tests/data/make_known_values.py. Needs Python 3.11 (PYTHON=...) and a package index; minutes.
+# Makes tests/data/known_values.json anew: three environments below build/known_values (3 GB), then runs the script. The versions are
+# those at the head of tests/data/make_known_values.py. Needs Python 3.11 (PYTHON=...) and a package index. Takes 5 minutes.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3.11}
@@ -19,4 +19,5 @@ $pip --no-deps --upgrade --target "$folder/old_monai" monai==1.1.0
 "$python" -m venv "$folder/tensorflow"
 "$folder/tensorflow/bin/pip" install --quiet --disable-pip-version-check tensorflow-cpu==2.21.0 numpy==2.4.6 pillow==13.0.0
 
+export PYTHONDONTWRITEBYTECODE=1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0
 exec "$folder/main/bin/python" -W ignore "$script" --tensorflow "$folder/tensorflow/bin/python" --old-monai "$folder/old_monai" "$@"

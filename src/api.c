@@ -4,6 +4,7 @@
 #include "backend.h"
 #include "check.h"
 #include "error.h"
+#include "view.h"
 
 /* The checks have refused every device that this build does not have. */
 static const pxli_backend *backend_of(pxl_device device) {
@@ -55,6 +56,20 @@ pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_ar
     return status ? status : backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
 }
 
+pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]) {
+    if (!loss) return pxli_fail(PXL_INVALID_ARGUMENT, "loss is NULL; pxl_loss_parse makes one");
+    if (!pred) return pxli_fail(PXL_INVALID_ARGUMENT, "pred is NULL; the image is needed for its sizes");
+    if (!size) return pxli_fail(PXL_INVALID_ARGUMENT, "size is NULL; four sizes are written there");
+    const pxli_term *term = pxli_first_windowed(loss);
+    if (!term) return pxli_fail(PXL_INVALID_ARGUMENT, "loss has no windowed term (ssim, ...), so it has no map");
+    pxl_status status = pxli_check_view("pred", pred, false);
+    if (!status) status = pxli_check_fits(&term->window, term->name, "pred", pred);
+    if (status) return status;
+    size[0] = pred->size[0], size[1] = pred->size[1];
+    pxli_map_size(&term->window, pred->size[2], pred->size[3], &size[2], &size[3]);
+    return PXL_OK;
+}
+
 /* ---- Filters ----------------------------------------------------------------------------------------------------------------- */
 pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
                                      size_t *bytes) {
@@ -102,7 +117,7 @@ pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_te
                                               const pxl_tensor *target, size_t *bytes) {
     statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = pred, .grad_target = pred}};
     pxl_status status = pxli_term_resolve(term, "term", &s.term);
-    if (!status) status = pxli_check_statistics(context, &s.term, pred, target, NULL, "statistics", true, NULL, NULL);
+    if (!status) status = pxli_check_statistics(context, &s.term, pred, target, NULL, NULL, true, NULL, NULL);
     if (status) return status;
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     size_t least;
@@ -122,7 +137,6 @@ pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const
                                const pxl_tensor *statistics, void *workspace, size_t bytes, pxl_stream stream) {
     statistics_call s = {.args = {.pred = pred, .target = target, .statistics = statistics}};
     pxl_status status = pxli_term_resolve(term, "term", &s.term);
-    if (!status && !statistics) status = pxli_fail(PXL_INVALID_ARGUMENT, "statistics is NULL; they are written there");
     if (!status) status = pxli_check_statistics(context, &s.term, pred, target, statistics, "statistics", true, NULL, NULL);
     if (status) return status;
     plan_statistics(&s, PXLI_SCORE_STATISTICS, NULL);
@@ -133,9 +147,6 @@ pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *ter
                                        void *workspace, size_t bytes, pxl_stream stream) {
     statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = grad_pred, .grad_target = grad_target}};
     pxl_status status = pxli_term_resolve(term, "term", &s.term);
-    if (!status && !grad_statistics) status = pxli_fail(PXL_INVALID_ARGUMENT, "grad_statistics is NULL; it is what is pulled back");
-    if (!status && !grad_pred && !grad_target)
-        status = pxli_fail(PXL_INVALID_ARGUMENT, "grad_pred and grad_target are NULL; at least one is needed");
     if (!status)
         status = pxli_check_statistics(context, &s.term, pred, target, grad_statistics, "grad_statistics", false, grad_pred, grad_target);
     if (status) return status;
@@ -158,8 +169,7 @@ pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_ove
                       void *workspace, size_t bytes, pxl_stream stream) {
     pxl_status status = pxli_check_reduce(context, kind, over, input);
     if (status) return status;
-    if (!results || (uintptr_t)results % sizeof *results)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "results is %p; an array of doubles is needed", (void *)results);
+    if ((status = pxli_check_results(over, input, results))) return status;
     const pxli_reduce_call call = {kind, over, input, results};
     size_t least;
     backend_of(input->device)->reduce_size(context, &call, &least);

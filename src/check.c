@@ -69,7 +69,7 @@ static pxl_status check_weight(const pxl_args *args) {
                             "N x 1 x H x W of pred");
 }
 
-static const pxli_term *first_windowed(const pxl_loss *loss) {
+const pxli_term *pxli_first_windowed(const pxl_loss *loss) {
     for (int i = 0; i < loss->count; i++)
         if (pxli_is_windowed(loss->terms[i].kind)) return &loss->terms[i];
     return NULL;
@@ -78,7 +78,7 @@ static const pxli_term *first_windowed(const pxl_loss *loss) {
 /* args->map and args->statistics: `multiple` channels for each of the image's. */
 static pxl_status check_map(const pxl_loss *loss, const pxl_args *args, const char *name, const pxl_tensor *map, int multiple) {
     if (!map) return PXL_OK;
-    const pxli_term *term = first_windowed(loss);
+    const pxli_term *term = pxli_first_windowed(loss);
     if (!term) return pxli_fail(PXL_INVALID_ARGUMENT, "%s is wanted, but the loss has no windowed term (ssim, ...)", name);
     pxl_status status = pxli_check_view(name, map, true);
     if (!status) status = pxli_check_same_device(name, map, "pred", args->pred);

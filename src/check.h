@@ -11,6 +11,8 @@ int64_t pxli_dtype_bytes(pxl_dtype dtype); /* 0 for a number that is none */
 /* Every element follows the one before it in N, C, H, W order. */
 bool pxli_is_dense(const pxl_tensor *tensor);
 
+/* The term that maps and statistics are of; NULL if none is windowed. */
+const pxli_term *pxli_first_windowed(const pxl_loss *loss);
 /* The factor of `downsample` for an image of this size. */
 int pxli_downsample_factor(const pxli_window *window, int64_t height, int64_t width);
 /* Sizes after downsampling (piq: whole blocks; vmaf: n / f + (n & 1) as libvmaf has it), and of the map after the border. */

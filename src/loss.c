@@ -22,7 +22,7 @@ pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss)
     if (!terms) return pxli_fail(PXL_INVALID_ARGUMENT, "terms is NULL; an array of terms is needed");
     if (count < 1 || count > PXLI_MAX_TERMS)
         return pxli_fail(PXL_INVALID_ARGUMENT, "count is %zu; a loss has 1 to %d terms", count, PXLI_MAX_TERMS);
-    pxl_loss *made;
+    pxl_loss *made = NULL;
     pxl_status status = pxli_loss_allocate(count, &made);
     if (status) return status;
     for (size_t i = 0; !status && i < count; i++) {

@@ -72,20 +72,14 @@ static void start_pass(const pxli_call *call, pxli_pass *pass) {
     pass->gradients = call->args->grad_pred || call->args->grad_target;
 }
 
-static void set_axis(const pxli_window *window, bool identity, double *taps) {
+static void set_axis(const pxli_call *call, const pxli_window *window, bool identity, double *taps) {
     if (identity) {
         memset(taps, 0, (size_t)window->taps * sizeof *taps);
         taps[window->taps / 2] = 1;
     } else {
         pxli_window_taps(window->taps, window->sigma, taps);
+        if (call->args->pred->dtype != PXL_F64) pxli_round_taps(window->taps, taps);
     }
-}
-void pxli_pass_constants(pxli_pass *pass, double data_range) {
-    /* With k = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
-    const pxli_window *window = pass->window;
-    const double L2 = data_range * data_range, tiny = 1e-30;
-    const double c1 = window->k1 * window->k1, c2 = window->k2 * window->k2;
-    pass->C1 = (c1 > tiny ? c1 : tiny) * L2, pass->C2 = (c2 > tiny ? c2 : tiny) * L2;
 }
 static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window *window) {
     const double n = (double)window->taps * window->taps;
@@ -101,10 +95,6 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
     pass->variance_factor = window->sample_covariance ? n / (n - 1) : 1;
 }
 
-static double range_of(double given, pxl_dtype dtype) {
-    if (given != 0) return given;
-    return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1;
-}
 static bool same_window(const pxli_window *a, const pxli_window *b) {
     return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&
            a->skip_short_axis == b->skip_short_axis && a->symmetric_decimation == b->symmetric_decimation &&
@@ -158,9 +148,10 @@ static void place_mean(pxli_call *call) {
 
 static void set_call(const pxl_args *args, pxli_call *call) {
     call->args = args, call->count = 0, call->passes = 0, call->grad_statistics = NULL;
+    call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
     call->mean.residual_count = 0, call->statistics.window = NULL;
-    call->sums = call->norm = call->scale = call->own = NULL;
+    call->range = call->sums = call->norm = call->scale = call->own = NULL;
 }
 static void set_statistics(const pxli_term *term, pxli_score_mode mode, pxli_call *call, pxli_pass *pass) {
     start_pass(call, pass);
@@ -180,7 +171,6 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
     call->terms = loss->terms, call->count = loss->count;
     for (int k = 0; k < call->count; k++) {
         const pxli_term *term = &call->terms[k];
-        call->data_range[k] = range_of(term->window.data_range, args->pred->dtype);
         if (!pxli_is_windowed(term->kind)) continue;
         pxli_pass *pass = pass_for(call, term);
         add_scored(call, pass, k);
@@ -201,9 +191,10 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
 typedef void taps_at(const double *taps, int radius, pxl_border border, int64_t size, int64_t position, double *out);
 static double *take_folds(const pxli_pass *pass, taps_at *function, const double *taps, int64_t size, pxli_arena *arena) {
     const int R = pass->radius;
-    double *folds = pxli_take(arena, (size_t)(2 * R * (2 * R + 1)) * sizeof *folds);
-    for (int i = 0; i < 2 * R && folds; i++) {
-        const int64_t position = i < R ? i : size - 2 * R + i;
+    const int count = 2 * (R + 1);
+    double *folds = pxli_take(arena, (size_t)(count * (2 * R + 1)) * sizeof *folds);
+    for (int i = 0; i < count && folds; i++) {
+        const int64_t position = i <= R ? i : size - count + i;
         if (position >= 0 && position < size) function(taps, R, pass->window->border, size, position, folds + i * (2 * R + 1));
     }
     return folds;
@@ -217,8 +208,8 @@ void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena)
     }
     if (!pass->window) return;
     if (arena->base) {
-        set_axis(pass->window, pass->identity_y, pass->taps_y);
-        set_axis(pass->window, pass->identity_x, pass->taps_x);
+        set_axis(call, pass->window, pass->identity_y, pass->taps_y);
+        set_axis(call, pass->window, pass->identity_x, pass->taps_x);
     }
     if (!pxli_border_folds(pass->window->border)) return;
     pass->folds.forward_x = take_folds(pass, pxli_forward_taps, pass->taps_x, pass->w, arena);
@@ -226,10 +217,19 @@ void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena)
     pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->w, arena);
     pass->folds.adjoint_y = take_folds(pass, pxli_adjoint_taps, pass->taps_y, pass->h, arena);
 }
+static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
+    const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
+    if (call->passes < 2 || !gradient || gradient->dtype == dtype) return gradient;
+    *sum = pxl_nchw(NULL, dtype, gradient->device, call->n, call->c, call->h, call->w);
+    sum->data = pxli_take(arena, (size_t)(call->n * call->c * call->h * call->w) * (dtype == PXL_F64 ? 8 : 4));
+    return sum;
+}
 void pxli_plan_layout(pxli_call *call, pxli_arena *arena) {
+    call->grad_pred = take_sum(call, call->args->grad_pred, &call->sum_pred, arena);
+    call->grad_target = take_sum(call, call->args->grad_target, &call->sum_target, arena);
     const size_t table = (size_t)(call->n * call->count) * sizeof(double);
     call->sums = pxli_take(arena, table), call->norm = pxli_take(arena, table), call->scale = pxli_take(arena, table);
-    call->own = pxli_take(arena, 2 * table);
+    call->own = pxli_take(arena, 2 * table), call->range = pxli_take(arena, table);
     if (call->mean.residual_count) pxli_pass_layout(call, &call->mean, arena);
     if (call->statistics.window) pxli_pass_layout(call, &call->statistics, arena);
     for (int p = 0; p < call->passes; p++) pxli_pass_layout(call, &call->pass[p], arena);

@@ -16,7 +16,8 @@ static inline void *pxli_take(pxli_arena *arena, size_t bytes) {
     return arena->base ? (void *)at : NULL;
 }
 
-/* Taps near the edges of a folding border, [2 radius][2 radius + 1]: the first `radius` positions of a line, then the last. */
+/* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1]: the first radius + 1 positions of a line, then the last.
+ * (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
 typedef struct pxli_folds {
     double *forward_x, *adjoint_x, *adjoint_y;
 } pxli_folds;
@@ -42,7 +43,7 @@ typedef struct pxli_pass {
     bool identity_y, identity_x; /* vainf: this axis is not smoothed */
     double taps_y[PXLI_MAX_WINDOW], taps_x[PXLI_MAX_WINDOW];
     pxli_folds folds;
-    double C1, C2, variance_factor;
+    double variance_factor;
     bool covariance; /* the fifth map, cov(u, v), is needed */
     int64_t map_y0, map_y1, map_x0, map_x1; /* positions that count */
 
@@ -64,12 +65,16 @@ typedef struct pxli_call {
     int count;
     const pxl_args *args; /* images and outputs */
     const pxl_tensor *grad_statistics;
+    /* Where the passes write: the caller's, or, if several passes add up and its dtype would round each, a dense tensor of the
+     * workspace in the precision of the computation. */
+    const pxl_tensor *grad_pred, *grad_target;
+    pxl_tensor sum_pred, sum_target;
     int64_t n, c, h, w;
     pxli_pass mean;        /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
     pxli_pass statistics;  /* for args->statistics; window NULL: not needed */
     pxli_pass pass[PXLI_MAX_PASSES];
     int passes;
-    double data_range[PXLI_MAX_TERMS];
+    double *range; /* [n][count]: L */
     double *sums;  /* [n][count]: of each image, before any normalisation */
     double *norm;  /* [n][count]: mean = norm * sum, of the image or of the batch */
     double *scale; /* [n][count]: d total / d sum, upstream gradient and weight included */
@@ -87,8 +92,11 @@ void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
 /* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */
 void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call);
 void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena);
-/* C1 and C2 for a data_range. */
-void pxli_pass_constants(pxli_pass *pass, double data_range);
+/* (k L)^2. With k or L = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
+static inline double pxli_stabiliser(double k, double L) {
+    const double c = k * L * (k * L), tiny = 1e-30;
+    return c > tiny || c != c ? c : tiny;
+}
 
 static inline int64_t pxli_tile_count(const pxli_call *call, const pxli_pass *pass) {
     return call->n * call->c * pass->strips * pass->segments;

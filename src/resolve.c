@@ -171,7 +171,7 @@ void pxli_term_fill(const pxl_term *from, pxli_term *to) {
 }
 
 pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to) {
-    const pxli_kind_info *kind;
+    const pxli_kind_info *kind = NULL;
     pxl_status status = check_kind(from, place, &kind);
     if (!status) status = check_unused(from, place, kind);
     for (int f = 0; !status && f < PXLI_FIELDS; f++) status = check_field(from, place, f);

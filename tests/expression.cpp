@@ -47,8 +47,9 @@ class Arguments {
 };
 
 std::string parameter_name(const pxl_term &term) {
-    if (term.kind == PXL_PSNR || term.isotropic || term.penalty == PXL_CHARBONNIER) return "eps";
-    return term.penalty == PXL_HUBER ? "delta" : "beta";
+    if (term.kind == PXL_PSNR || term.penalty == PXL_CHARBONNIER) return "eps";
+    if (term.penalty == PXL_HUBER) return "delta";
+    return term.penalty == PXL_SMOOTH_L1 ? "beta" : "eps"; // isotropic: charbonnier by default
 }
 
 void add_window(const pxl_term &term, Arguments &to) {

@@ -14,7 +14,7 @@ std::vector<Case> mixtures() {
              parts = windowed(PXL_STRUCTURE);
     pxl_term psnr = PXL_TERM(PXL_PSNR, -0.01), pooled = windowed(PXL_SSIM), exponents = windowed(PXL_SSIM, "torchmetrics");
     sobel.isotropic = 1, blur.sigma = 3, wide.window = 33, wide.sigma = 5, wide.border = PXL_REFLECT, parts.border = PXL_ZERO;
-    pooled.downsample = 2, exponents.gamma = 0.5;
+    pooled.downsample = 2, pooled.window = 5, exponents.gamma = 0.5;
     const Shape shapes[] = {{1, 1, 333, 517}, {3, 3, 129, 201}, {1, 2, 700, 19}, {1, 1, 12, 1100}};
     const std::vector<std::vector<pxl_term>> losses = {{weighted(0.84, windowed(PXL_SSIM)), weighted(0.16, pixel(PXL_L1))},
                                                        {windowed(PXL_SSIM, "seed"), sobel, blur, PXL_TERM(PXL_TV, 0.1)},

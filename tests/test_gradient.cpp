@@ -31,11 +31,14 @@ oracle::Image differences(oracle::Image &image, const std::function<double()> &f
 // A range taken from the data is a constant for the gradient: fixed before differences are taken.
 pxl_term with_fixed_range(pxl_term term, const oracle::Inputs &inputs) {
     if (oracle::resolve(term).data_range != PXL_FROM_DATA) return term;
-    const auto spread = [](const oracle::Image &image) {
-        const auto ends = std::minmax_element(image.v.begin(), image.v.end());
-        return *ends.second - *ends.first;
-    };
-    term.data_range = std::max(spread(inputs.pred), spread(inputs.target));
+    // That of the pixels that count.
+    double ends[2][2] = {{HUGE_VAL, -HUGE_VAL}, {HUGE_VAL, -HUGE_VAL}};
+    for (size_t i = 0; i < inputs.pred.v.size(); ++i) {
+        if (!inputs.weight.empty() && inputs.weight.v[i] == 0) continue; // one channel
+        ends[0][0] = std::min(ends[0][0], inputs.pred.v[i]), ends[0][1] = std::max(ends[0][1], inputs.pred.v[i]);
+        ends[1][0] = std::min(ends[1][0], inputs.target.v[i]), ends[1][1] = std::max(ends[1][1], inputs.target.v[i]);
+    }
+    term.data_range = std::max(ends[0][1] - ends[0][0], ends[1][1] - ends[1][0]);
     return term;
 }
 

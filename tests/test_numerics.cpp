@@ -81,9 +81,9 @@ class Finite : public testing::TestWithParam<std::string> {};
 TEST_P(Finite, gradients_of_constant_zero_and_equal_images) {
     for (const pxl_term &term : specs_of(GetParam()))
         for (const pxl_dtype dtype : floating_types) {
-            const Case test = make_case({term}, {2, 1, 34, 35}, dtype);
-            const oracle::Image zero(2, 1, 34, 35), flat = rounded(oracle::Image(2, 1, 34, 35, 0.3), dtype),
-                                                    other = rounded(oracle::Image(2, 1, 34, 35, 0.7), dtype),
+            const Case test = make_case({term}, {2, 1, 35, 36}, dtype);
+            const oracle::Image zero(2, 1, 35, 36), flat = rounded(oracle::Image(2, 1, 35, 36, 0.3), dtype),
+                                                    other = rounded(oracle::Image(2, 1, 35, 36, 0.7), dtype),
                                                     rough = rounded(texture(test.shape, 5), dtype);
             const std::pair<const oracle::Image *, const oracle::Image *> pairs[] = {
                 {&zero, &zero},  {&flat, &flat},  {&rough, &rough}, {&flat, &zero},  {&zero, &flat},
@@ -164,6 +164,8 @@ Pair pair_for(const Case &test, const Level &level, const char *kind, double goa
         const double value = oracle::evaluate(resolve_all(test.terms), inputs).values[1];
         if (!(value > 0)) break;
         strength *= std::sqrt(std::min(goal, 0.9) / value);
+        // Above half the level, pred - target is rounded, and that is as much as a flat image's texture.
+        if (kind[1] == 'r') strength = std::min(strength, 0.4);
     }
     return pair;
 }

@@ -27,7 +27,8 @@ double inner(const oracle::Image &a, const oracle::Image &b) {
     return sum;
 }
 
-double tolerance(pxl_dtype dtype) { return dtype == PXL_F64 ? 1e-13 : 2e-6; }
+// Of the sum of the magnitudes that a result is added from: 2 x 1023 roundings by u, like a random walk, and the taps' own.
+double tolerance(pxl_dtype dtype) { return dtype == PXL_F64 ? 5e-14 : 1e-5; }
 
 // ---- Filters -----------------------------------------------------------------------------------------------------------
 
@@ -48,6 +49,16 @@ Planes definition(const pxl_filter &filter) {
         }
         default: return {{oracle::outer(oracle::uniform_taps(taps), oracle::uniform_taps(taps))}, border};
     }
+}
+
+Planes absolute(Planes planes) {
+    for (oracle::Kernel &kernel : planes.kernels) kernel = oracle::absolute(kernel);
+    return planes;
+}
+
+oracle::Image scaled(oracle::Image image, double factor) {
+    for (double &value : image.v) value *= factor;
+    return image;
 }
 
 // Output channel k C + c is kernel k applied to channel c.
@@ -108,8 +119,11 @@ void check_filter(const pxl_filter &filter, const Shape &s, pxl_dtype dtype, Lay
         << pxl_error_message() << describe(filter, s, dtype);
     EXPECT_TRUE(input.is_unchanged() && grad_output.is_unchanged()) << describe(filter, s, dtype);
     EXPECT_TRUE(output.fences_intact() && grad_input.fences_intact() && workspace.fences_intact()) << describe(filter, s, dtype);
-    EXPECT_TRUE(close(output.get(), apply(planes, a), {}, tolerance(dtype), dtype)) << "apply " << describe(filter, s, dtype);
-    EXPECT_TRUE(close(grad_input.get(), apply_adjoint(planes, b, a), {}, tolerance(dtype), dtype))
+    const Planes magnitudes = absolute(planes);
+    const oracle::Image slack = scaled(apply(magnitudes, oracle::absolute(a)), tolerance(dtype));
+    const oracle::Image adjoint_slack = scaled(apply_adjoint(magnitudes, oracle::absolute(b), a), tolerance(dtype));
+    EXPECT_TRUE(close(output.get(), apply(planes, a), slack, 0, dtype)) << "apply " << describe(filter, s, dtype);
+    EXPECT_TRUE(close(grad_input.get(), apply_adjoint(planes, b, a), adjoint_slack, 0, dtype))
         << "adjoint " << describe(filter, s, dtype);
     if (dtype != PXL_F64) return; // the identity is as sharp as the precision
     const double scale = std::sqrt(inner(a, a) * inner(b, b));
@@ -203,8 +217,10 @@ class StatisticsCall {
                                       bytes_, nullptr),
                   PXL_OK)
             << pxl_error_message() << ' ' << describe(test_);
-        const double allowed = test_.dtype == PXL_F64 ? 1e-13 : 2e-6;
-        EXPECT_TRUE(close(statistics_.get(), expected_, {}, allowed, test_.statistics_dtype)) << describe(test_);
+        // Near a zero border all statistics are small, but not the pixels that they are made of.
+        oracle::Image slack = oracle::like(expected_);
+        for (double &value : slack.v) value = test_.dtype == PXL_F64 ? 1e-15 : 5e-7;
+        EXPECT_TRUE(close(statistics_.get(), expected_, slack, 0, test_.statistics_dtype)) << describe(test_);
         EXPECT_TRUE(statistics_.fences_intact()) << describe(test_);
     }
 
@@ -322,7 +338,9 @@ std::vector<double> reduce(pxl_reduce_kind kind, pxl_reduce_over over, Tensor &i
 void check_reductions(const oracle::Image &image, pxl_dtype dtype, Layout layout) {
     Tensor input(cpu(), layout, dtype, image.n, image.c, image.h, image.w);
     input.set(image);
-    const double magnitude = reduced(PXL_REDUCE_L1, input.get().v);
+    oracle::Image finite = input.get();
+    for (double &value : finite.v) value = std::isfinite(value) ? value : 0;
+    const double magnitude = reduced(PXL_REDUCE_L1, finite.v);
     for (int kind = PXL_REDUCE_SUM; kind <= PXL_REDUCE_L2; ++kind)
         for (int over = PXL_OVER_ALL; over <= PXL_OVER_CHANNEL; ++over) {
             const auto k = static_cast<pxl_reduce_kind>(kind);

@@ -35,8 +35,8 @@
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
  *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least.
- *   Versions     Public structs begin with their size and are made by their macro; zero is the default of every other field;
- *                enums only grow; functions never change. */
+ *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
+ *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never change. */
 #ifndef PIXLOSS_H
 #define PIXLOSS_H
 #include <stddef.h>
@@ -121,9 +121,9 @@ typedef enum pxl_term_kind {
     PXL_SOBEL = 1,     /* both of [-1 0 1; -2 0 2; -1 0 1] * e and its transpose, unnormalised, charges added; default l1 */
     PXL_LAPLACIAN = 2, /* [0 1 0; 1 -4 1; 0 1 0] * e, or with neighbours = 8 [1 1 1; 1 -8 1; 1 1 1] * e; default l1 */
     PXL_TV = 3,        /* forward differences of pred alone to the right and down, 0 past the last; default l1 (anisotropic) */
-    PXL_BLUR = 4,      /* Gaussian of e, `window` taps, `sigma`; default l2 */
+    PXL_BLUR = 4,      /* Gaussian of e, `window` taps, `sigma` (1.5); default l2 */
     PXL_FEATURES = 5,  /* layers of a network; not in this version */
-    /* Functions of the mean squared error, with L the data_range. */
+    /* Functions of the mean squared error (a reduction of their own), with L the data_range. */
     PXL_RMSE = 16, /* sqrt(MSE); the gradient at 0 is 0 */
     PXL_PSNR = 17, /* 10 log10(L^2 / (MSE + eps)) in dB: the metric itself, so as a loss it takes a negative weight. Infinite for
                       equal images unless eps > 0; the gradient there is 0 */
@@ -158,11 +158,11 @@ typedef enum pxl_reduction { PXL_MEAN = 0, PXL_SUM = 1, PXL_SPATIAL = 2 } pxl_re
  * its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it is zero. */
 typedef enum pxl_border { PXL_BORDER_DEFAULT = 0, PXL_VALID = 1, PXL_ZERO = 2, PXL_REFLECT = 3, PXL_REPLICATE = 4 } pxl_border;
 
-#define PXL_FROM_DATA (-1.0)     /* data_range: max - min of the two images, whichever is larger; a constant for the gradient */
+#define PXL_FROM_DATA (-1.0)     /* data_range: max - min of pred or of target, whichever is larger; a constant for the gradient */
 #define PXL_DOWNSAMPLE_AUTO (-1) /* downsample: max(1, round(min(H, W) / 256)) */
 #define PXL_EXACT_ZERO 1e-300    /* for k1, k2, alpha, beta, gamma, where 0 stands for the default */
 
-/* One term. Zero is the default of every field but the weight; a field that a kind does not use must be zero. */
+/* One term. Zero is the default of every field but the weight. */
 typedef struct pxl_term {
     size_t struct_size;
     pxl_term_kind kind;
@@ -171,22 +171,27 @@ typedef struct pxl_term {
     pxl_penalty penalty;
     double penalty_param;       /* delta, beta or eps, > 0; psnr: its eps, >= 0 */
     int isotropic;              /* sobel, tv */
-    int own_counts;             /* tv: mean over the differences there are, H (W-1) and (H-1) W, each for itself, not over H W */
+    int own_counts;             /* tv: mean over the differences there are, H (W-1) and (H-1) W, each for itself, not over H W; not
+                                   with isotropic or sum */
     int neighbours;             /* laplacian: 4 (default) or 8 */
     int mean_of_images;         /* rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
     pxl_border border;          /* sobel, laplacian, blur, windowed terms */
     int window;                 /* taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
-    double sigma;               /* of the Gaussian, > 0 */
+    double sigma;               /* of the Gaussian, > 0; not with uniform */
     int uniform;                /* windowed terms: 1: all taps equal */
     double k1, k2;              /* >= 0; 0.01 and 0.03 */
     double data_range;          /* L > 0, or PXL_FROM_DATA; windowed terms, psnr */
     int sample_covariance;      /* 1: variances times n / (n - 1), n = taps^2 */
     int downsample;             /* windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
-    double alpha, beta, gamma;  /* ssim: exponents of l, c and s, > 0; where one is not 1, factors below 1e-4 count as 1e-4 */
+    double alpha, beta, gamma;  /* ssim: exponents of l, c, s, > 0 or PXL_EXACT_ZERO; unless all are 1, factors below 1e-4 count as 1e-4 */
     const char *preset;         /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
 } pxl_term;
 #ifdef __cplusplus
-#define PXL_TERM(kind, weight) (pxl_term{sizeof(pxl_term), kind, weight})
+static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
+    pxl_term term = {};
+    term.struct_size = sizeof term, term.kind = kind, term.weight = weight;
+    return term;
+}
 #else
 #define PXL_TERM(kind_, weight_) ((pxl_term){.struct_size = sizeof(pxl_term), .kind = (kind_), .weight = (weight_)})
 #endif
@@ -208,9 +213,9 @@ PXL_API const char *pxl_preset_name(size_t index);
 /* A loss never changes once made, and may be used by several threads at once. */
 typedef struct pxl_loss pxl_loss;
 PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss);
-/* expression = term { ("+" | "-") term },  term = [number "*"] name [ "(" argument { "," argument } ")" ]
+/* expression = term { ("+" | "-") term },  term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]
  *   name      pixel sobel laplacian tv blur | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its penalty:
- *             mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier
+ *             mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
  *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2), own_counts,
  *             uniform, sample_covariance, mean_of_images) or field = value: delta beta eps reduction (mean sum spatial)
  *             neighbours border (valid zero reflect replicate; also written padding) window sigma k1 k2
@@ -244,10 +249,16 @@ typedef struct pxl_args {
     const pxl_tensor *statistics; /* N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics; NULL */
 } pxl_args;
 #ifdef __cplusplus
-#define PXL_ARGS(pred, target) (pxl_args{sizeof(pxl_args), pred, target})
+static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target) {
+    pxl_args args = {};
+    args.struct_size = sizeof args, args.pred = pred, args.target = target;
+    return args;
+}
 #else
 #define PXL_ARGS(pred_, target_) ((pxl_args){.struct_size = sizeof(pxl_args), .pred = (pred_), .target = (target_)})
 #endif
+/* Sizes N, C, H', W' of args.map for these images, after downsampling and the border; PXL_INVALID_ARGUMENT if no term is windowed. */
+PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]);
 typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
 
 /* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at. */
@@ -277,7 +288,11 @@ typedef struct pxl_filter {
     double sigma;      /* blur: > 0 */
 } pxl_filter;
 #ifdef __cplusplus
-#define PXL_FILTER(kind) (pxl_filter{sizeof(pxl_filter), kind})
+static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
+    pxl_filter filter = {};
+    filter.struct_size = sizeof filter, filter.kind = kind;
+    return filter;
+}
 #else
 #define PXL_FILTER(kind_) ((pxl_filter){.struct_size = sizeof(pxl_filter), .kind = (kind_)})
 #endif

@@ -82,6 +82,20 @@ static void clear(const pxl_tensor *t) {
                            (size_t)bytes);
 }
 
+/* The sum of several passes to the caller's dtype. */
+typedef struct copy_run {
+    const pxl_tensor *from, *to;
+} copy_run;
+static void copy_plane(const void *arguments, int64_t index, void *scratch) {
+    const copy_run *r = arguments;
+    (void)scratch;
+    pxli_kernels_for(r->from->dtype)->copy(r->from, r->to, index);
+}
+static void round_sum(const pxli_team *team, const pxli_call *call, const pxl_tensor *sum, const pxl_tensor *gradient) {
+    const copy_run run = {sum, gradient};
+    if (sum != gradient) pxli_run(team, call->n * call->c, call->n * call->c * call->h * call->w, copy_plane, &run);
+}
+
 static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_workspace workspace) {
     pxli_arena arena = {(uintptr_t)workspace.data, 0};
     const layout l = lay_out(call, &arena);
@@ -91,8 +105,9 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     pxli_set_ranges(&team, call, l.parts);
     if (call->mean.residual_count) run_pass(&team, &l, call, &call->mean);
     pxli_set_scales(call);
-    if (call->passes && call->pass[0].accumulate) clear(args->grad_pred), clear(args->grad_target);
+    if (call->passes && call->pass[0].accumulate) clear(call->grad_pred), clear(call->grad_target);
     for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
+    round_sum(&team, call, call->grad_pred, args->grad_pred), round_sum(&team, call, call->grad_target, args->grad_target);
     if (call->statistics.window) run_pass(&team, &l, call, &call->statistics);
     if (args->values) pxli_write_values(call);
     return PXL_OK;

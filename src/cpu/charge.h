@@ -27,7 +27,7 @@
                                               real *sx, real *sy) {                               \
         real sum = 0;                                                                             \
         _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                  \
-            const real x = dx[i], y = dy[i], m = pxli_sqrt(x * x + y * y), weight = w ? w[i] : 1; \
+            const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = w ? w[i] : 1; \
             const pxli_charge c = FUNCTION(m, param);                                             \
             const real f = m == 0 ? 0 : scale * weight * c.slope / m;                             \
             sum += weight * c.value, sx[i] = f * x, sy[i] = f * y;                                \

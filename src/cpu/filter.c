@@ -134,6 +134,7 @@ static void run(const pxli_filter_call *call, int64_t index, void *scratch) {
 
 void PXLI_NAME(reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
                        pxli_partial *partial);
+void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
 
@@ -141,6 +142,7 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
 #define TEXT(x) TEXT2(x)
 const pxli_kernels *PXLI_NAME(kernels)(void);
 const pxli_kernels *PXLI_NAME(kernels)(void) {
-    static const pxli_kernels kernels = {TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(reduce)};
+    static const pxli_kernels kernels = {TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(copy),
+                                         PXLI_NAME(reduce)};
     return &kernels;
 }

@@ -149,7 +149,7 @@ INLINE void linear_pull_along(const linear_map *t, const frame *f, real *const d
 /* Adds row `row` of the adjoint to gradient[0 .. x1 - x0). */
 INLINE void linear_pull_down(const linear_map *t, const frame *f, real *back, int64_t row, real *gradient) {
     const int taps = 2 * t->R + 1;
-    const bool edge = pxli_border_folds(t->border) && (row < t->R || row >= t->h - t->R);
+    const bool edge = pxli_border_folds(t->border) && (row <= t->R || row >= t->h - 1 - t->R);
     for (int part = 0; part < t->parts; part++) {
         for (int k = 0; k < taps; k++) t->now[k] = t->vertical[part][taps - 1 - k];
         if (edge) {

@@ -122,32 +122,42 @@ void pxli_set_norms(const pxli_team *team, pxli_call *call, pxli_partial *parts)
 }
 
 /* ---- Data ranges ------------------------------------------------------------------------------------------------------------- */
-static double range_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, pxli_partial *parts) {
-    const pxli_region region = {tensor, call->args->weight, 0, call->n * call->c, 0, call->h};
+/* max - min over the images [first, last) */
+static double range_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, int64_t first, int64_t last,
+                       pxli_partial *parts) {
+    const pxli_region region = {tensor, call->args->weight, first * call->c, last * call->c, 0, call->h};
     const pxli_partial p = pxli_reduce_region(team, &region, parts);
     return p.max < p.min ? 0 : p.max - p.min; /* nothing counts: 0 */
 }
+static double range_from_data(const pxli_team *team, const pxli_call *call, int64_t first, int64_t last, pxli_partial *parts) {
+    const double x = range_in(team, call, call->args->pred, first, last, parts);
+    const double y = range_in(team, call, call->args->target, first, last, parts);
+    return x > y || x != x ? x : y;
+}
+static double range_of_dtype(pxl_dtype dtype) { return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1; }
 void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts) {
-    double range = -1;
-    for (int k = 0; k < call->count; k++) {
-        if (call->data_range[k] != PXL_FROM_DATA) continue;
-        if (range == -1) {
-            const double x = range_in(team, call, call->args->pred, parts), y = range_in(team, call, call->args->target, parts);
-            range = x > y || x != x ? x : y;
+    bool any = false;
+    for (int k = 0; k < call->count; k++) any = any || call->terms[k].window.data_range == PXL_FROM_DATA;
+    const bool each = call->args->per_image;
+    double measured = any && !each ? range_from_data(team, call, 0, call->n, parts) : 0;
+    for (int64_t n = 0; n < call->n; n++) {
+        if (any && each) measured = range_from_data(team, call, n, n + 1, parts);
+        for (int k = 0; k < call->count; k++) {
+            const double given = call->terms[k].window.data_range;
+            call->range[n * call->count + k] =
+                given == PXL_FROM_DATA ? measured : given != 0 ? given : range_of_dtype(call->args->pred->dtype);
         }
-        call->data_range[k] = range;
     }
-    for (int p = 0; p < call->passes; p++)
-        if (call->pass[p].window) pxli_pass_constants(&call->pass[p], call->data_range[call->pass[p].scored[0]]);
 }
 
 /* ---- Functions of a mean ------------------------------------------------------------------------------------------------------- */
 static double function_of(const pxli_term *term, double L, double mean) {
     if (term->kind == PXL_RMSE) return sqrt(mean);
-    return 10 * log10(L * L / (mean + term->param));
+    return mean + term->param == 0 ? INFINITY : 10 * log10(L * L / (mean + term->param));
 }
-/* The slope; 0 where it is not finite, at 0. */
+/* The slope; 0 where it is not finite, at 0. After an overflow it is not known. */
 static double slope_of(const pxli_term *term, double mean) {
+    if (isinf(mean)) return NAN;
     if (term->kind == PXL_RMSE) return mean == 0 ? 0 : 0.5 / sqrt(mean);
     return mean + term->param == 0 ? 0 : -10 / (log(10) * (mean + term->param));
 }
@@ -190,12 +200,12 @@ void pxli_set_scales(pxli_call *call) {
 static double image_value(const pxli_call *call, int k, int64_t n) {
     const pxli_term *term = &call->terms[k];
     const double mean = call->sums[n * call->count + k] * call->norm[n * call->count + k];
-    return pxli_is_function_of_mean(term->kind) ? function_of(term, call->data_range[k], mean) : mean;
+    return pxli_is_function_of_mean(term->kind) ? function_of(term, call->range[n * call->count + k], mean) : mean;
 }
 static double batch_value(const pxli_call *call, int k) {
     const pxli_term *term = &call->terms[k];
     if (pxli_is_function_of_mean(term->kind) && !term->mean_of_images)
-        return function_of(term, call->data_range[k], mean_for(call, k, 0));
+        return function_of(term, call->range[k], mean_for(call, k, 0));
     double value = 0;
     for (int64_t n = 0; n < call->n; n++) value += image_value(call, k, n);
     return term->mean_of_images ? value / (double)call->n : value;

@@ -110,3 +110,10 @@ void store_row(const plane *p, int64_t y, int64_t x, int64_t count, const real *
         case PXL_U16: break; /* never an output */
     }
 }
+
+void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
+void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index) {
+    const int64_t image = index / to->size[1], channel = index % to->size[1];
+    const plane p = plane_of(from, image, channel), q = plane_of(to, image, channel);
+    for (int64_t y = 0; y < to->size[2]; y++) store_row(&q, y, 0, to->size[3], direct_row(&p, y), false);
+}

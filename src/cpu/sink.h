@@ -7,12 +7,13 @@
 typedef struct sink {
     const pxl_tensor *tensor; /* NULL: this gradient is not wanted */
     const pxli_pass *pass;
-    plane plane;
+    plane plane, weight;
+    bool masked; /* a masked pixel was read as 0, whatever it holds: its gradient is 0 */
     int64_t image_h, image_w, x0, x1, pitch;
     bool has_rows; /* residual terms fill the rows before */
     bool direct;   /* the final values may be stored where they belong */
     real *rows;    /* [VL][pitch], element i is column x0 + i */
-    real *spread;  /* one row of the image, when blocks were averaged */
+    real *spread;  /* one row of the image, when blocks were averaged; of weights, with a mask */
 } sink;
 
 INLINE void sink_take(sink *s, const pxli_call *call, const pxli_pass *pass, const pxl_tensor *tensor, int64_t width,
@@ -21,13 +22,15 @@ INLINE void sink_take(sink *s, const pxli_call *call, const pxli_pass *pass, con
     if (!tensor) return;
     const plane p = plane_of(tensor, 0, 0);
     s->has_rows = pass->residual_count > 0;
-    s->direct = is_direct(&p) && !pass->accumulate && pass->factor == 1;
+    s->masked = call->args->weight != NULL;
+    s->direct = is_direct(&p) && !pass->accumulate && pass->factor == 1 && !s->masked;
     s->pitch = (width + VL - 1) / VL * VL + VL;
     s->rows = pxli_take(arena, (size_t)(s->pitch * VL) * sizeof(real));
-    s->spread = pass->factor > 1 ? pxli_take(arena, (size_t)((width + 2) * pass->factor) * sizeof(real)) : NULL;
+    s->spread = pass->factor > 1 || s->masked ? pxli_take(arena, (size_t)((width + 2) * pass->factor) * sizeof(real)) : NULL;
 }
-INLINE void sink_open(sink *s, const pxli_tile *tile) {
+INLINE void sink_open(sink *s, const pxli_call *call, const pxli_tile *tile) {
     if (s->tensor) s->plane = plane_of(s->tensor, tile->image, tile->channel);
+    if (s->tensor && s->masked) s->weight = plane_of(call->args->weight, tile->image, 0);
     s->x0 = tile->x0, s->x1 = tile->x1;
 }
 /* The row that residual terms fill; NULL if there is none. */
@@ -72,11 +75,16 @@ static void sink_copy_row(const sink *s, int64_t y, const real *g) {
         for (; i + VL <= n; i += VL) stream(to + i, load(g + i));
     memcpy(to + i, g + i, (size_t)(n - i) * sizeof(real));
 }
+static void sink_mask_row(const sink *s, int64_t y, real *g) {
+    load_row(&s->weight, y, s->x0, s->x1 - s->x0, s->spread);
+    for (int64_t i = 0; i < s->x1 - s->x0; i++) g[i] = s->spread[i] != 0 ? g[i] : 0;
+}
 /* Stores the batch's rows, unless sink_store has (`stored`: it was called for all of them) and could do so directly. */
 static void sink_flush(sink *s, int64_t first, int low, int high, bool stored) {
     if (!s->tensor || (s->direct && stored)) return;
     for (int b = low; b < high; b++) {
-        const real *g = s->rows + b * s->pitch;
+        real *g = s->rows + b * s->pitch;
+        if (s->masked) sink_mask_row(s, first + b, g);
         if (s->pass->factor > 1) sink_spread(s, first + b, g);
         else if (s->direct) sink_copy_row(s, first + b, g);
         else store_row(&s->plane, first + b, s->x0, s->x1 - s->x0, g, s->pass->accumulate);

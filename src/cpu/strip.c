@@ -68,11 +68,11 @@ static void filter(int R, const real *taps, const vf *restrict s, vf *restrict o
 /* Near the edges of a folding border: the row of `folds` for position p of a line, or NULL. */
 static const double *fold_at(const double *folds, int R, int64_t size, int64_t p) {
     if (!folds || p < 0 || p >= size) return NULL;
-    if (p < R) return folds + p * (2 * R + 1);
-    return size - p <= R ? folds + (2 * R - (size - p)) * (2 * R + 1) : NULL;
+    if (p <= R) return folds + p * (2 * R + 1);
+    return size - p <= R + 1 ? folds + (2 * (R + 1) - (size - p)) * (2 * R + 1) : NULL;
 }
 static void fold(const double *folds, int R, int64_t size, int64_t first, const vf *s, vf *o) {
-    if (!folds || (first >= R && first + VL + R <= size)) return;
+    if (!folds || (first > R && first + VL + R < size)) return;
     for (int i = 0; i < VL; i++) {
         const double *taps = fold_at(folds, R, size, first + i);
         if (!taps) continue;
@@ -92,6 +92,11 @@ typedef struct batch { /* map rows m0 .. m0 + VL - 1; output rows out0 + low .. 
     const real *x[ROWS], *y[ROWS];
 } batch;
 
+/* (x - y) - difference, exactly (Knuth's two-sum) */
+INLINE vf rounded_off(vf x, vf y, vf difference) {
+    const vf back = difference - x;
+    return (x - (difference - back)) - (y + back);
+}
 NOINLINE void load_block(const strip *s, const batch *a, int64_t column, block *t) {
     const int64_t left = s->pass->w - column;
     const vf c = all(s->c), d = all(s->d);
@@ -99,7 +104,9 @@ NOINLINE void load_block(const strip *s, const batch *a, int64_t column, block *
     for (int i = 0; i < rows; i++) {
         const vf x = left >= VL ? load(a->x[i] + column) : load_part(a->x[i] + column, left);
         const vf y = left >= VL ? load(a->y[i] + column) : load_part(a->y[i] + column, left);
-        t->u[i] = (x - c) + (y - c), t->v[i] = (x - y) - d;
+        const vf difference = x - y;
+        t->u[i] = (x - c) + (y - c), t->v[i] = difference - d;
+        if (s->exact) t->v[i] += rounded_off(x, y, difference);
     }
 }
 
@@ -222,6 +229,11 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
 /* ---- One tile ---------------------------------------------------------------------------------------------------------- */
 static int lag_of(int radius) { return (2 * radius + VL - 1) / VL * VL; }
 
+/* With a zero border and an image smaller than half a window, most of what a window sees is 0. */
+static bool is_mostly_outside(const pxli_pass *p) {
+    const int64_t taps = 2 * p->radius + 1, h = p->h < taps ? p->h : taps, w = p->w < taps ? p->w : taps;
+    return p->window->border == PXL_ZERO && 2 * h * w < taps * taps;
+}
 /* Medians of nine samples of the tile, of those that are finite and not masked; 0 if there are none. */
 static real median(real *a, int n) {
     for (int i = 1; i < n; i++)
@@ -235,7 +247,7 @@ static void set_shifts(strip *s) {
     const pxli_tile *t = &s->tile;
     real sum[9], difference[9];
     int n = 0;
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 9 && !is_mostly_outside(s->pass); i++) {
         real x, y;
         const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6, column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
         if (!reader_sample(&s->reader, row, column, &x, &y)) continue;
@@ -243,6 +255,9 @@ static void set_shifts(strip *s) {
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
     s->c = median(sum, n), s->d = median(difference, n);
+    for (int i = 0; i < n; i++) difference[i] = difference[i] > s->d ? difference[i] - s->d : s->d - difference[i];
+    const real offset = s->d < 0 ? -s->d : s->d;
+    s->exact = offset > 8 * median(difference, n);
     const bool zero = s->pass->window->border == PXL_ZERO;
     s->outside[MAP_U] = zero ? -2 * s->c : 0, s->outside[MAP_V] = zero ? -s->d : 0;
     s->outside[MAP_UU] = s->outside[MAP_U] * s->outside[MAP_U], s->outside[MAP_VV] = s->outside[MAP_V] * s->outside[MAP_V];
@@ -263,11 +278,14 @@ static void set_maps(strip *s) {
 /* A weight of 0 leaves the gradient alone even where the derivatives are not finite. */
 static void set_scales(strip *s) {
     const pxli_pass *p = s->pass;
-    s->C1 = (real)p->C1, s->C2 = (real)p->C2, s->variance_factor = (real)p->variance_factor;
+    const int64_t row = s->tile.image * s->call->count;
+    const double L = p->scored_count ? s->call->range[row + p->scored[0]] : 1;
+    s->C1 = (real)pxli_stabiliser(p->window->k1, L), s->C2 = (real)pxli_stabiliser(p->window->k2, L);
+    s->variance_factor = (real)p->variance_factor;
     s->unit = 1;
     bool any = p->mode == PXLI_SCORE_STATISTICS_ADJOINT;
     for (int k = 0; k < p->scored_count; k++) {
-        const double scale = s->backs ? s->call->scale[s->tile.image * s->call->count + p->scored[k]] : 0;
+        const double scale = s->backs ? s->call->scale[row + p->scored[k]] : 0;
         s->coefficient[k] = (real)scale;
         any = any || scale != 0;
     }
@@ -300,8 +318,8 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
         if (s->backs) s->ring = pxli_take(arena, (size_t)((width + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
     }
     if (pass->residual_count) residual_take(&t->residual, call, pass, width, arena);
-    sink_take(&t->pred, call, pass, s->to_pred ? call->args->grad_pred : NULL, width, arena);
-    sink_take(&t->target, call, pass, s->to_target ? call->args->grad_target : NULL, width, arena);
+    sink_take(&t->pred, call, pass, s->to_pred ? call->grad_pred : NULL, width, arena);
+    sink_take(&t->target, call, pass, s->to_target ? call->grad_target : NULL, width, arena);
 }
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass) {
@@ -366,7 +384,7 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
     take(&t, call, pass, &arena);
     t.strip.tile = pxli_tile_at(call, pass, index);
     for (int k = 0; k < pass->residual_count + pass->scored_count; k++) sums[k] = 0;
-    sink_open(&t.pred, &t.strip.tile), sink_open(&t.target, &t.strip.tile);
+    sink_open(&t.pred, call, &t.strip.tile), sink_open(&t.target, call, &t.strip.tile);
     if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums);
     if (pass->window) {
         set_scales(&t.strip);

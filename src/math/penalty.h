@@ -19,6 +19,9 @@
     X(PXL_SMOOTH_L1, pxli_smooth_l1) \
     X(PXL_CHARBONNIER, pxli_charbonnier)
 
+#define PXLI_LARGEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)3e38 : (PXLI_REAL)1e308)
+#define PXLI_SMALLEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)1e-30 : (PXLI_REAL)1e-290)
+
 typedef struct pxli_charge {
     PXLI_REAL value, slope;
 } pxli_charge;
@@ -27,6 +30,12 @@ PXLI_INLINE PXLI_REAL pxli_abs(PXLI_REAL d) { return sizeof d == 4 ? fabsf((floa
 PXLI_INLINE PXLI_REAL pxli_sqrt(PXLI_REAL d) { return sizeof d == 4 ? sqrtf((float)d) : sqrt((double)d); }
 PXLI_INLINE PXLI_REAL pxli_sign(PXLI_REAL d) { return d > 0 ? 1 : d < 0 ? -1 : d; }
 
+/* sqrt(x^2 + y^2), also where the squares overflow or vanish */
+PXLI_INLINE PXLI_REAL pxli_magnitude(PXLI_REAL x, PXLI_REAL y) {
+    const PXLI_REAL a = pxli_abs(x), b = pxli_abs(y), large = a > b ? a : b, square = x * x + y * y;
+    const PXLI_REAL unit = large > 0 ? large : 1, p = a / unit, q = b / unit;
+    return square > PXLI_LARGEST || square < PXLI_SMALLEST ? large * pxli_sqrt(p * p + q * q) : pxli_sqrt(square);
+}
 PXLI_INLINE pxli_charge pxli_l2(PXLI_REAL d, PXLI_REAL unused) {
     (void)unused;
     return (pxli_charge){d * d, 2 * d};
@@ -44,7 +53,7 @@ PXLI_INLINE pxli_charge pxli_smooth_l1(PXLI_REAL d, PXLI_REAL beta) {
     return (pxli_charge){a > beta ? a - beta / 2 : d * d / (2 * beta), slope};
 }
 PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
-    const PXLI_REAL value = pxli_sqrt(d * d + eps * eps);
+    const PXLI_REAL square = d * d + eps * eps, value = square > PXLI_LARGEST ? pxli_abs(d) : pxli_sqrt(square); /* d^2 may overflow */
     return (pxli_charge){value, d / value};
 }
 #endif

@@ -15,31 +15,36 @@
 #undef PXLI_SCORE_TYPE
 #undef PXLI_SCORE_NAME
 
-/* Standard deviations, with the root rounded off below 1e-4 sqrt(C2) so that flat windows have a gradient, and their derivatives.
- * C2 bounds what this changes in c and s by 1e-8. */
+/* Standard deviations and their derivatives; these are rounded off below 1e-4 sqrt(C2) (in double 1e-8), so that flat windows have
+ * a finite gradient. */
 typedef struct pxli_deviations {
     PXLI_REAL x, y, dx, dy; /* sx, sy, d sx / d vx, d sy / d vy */
 } pxli_deviations;
 PXLI_INLINE PXLI_REAL pxli_floor0(PXLI_REAL v) { return v < 0 ? 0 : v; }
 PXLI_INLINE pxli_deviations pxli_roots(pxli_moments s, PXLI_REAL C2) {
-    const PXLI_REAL sum = (s.su + s.sv) / 4, half = s.cuv / 2, tiny = C2 * (PXLI_REAL)1e-8;
-    const PXLI_REAL x = pxli_sqrt(pxli_floor0(sum + half) + tiny), y = pxli_sqrt(pxli_floor0(sum - half) + tiny);
-    return (pxli_deviations){x, y, 1 / (2 * x), 1 / (2 * y)};
+    const PXLI_REAL sum = (s.su + s.sv) / 4, half = s.cuv / 2, tiny = C2 * (sizeof C2 == 4 ? (PXLI_REAL)1e-8 : (PXLI_REAL)1e-16);
+    const PXLI_REAL vx = pxli_floor0(sum + half), vy = pxli_floor0(sum - half);
+    return (pxli_deviations){pxli_sqrt(vx), pxli_sqrt(vy), (PXLI_REAL)0.5 / pxli_sqrt(vx + tiny), (PXLI_REAL)0.5 / pxli_sqrt(vy + tiny)};
 }
 /* vx = (su + sv)/4 + cuv/2, vy = (su + sv)/4 - cuv/2 */
 PXLI_INLINE pxli_score pxli_from_variances(PXLI_REAL value, PXLI_REAL vx, PXLI_REAL vy, PXLI_REAL su, PXLI_REAL sv) {
     return (pxli_score){value, 0, 0, (vx + vy) / 4 + su, (vx + vy) / 4 + sv, (vx - vy) / 2};
 }
+/* sx - sy, without cancellation */
+PXLI_INLINE PXLI_REAL pxli_gap(pxli_deviations d, PXLI_REAL cuv) {
+    const PXLI_REAL sum = d.x + d.y;
+    return sum == 0 ? 0 : cuv / sum;
+}
 /* 1 - c = (sx - sy)^2 / Q, with sx - sy = cuv / (sx + sy) */
 PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL C2) {
     const pxli_deviations d = pxli_roots(s, C2);
-    const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = s.cuv / (d.x + d.y), b = gap * gap * r;
+    const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = pxli_gap(d, s.cuv), b = gap * gap * r;
     return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
 }
 /* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2 */
 PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL C2) {
     const pxli_deviations d = pxli_roots(s, C2);
-    const PXLI_REAL gap = s.cuv / (d.x + d.y), r = 1 / (d.x * d.y + C2 / 2), b = (s.sv - gap * gap) / 2 * r;
+    const PXLI_REAL gap = pxli_gap(d, s.cuv), r = 1 / (d.x * d.y + C2 / 2), b = (s.sv - gap * gap) / 2 * r;
     return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
 }
 

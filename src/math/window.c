@@ -8,11 +8,25 @@ void pxli_window_taps(int count, double sigma, double *taps) {
     const double centre = (count - 1) / 2.0;
     double sum = 0;
     for (int k = 0; k < count; k++) {
-        const double x = k - centre;
-        taps[k] = sigma > 0 ? exp(-x * x / (2 * sigma * sigma)) : 1;
+        const double x = sigma > 0 ? (k - centre) / sigma : 0; /* squared after: sigma^2 may underflow */
+        taps[k] = exp(-x * x / 2);
         sum += taps[k];
     }
     for (int k = 0; k < count; k++) taps[k] /= sum;
+}
+
+static double excess(int count, const double *taps) {
+    double sum = -1;
+    for (int k = 0; k < count; k++) sum += taps[k];
+    return sum;
+}
+void pxli_round_taps(int count, double *taps) {
+    for (int k = 0; k < count; k++) taps[k] = (double)(float)taps[k];
+    /* small taps have fine steps, but the smallest would change by much of themselves; the centre takes what is left */
+    int k = 0;
+    while (k < count / 2 && taps[k] < 0.01) k++;
+    taps[k] = taps[count - 1 - k] = (double)(float)(taps[k] - excess(count, taps) / 2);
+    taps[count / 2] = (double)(float)(taps[count / 2] - excess(count, taps));
 }
 
 int pxli_window_size(double sigma) { return 2 * (int)(3.5 * sigma + 0.5) + 1; }

@@ -13,6 +13,8 @@
 
 /* `count` taps exp(-(k - centre)^2 / (2 sigma^2)), or all equal for sigma 0; they sum to 1. */
 void pxli_window_taps(int count, double sigma, double *taps);
+/* Rounds symmetric taps to float so that they still sum to 1, to about 5e-9: a sum of S would add (S - S^2) E[u]^2 to every variance. */
+void pxli_round_taps(int count, double *taps);
 /* 2 int(3.5 sigma + 0.5) + 1, the truncation of scikit-image and torchmetrics. */
 int pxli_window_size(double sigma);
 /* E(p): the pixel that position p reads, any p and any size >= 1; -1: none (outside of a zero or valid border). */

@@ -28,7 +28,7 @@ TEST(Usage, Help) {
 TEST(Usage, Info) { expect_prints({"info"}, {PIXLOSS_PROGRAM_VERSION, "cpu", "cuda", "wang", "skimage", "vmaf"}); }
 
 TEST(Usage, WhatCannotBeMeant) {
-    EXPECT_FAILS(run({}), 2, "subcommand");
+    EXPECT_FAILS(run({}), 2, "command");
     EXPECT_FAILS(run({"compute"}), 2, "compute");
     EXPECT_FAILS(run({"--bogus"}), 2, "bogus");
     EXPECT_FAILS(run({"compare"}), 2, "REFERENCE");

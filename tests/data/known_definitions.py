@@ -16,8 +16,8 @@ def ssim_parts(mx, my, xx, yy, xy, c1=1e-4, c2=9e-4, factor=1.0):
 
 
 def conv_ssim(x, y, window, padding, factor=1.0):
-    """SSIM's map with a 2D window by conv2d, zeros outside: graphdeco-inria/gaussian-splatting utils/loss_utils.py _ssim (padding =
-    window // 2), fused-ssim's ssim.cu (the same without its clamps; "valid" crops 5), MONAI 1.1 (padding 0)."""
+    """SSIM's map with a 2D window by conv2d, zeros outside: graphdeco-inria/gaussian-splatting utils/loss_utils.py _ssim
+    (padding = window // 2), fused-ssim's ssim.cu (the same without its clamps; "valid" crops 5), MONAI 1.1 (padding 0)."""
     channels = x.shape[1]
     kernel = torch.from_numpy(window).expand(channels, 1, *window.shape).contiguous()
     filtered = [torch.nn.functional.conv2d(a, kernel, padding=padding, groups=channels) for a in (x, y, x * x, y * y, x * y)]
@@ -55,8 +55,8 @@ def iqa_decimate(a, factor):
 
 
 def iqa_float(x, y):
-    """float_ssim of libvmaf as it computes it (ssim.c, iqa/ssim_tools.c): float32 images of 0 ... 255, window rounded to 6 decimals,
-    products in float32 added in double. Means over the pixels of SSIM, luminance, contrast, structure; then over planes."""
+    """float_ssim of libvmaf as it computes it (ssim.c, iqa/ssim_tools.c): float32 images of 0 ... 255, window rounded to 6
+    decimals, products in float32 added in double. Means over pixels, then planes, of SSIM, luminance, contrast, structure."""
     f = np.float32
     window = np.round(gaussian(11, 1.5), 6).astype(f)
 

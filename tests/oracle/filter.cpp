@@ -1,5 +1,6 @@
 #include "filter.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace oracle {
@@ -100,17 +101,21 @@ void each_pooled_pair(const Image &output, const Image &input, int factor, bool 
 
 Image filter(const Image &image, const Kernel &kernel, pxl_border border) {
     Image result(image.n, image.c, filtered_size(image.h, kernel.h, border), filtered_size(image.w, kernel.w, border));
+    std::vector<long double> sums(result.v.size()); // of up to a million terms
     each_pair(result, image, kernel, border, [&](int64_t to, int64_t from, double weight) {
-        if (weight != 0) result.v[to] += weight * image.v[from]; // a tap of 0 is no tap: it does not carry a NaN
+        if (weight != 0) sums[to] += static_cast<long double>(weight) * image.v[from]; // a tap of 0 does not carry a NaN
     });
+    std::copy(sums.begin(), sums.end(), result.v.begin());
     return result;
 }
 
 Image filter_adjoint(const Image &grad_output, const Kernel &kernel, pxl_border border, const Image &sizes) {
     Image result(grad_output.n, grad_output.c, sizes.h, sizes.w);
+    std::vector<long double> sums(result.v.size());
     each_pair(grad_output, result, kernel, border, [&](int64_t from, int64_t to, double weight) {
-        if (weight != 0) result.v[to] += weight * grad_output.v[from];
+        if (weight != 0) sums[to] += static_cast<long double>(weight) * grad_output.v[from];
     });
+    std::copy(sums.begin(), sums.end(), result.v.begin());
     return result;
 }
 

@@ -1,6 +1,7 @@
 #include "maps.h"
 
 #include <cmath>
+#include <limits>
 
 #include "filter.h"
 #include "penalty.h"
@@ -93,7 +94,7 @@ double own_factor(const Term &term, const Component &tv, const Image &weight) {
 }
 
 struct Charged {
-    double value = 0;
+    double value = 0, value_slack = 0;
     std::vector<Image> slopes, uncertainties; // of the value, per component
 };
 
@@ -113,6 +114,7 @@ void charge_apart(const Term &term, const std::vector<Component> &parts, const I
             // A single difference of two numbers is exact next to 0: only sums of several are rounded there.
             const double error = part.kernel.v.empty() ? 0 : rounding * part.magnitude.at(n, c, y, x);
             to.uncertainties[k].at(n, c, y, x) = w * slope_uncertainty(term.penalty, term.param, part.d.at(n, c, y, x), error);
+            to.value_slack += w * value_uncertainty(term.penalty, term.param, part.d.at(n, c, y, x), error);
         });
     }
 }
@@ -131,6 +133,7 @@ void charge_magnitude(const Term &term, const std::vector<Component> &parts, con
         const double r = std::sqrt(square);
         const Charge charged = charge(term.penalty, term.param, r);
         to.value += w * charged.value;
+        to.value_slack += w * value_uncertainty(term.penalty, term.param, r, error);
         if (r == 0 && error == 0) return;
         const double turn = r > 2 * error ? 2 * error / r : 2; // how far the direction may turn
         const double uncertain = slope_uncertainty(term.penalty, term.param, r, error) + std::fabs(charged.slope) * turn;
@@ -166,6 +169,7 @@ MeanSquare mean_square(const Image &e, const Image &weight) {
 // rmse or psnr of a mean squared error.
 Charge of_mean_square(const Term &term, double mse, double range) {
     if (term.kind == PXL_RMSE) return {std::sqrt(mse), mse > 0 ? 0.5 / std::sqrt(mse) : 0};
+    if (mse + term.param == 0) return {std::numeric_limits<double>::infinity(), 0}; // whatever the range
     const double value = 10 * std::log10(range * range / (mse + term.param));
     return {value, mse > 0 ? -10 / std::log(10.0) / (mse + term.param) : 0};
 }
@@ -194,7 +198,8 @@ TermResult map_term(const Term &term, const Image &pred, const Image &target, co
         charge_magnitude(term, parts, weight, factor, rounding, charged);
     else
         charge_apart(term, parts, weight, factor, rounding, charged);
-    TermResult result{charged.value, std::fabs(charged.value), like(pred), like(pred), like(pred), like(pred)};
+    TermResult result{charged.value, std::fabs(charged.value), charged.value_slack, like(pred), like(pred), like(pred),
+                      like(pred)};
     for (size_t k = 0; k < parts.size(); ++k) {
         add_scaled(result.grad_pred, pull_back(parts[k], charged.slopes[k], term, weight, pred, false), 1);
         add_scaled(result.slack_pred, pull_back(parts[k], charged.uncertainties[k], term, weight, pred, true), 1);
@@ -207,7 +212,7 @@ TermResult map_term(const Term &term, const Image &pred, const Image &target, co
 }
 
 TermResult mean_square_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range) {
-    TermResult result{0, 0, like(pred), like(pred), like(pred), like(pred)};
+    TermResult result{0, 0, 0, like(pred), like(pred), like(pred), like(pred)};
     if (term.mean_of_images && pred.n > 1) {
         for (int64_t n = 0; n < pred.n; ++n) {
             const Image one_weight = weight.empty() ? Image() : slice(weight, n);

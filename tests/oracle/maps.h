@@ -10,7 +10,8 @@ namespace oracle {
 // results are rounded: not zero only next to a kink of a penalty.
 struct TermResult {
     double value = 0;
-    double scale = 0; // what an error of the value is relative to
+    double scale = 0;       // what an error of the value is relative to
+    double value_slack = 0; // how far the value may move by rounding where a sum of the map cancels
     Image grad_pred, grad_target, slack_pred, slack_target;
 };
 

@@ -17,13 +17,21 @@ Image select(const Image &image, const Image &weight) {
     return result;
 }
 
-double spread(const Image &image) {
-    const auto ends = std::minmax_element(image.v.begin(), image.v.end());
-    return *ends.second - *ends.first;
+// Largest minus smallest of the pixels whose weight is not 0.
+double spread(const Image &image, const Image &weight) {
+    double least = HUGE_VAL, most = -HUGE_VAL;
+    for (int64_t n = 0; n < image.n; ++n)
+        for (int64_t c = 0; c < image.c; ++c)
+            for (int64_t y = 0; y < image.h; ++y)
+                for (int64_t x = 0; x < image.w; ++x) {
+                    if (weight_at(weight, n, y, x) == 0) continue;
+                    least = std::min(least, image.at(n, c, y, x)), most = std::max(most, image.at(n, c, y, x));
+                }
+    return most > least ? most - least : 0;
 }
 
-double range_of(const Term &term, const Image &pred, const Image &target, double type_range) {
-    if (term.data_range == PXL_FROM_DATA) return std::max(spread(pred), spread(target));
+double range_of(const Term &term, const Image &pred, const Image &target, const Image &weight, double type_range) {
+    if (term.data_range == PXL_FROM_DATA) return std::max(spread(pred, weight), spread(target, weight));
     return term.data_range > 0 ? term.data_range : type_range;
 }
 
@@ -37,7 +45,7 @@ TermResult pooled_term(const Term &term, int factor, const Image &pred, const Im
 }
 
 TermResult term_result(const Term &term, const Inputs &inputs, const Image &pred, const Image &target, Image *map, Image *stats) {
-    const double range = range_of(term, pred, target, inputs.type_range);
+    const double range = range_of(term, pred, target, inputs.weight, inputs.type_range);
     if (term.kind == PXL_RMSE || term.kind == PXL_PSNR) return mean_square_term(term, pred, target, inputs.weight, range);
     if (!is_windowed(term.kind)) return map_term(term, pred, target, inputs.weight, inputs.rounding);
     const int factor = downsample_factor(term, pred.h, pred.w);
@@ -50,6 +58,7 @@ Result evaluate_together(const std::vector<Term> &terms, const Inputs &inputs, d
     Result result;
     result.values.assign(1 + terms.size(), 0);
     result.scale.assign(1 + terms.size(), 0);
+    result.value_slack.assign(1 + terms.size(), 0);
     result.grad_pred = result.grad_target = result.slack_pred = result.slack_target = like(pred);
     for (size_t i = 0; i < terms.size(); ++i) {
         const bool first_windowed = is_windowed(terms[i].kind) && result.map.empty();
@@ -58,9 +67,11 @@ Result evaluate_together(const std::vector<Term> &terms, const Inputs &inputs, d
         const double weight = inputs.term_weights.empty() ? terms[i].weight : inputs.term_weights[i];
         result.values[1 + i] = term.value;
         result.scale[1 + i] = term.scale;
+        result.value_slack[1 + i] = term.value_slack;
         if (weight == 0) continue;
         result.values[0] += weight * term.value;
         result.scale[0] += std::fabs(weight) * term.scale;
+        result.value_slack[0] += std::fabs(weight) * term.value_slack;
         add_scaled(result.grad_pred, term.grad_pred, weight * upstream);
         add_scaled(result.grad_target, term.grad_target, weight * upstream);
         add_scaled(result.slack_pred, term.slack_pred, std::fabs(weight * upstream));
@@ -107,6 +118,7 @@ Result evaluate(const std::vector<Term> &terms, const Inputs &inputs) {
         const Result row = evaluate_together(terms, one, inputs.grad_loss.empty() ? 1 : inputs.grad_loss[n]);
         result.values.insert(result.values.end(), row.values.begin(), row.values.end());
         result.scale.insert(result.scale.end(), row.scale.begin(), row.scale.end());
+        result.value_slack.insert(result.value_slack.end(), row.value_slack.begin(), row.value_slack.end());
         put_batch(result.grad_pred, n, row.grad_pred, images);
         put_batch(result.grad_target, n, row.grad_target, images);
         put_batch(result.slack_pred, n, row.slack_pred, images);

@@ -19,8 +19,9 @@ struct Inputs {
 };
 
 struct Result {
-    // Rows of 1 + terms: the weighted total, then the terms. One row, or one per image. `scale`: what errors are relative to.
-    std::vector<double> values, scale;
+    // Rows of 1 + terms: the weighted total, then the terms. One row, or one per image. `scale`: what errors are relative to;
+    // `value_slack`: what is allowed in addition.
+    std::vector<double> values, scale, value_slack;
     Image grad_pred, grad_target, slack_pred, slack_target;
     Image map, statistics; // of the first windowed term, or empty
 };

@@ -29,4 +29,8 @@ double slope_uncertainty(pxl_penalty penalty, double param, double d, double err
     return charge(penalty, param, d + error).slope - charge(penalty, param, d - error).slope; // slopes only grow
 }
 
+double value_uncertainty(pxl_penalty penalty, double param, double d, double error) {
+    return charge(penalty, param, std::fabs(d) + error).value - charge(penalty, param, d).value;
+}
+
 } // namespace oracle

@@ -12,6 +12,8 @@ Charge charge(pxl_penalty penalty, double param, double d);
 // How far the slope may move over [d - error, d + error]: where a penalty has a kink (l1 at 0) an implementation that rounds may
 // rightly stand on the other side of it.
 double slope_uncertainty(pxl_penalty penalty, double param, double d, double error);
+// The same of the charge.
+double value_uncertainty(pxl_penalty penalty, double param, double d, double error);
 
 } // namespace oracle
 #endif

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "filter.h"
 
@@ -45,6 +46,9 @@ Moments moments_at(const Windows &windows, const double *px, const double *py, i
         m.vy += weight * dy * dy;
         m.cov += weight * dx * dy;
     });
+    // A variance below the rounding of its mean is that of a flat window.
+    if (m.vx < 1e-30L * m.mx * m.mx) m.vx = m.cov = 0;
+    if (m.vy < 1e-30L * m.my * m.my) m.vy = m.cov = 0;
     m.vx *= windows.correction, m.vy *= windows.correction, m.cov *= windows.correction;
     return m;
 }
@@ -98,10 +102,9 @@ Factor contrast_structure(const Moments &m, real c2) {
 }
 
 // sqrt(vx vy), whose slopes are 0 where a variance is: there a change of the other image changes nothing, and a change of the
-// flat one adds as much on either side. A variance below the rounding of its mean is 0.
+// flat one adds as much on either side.
 Factor geometric_mean(const Moments &m) {
-    const real floor = 1e-30L;
-    if (m.vx <= floor * m.mx * m.mx || m.vy <= floor * m.my * m.my) return {0, {}, {}};
+    if (m.vx == 0 || m.vy == 0) return {0, {}, {}};
     const real root = std::sqrt(m.vx * m.vy);
     return {root, {0, 0, m.vy / (2 * root), m.vx / (2 * root), 0}, {}};
 }
@@ -115,7 +118,7 @@ Factor structure(const Moments &m, real c2) {
 }
 
 Score of_factor(const Factor &factor, real error) {
-    return {factor.value, 1 - factor.value, times(factor.slopes, -1), times(factor.parts, error)};
+    return {factor.value, 1 - factor.value, times(factor.slopes, -1), times(factor.parts, error), 0};
 }
 
 // The derivative of f^exponent with f floored at 1e-4, which is a constant below.
@@ -190,27 +193,67 @@ Score score(const Term &term, const Moments &m, real range, real rounding) {
     return result;
 }
 
+namespace {
+
+// The largest |pred - target| of a plane, and its largest |pred| or |target|.
+struct Extent {
+    real difference = 0, size = 0;
+};
+Extent extent(const double *px, const double *py, int64_t pixels) {
+    Extent largest;
+    for (int64_t i = 0; i < pixels; ++i) {
+        largest.difference = std::max<real>(largest.difference, std::fabs(px[i] - py[i]));
+        largest.size = std::max<real>(largest.size, std::max(std::fabs(px[i]), std::fabs(py[i])));
+    }
+    return largest;
+}
+
+bool reaches_outside(const Windows &windows, int64_t y, int64_t x) {
+    bool outside = false;
+    each_sample(windows, y, x, 1, [&](int64_t at, real) { outside = outside || at < 0; });
+    return outside;
+}
+
+// An implementation that subtracts a constant of the image's size from every pixel rounds the means by that much, which shows
+// where they are small; and where a window reaches over a zero border, the constant is a step in its variances.
+void add_rounding(const Term &term, const Moments &m, real range, real rounding, const Extent &largest, bool outside, Score &s) {
+    const real c1 = (term.k1 * range) * (term.k1 * range), c2 = (term.k2 * range) * (term.k2 * range);
+    const real p = m.mx * m.mx + m.my * m.my + c1, q = m.vx + m.vy + c2, step = outside ? largest.size : 0;
+    const real of_mean = p > 0 ? rounding / 4 * (largest.difference + step) / p : 0;
+    const real of_variance = q > 0 ? rounding / 4 * step * step / q : 0;
+    s.uncertainties = plus(s.uncertainties, {of_mean, of_mean, 0, 0, 0});
+    s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), of_variance));
+    s.slack += of_mean * std::sqrt(p) + of_variance;
+}
+
+} // namespace
+
 TermResult windowed_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range,
-                         double rounding, Image *map, Image *stats) {
+                         double rounding, Image *map_output, Image *stats) {
     const Windows windows = windows_of(term, pred);
     const Image positions(pred.n, pred.c, windows.rows.outputs, windows.columns.outputs);
     const double factor = reduction_factor(term, positions, weight, windows.rows.margin, windows.columns.margin);
-    if (map) *map = positions;
+    if (map_output) *map_output = positions;
     if (stats) *stats = Image(pred.n, 5 * pred.c, positions.h, positions.w);
-    TermResult result{0, 0, like(pred), like(pred), like(pred), like(pred)};
+    TermResult result{0, 0, 0, like(pred), like(pred), like(pred), like(pred)};
+    std::map<size_t, Extent> largest; // by plane
+    for (size_t at = 0; at < pred.v.size(); at += static_cast<size_t>(pred.h * pred.w))
+        largest[at] = extent(&pred.v[at], &target.v[at], pred.h * pred.w);
     real sum = 0;
     double weights = 0;
     each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
         const size_t plane = pred.index(n, c, 0, 0);
         const double *px = &pred.v[plane], *py = &target.v[plane];
         const Moments m = moments_at(windows, px, py, pred.w, y, x);
-        const Score s = score(term, m, range, rounding);
-        if (map) map->at(n, c, y, x) = static_cast<double>(s.similarity);
+        Score s = score(term, m, range, rounding);
+        if (rounding > 0) add_rounding(term, m, range, rounding, largest[plane], reaches_outside(windows, y, x), s);
+        if (map_output) map_output->at(n, c, y, x) = static_cast<double>(s.similarity);
         if (stats) store(*stats, pred.c, n, c, y, x, m);
         const real w = weight_at(weight, n, y + windows.rows.margin, x + windows.columns.margin) * static_cast<real>(factor);
         if (w == 0) return;
         weights += static_cast<double>(w);
         sum += w * s.loss;
+        result.value_slack += static_cast<double>(w * s.slack);
         scatter(windows, px, py, pred.w, y, x, m, times(s.slopes, w), &result.grad_pred.v[plane], &result.grad_target.v[plane]);
         const Slopes &u = s.uncertainties;
         if (u.mx + u.my + u.vx + u.vy + u.cov > 0)

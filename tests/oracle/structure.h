@@ -28,6 +28,7 @@ struct Score {
     real similarity = 1; // what `map` shows
     real loss = 0;
     Slopes slopes{}, uncertainties{}; // of the loss
+    real slack = 0;                   // of the loss
 };
 Score score(const Term &term, const Moments &moments, real range, real rounding);
 

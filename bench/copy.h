@@ -1,0 +1,25 @@
+// The yardstick: plain loops over arrays as large as a case's images, as fast as the machine can move them.
+#ifndef BENCH_COPY_H
+#define BENCH_COPY_H
+#include <vector>
+
+#include "image.h"
+
+class Copy {
+  public:
+    // `bytes` of an array. Two are read; with `write` a third is written past the caches, otherwise both are summed.
+    Copy(size_t bytes, bool write);
+    void run();
+    double bytes_to_move() const; // rounded up to whole cache lines
+
+    void sample();            // times runs for some milliseconds
+    double bandwidth() const; // bytes per second in the median of all samples
+
+  private:
+    double seconds_of(int64_t runs); // for one of them
+
+    Memory a_, b_;
+    std::unique_ptr<Memory> c_;
+    std::vector<double> seconds_;
+};
+#endif

@@ -1,0 +1,36 @@
+# The smallest cases, timed for an instant: each passes its check, and its line is complete. A case that fails its check makes the
+# program's exit status 1.
+function(run out)
+  execute_process(COMMAND ${BENCH} --benchmark_min_time=0.001 ${ARGN}
+                  RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "pixloss_bench ${ARGN}: exit status ${status}\n${output}\n${errors}")
+  endif()
+  set(${out} "${output}" PARENT_SCOPE)
+endfunction()
+function(expect output)
+  foreach(text IN LISTS ARGN)
+    string(FIND "${output}" "${text}" at)
+    if(at EQUAL -1)
+      message(FATAL_ERROR "no '${text}' in\n${output}")
+    endif()
+  endforeach()
+endfunction()
+
+run(output --benchmark_filter=64x64)
+expect("${output}" cpu/ssim/f32/1x1x64x64/value cpu/ssim/f32/1x1x64x64/gradient cpu/copy/f32/1x1x64x64/value of_copy= px/s= B/s=)
+
+# A case of one's own, with everything that a size can say.
+foreach(size IN ITEMS 2x3x20x31,nhwc,mask 1x3x20x31,crop,both)
+  foreach(dtype IN ITEMS f32 f16 bf16 f64)
+    run(output "--loss=0.5*ssim + 0.5*l1" --size=${size} --dtype=${dtype})
+    expect("${output}" "cpu/0.5*ssim+0.5*l1/${dtype}/${size}/gradient" of_copy=)
+  endforeach()
+endforeach()
+
+foreach(wrong IN ITEMS --loss=ssin --size=1x2x3 --size=1x1x0x8 --size=1x1x8x8,flip --dtype=u8 --what)
+  execute_process(COMMAND ${BENCH} ${wrong} RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
+  if(NOT status EQUAL 2 OR errors STREQUAL "")
+    message(FATAL_ERROR "pixloss_bench ${wrong}: exit status ${status}, not 2; errors: ${errors}")
+  endif()
+endforeach()

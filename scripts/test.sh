@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Everything that has to pass: builds with warnings as errors, runs all tests; then, under the address and undefined-behaviour
+# sanitizers, all but those labelled slow. Ends with a summary and the names of what was skipped.
+#   scripts/test.sh           all of it
+#   scripts/test.sh --quick   without the sanitizers
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+quick=no
+for argument in "$@"; do
+  case "$argument" in
+    --quick) quick=yes ;;
+    -h | --help) sed -n '2,5s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "test.sh: unknown option '$argument' (there is --quick)" >&2; exit 2 ;;
+  esac
+done
+scripts/setup.sh
+
+jobs=$(nproc)
+summary=()
+skipped=()
+status=0
+
+# run_suite PRESET [ctest options]: configures, builds, tests; notes the result and what ctest did not run.
+run_suite() {
+  local preset=$1 log=build/$1/test.log line
+  shift
+  echo "== $preset: build"
+  cmake --preset "$preset" -DPIXLOSS_WERROR=ON >"build/$preset.configure.log" || { cat "build/$preset.configure.log"; return 1; }
+  cmake --build --preset "$preset" -j "$jobs" || { summary+=("$preset: the build failed"); status=1; return 0; }
+  echo "== $preset: test"
+  if ! ctest --test-dir "build/$preset" --output-on-failure --progress --no-tests=error -j "$jobs" "$@" | tee "$log"; then status=1; fi
+  line=$(grep -E '^[0-9]+% tests passed|^No tests were found' "$log" || echo "ctest did not finish")
+  summary+=("$preset: $line")
+  # ctest lists below the summary what did not run: "  12 - name (Skipped)".
+  while IFS= read -r line; do skipped+=("$preset: $line"); done < <(sed -nE 's/^[[:space:]]*[0-9]+ - (.*) \((Skipped|Not Run|Disabled)\)$/\1/p' "$log")
+}
+
+mkdir -p build
+start=$SECONDS
+run_suite cpu-release
+if [ "$quick" = no ]; then
+  # Leaks count as errors; the allocator must say NULL, not stop, when a test asks it for too much.
+  export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+  run_suite cpu-sanitize -LE slow
+  skipped+=("cpu-sanitize: the tests labelled slow")
+else
+  skipped+=("cpu-sanitize: all of it (--quick)")
+fi
+skipped+=("CUDA: this version has no CUDA backend")
+
+echo
+echo "== Summary ($((SECONDS - start)) s)"
+printf '  %s\n' "${summary[@]}"
+echo "Skipped:"
+printf '  %s\n' "${skipped[@]}"
+[ "$status" -eq 0 ] && echo "PASSED" || echo "FAILED"
+exit "$status"
