@@ -3,7 +3,6 @@
 #include "copy.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #if defined __SSE2__
 #include <emmintrin.h>
@@ -11,7 +10,6 @@
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 typedef float Line __attribute__((vector_size(64))); // of a cache
 constexpr int64_t block = 256;                       // lines that a thread takes at a time: 16 KiB
 constexpr int64_t worth_threads = 4 * block;         // below that, waking them takes longer
@@ -96,25 +94,3 @@ void Copy::run() {
 }
 
 double Copy::bytes_to_move() const { return double(a_.size()) * (c_ ? 3 : 2); }
-
-double Copy::seconds_of(int64_t runs) {
-    const auto begin = Clock::now();
-    for (int64_t i = 0; i < runs; i++) run();
-    return std::chrono::duration<double>(Clock::now() - begin).count() / double(runs);
-}
-
-void Copy::sample() {
-    constexpr auto enough = std::chrono::milliseconds(25);
-    constexpr double shortest = 20e-6; // of a sample, beside which reading the clock is nothing
-    run();                             // brings into the caches what fits
-    const int64_t runs = 1 + int64_t(shortest / std::max(seconds_of(1), 1e-7));
-    const auto start = Clock::now();
-    for (int samples = 0; samples < 5 || Clock::now() - start < enough; samples++) seconds_.push_back(seconds_of(runs));
-}
-
-double Copy::bandwidth() const {
-    std::vector<double> sorted = seconds_;
-    const auto middle = sorted.begin() + std::ptrdiff_t(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    return bytes_to_move() / *middle;
-}

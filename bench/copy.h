@@ -1,7 +1,7 @@
 // The yardstick: plain loops over arrays as large as a case's images, as fast as the machine can move them.
 #ifndef BENCH_COPY_H
 #define BENCH_COPY_H
-#include <vector>
+#include <memory>
 
 #include "image.h"
 
@@ -12,14 +12,8 @@ class Copy {
     void run();
     double bytes_to_move() const; // rounded up to whole cache lines
 
-    void sample();            // times runs for some milliseconds
-    double bandwidth() const; // bytes per second in the median of all samples
-
   private:
-    double seconds_of(int64_t runs); // for one of them
-
     Memory a_, b_;
     std::unique_ptr<Memory> c_;
-    std::vector<double> seconds_;
 };
 #endif

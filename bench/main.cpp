@@ -1,15 +1,16 @@
 // pixloss_bench: the cases of cases.cpp, or one of the user's own, on Google Benchmark. README.md says how to read the output.
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 
 #include "cases.h"
 #include "check.h"
 #include "copy.h"
 #include "evaluation.h"
+#include "pace.h"
 
 namespace {
 
@@ -29,30 +30,23 @@ struct Job {
 };
 bool any_failed = false;
 
-// Counters from the loop that has just been timed. `bandwidth` of the copy, in bytes per second.
-void count(benchmark::State &state, double elements, double bytes, double seconds, double bandwidth) {
+// Times `run` over Google Benchmark's loop, and on either side of that takes its pace beside the copy's, so that what disturbs
+// the machine disturbs both.
+void measure(benchmark::State &state, const Case &test, double bytes, const std::function<void()> &run) {
     using benchmark::Counter;
-    const double iterations = double(state.iterations());
-    state.counters["px/s"] = Counter(elements, Counter::kIsIterationInvariantRate);
-    state.counters["B/s"] = Counter(bytes, Counter::kIsIterationInvariantRate);
-    state.counters["of_copy"] = bytes * iterations / seconds / bandwidth;
-}
-
-// Times `run` with the copy on either side of it, so that what disturbs the machine disturbs both.
-template <typename Run>
-void measure(benchmark::State &state, const Case &test, double bytes, Run run) {
-    using Clock = std::chrono::steady_clock;
-    Copy beside(size_t(test.bytes()), test.gradient);
+    Copy copy(size_t(test.bytes()), test.gradient);
+    Pace beside([&] { copy.run(); }), own(run);
     beside.sample();
-    run(); // brings back into the caches what the copy has driven out
-    const auto start = Clock::now();
+    own.sample();
     for (auto _ : state) {
         run();
         benchmark::ClobberMemory();
     }
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    own.sample();
     beside.sample();
-    count(state, double(test.elements()), bytes, seconds, beside.bandwidth());
+    state.counters["px/s"] = Counter(double(test.elements()), Counter::kIsIterationInvariantRate);
+    state.counters["B/s"] = Counter(bytes, Counter::kIsIterationInvariantRate);
+    state.counters["of_copy"] = (bytes / own.seconds()) / (copy.bytes_to_move() / beside.seconds());
 }
 
 void time_copy(benchmark::State &state, const Case &test) {

@@ -48,7 +48,8 @@ def row(median, spread):
 def table(results):
     of_kind = {kind: {run["run_name"]: run for run in results["benchmarks"] if run.get("aggregate_name") == kind}
                for kind in ("median", "cv")}
-    lines = ["| loss | type | size | | time | Mpx/s | GB/s | of copy | spread |", "|---|---|---|---|---:|---:|---:|---:|---:|"]
+    lines = ["| loss | type | size | | time | Mpx/s | GB/s | of copy | spread |",
+             "|---|---|---|---|---:|---:|---:|---:|---:|"]
     lines += [row(run, of_kind["cv"][name]["real_time"]) for name, run in of_kind["median"].items()]  # in the list's order: see main
     return "\n".join(lines)
 
@@ -57,8 +58,8 @@ def heading(context, repetitions):
     load = ", ".join(f"{value:.1f}" for value in context.get("load_avg", []))
     return (f"{context['cpu']}, {context['num_cpus']} cores. {context['device']}; pixloss {context['pixloss']}, "
             f"commit {context['commit']}; {context['date']}.\n\n"
-            f"Medians of {repetitions} interleaved repetitions; spread: their standard deviation over their mean; load average at the "
-            f"start {load or 'unknown'}. Made by `scripts/bench.sh`; what the columns mean: [bench/README.md](../README.md).")
+            f"Medians of {repetitions} interleaved repetitions; spread: their standard deviation over their mean; load average at "
+            f"the start {load or 'unknown'}. Made by `scripts/bench.sh`; what the columns mean: [bench/README.md](../README.md).")
 
 
 def main():

@@ -203,7 +203,12 @@ void bench(const BenchOptions &options) {
     if (options.threads > 0) omp_set_num_threads(options.threads);
 #endif
     int repetitions = 0;
-    const std::vector<Line> lines = measure(options, loss.get(), size, &repetitions);
+    std::vector<Line> lines;
+    try {
+        lines = measure(options, loss.get(), size, &repetitions);
+    } catch (const std::bad_alloc &) {
+        throw std::runtime_error("--size " + options.size + ": not enough memory for images of this size");
+    }
     print(options.json ? as_json(options, size, lines, repetitions) : as_table(options, size, lines, repetitions));
 }
 

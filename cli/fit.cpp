@@ -16,7 +16,7 @@ namespace cli {
 namespace {
 
 constexpr double blur_sigma = 1.6, noise_sigma = 0.01; // in pixels, and on images on [0, 1]
-constexpr double first_rate = 0.02, last_rate = 1e-4;   // of Adam, along half a cosine
+constexpr double first_rate = 0.02, last_rate = 1e-4;  // of Adam, along half a cosine
 
 pxl_filter blur_filter() {
     pxl_filter filter = PXL_FILTER(PXL_FILTER_BLUR);

@@ -6,6 +6,12 @@
 #include "commands.hpp"
 #include "engine.hpp"
 
+#if defined __SANITIZE_ADDRESS__
+// Fontconfig keeps what it has read of its configuration until the process ends. Everything else must be given back.
+extern "C" const char *__lsan_default_suppressions() { return "leak:libfontconfig"; }
+extern "C" const char *__lsan_default_options() { return "print_suppressions=0"; }
+#endif
+
 namespace {
 
 const char examples[] =

@@ -107,5 +107,15 @@ int64_t pxli_strip_width(const pxli_pass *pass);
 /* Radius of a residual term's map. */
 int pxli_term_radius(const pxli_term *term);
 /* The source pixel of position p of a block, for lines of `size` pixels (symmetric: the edge pixel is repeated). */
-static inline int64_t pxli_block_pixel(int64_t size, int64_t p) { return p < 0 ? -1 - p : p < size ? p : 2 * size - 1 - p; }
+static inline int64_t pxli_block_pixel(int64_t size, int64_t p) {
+    if (p >= 0 && p < size) return p;
+    const int64_t period = 2 * size, m = (p % period + period) % period;
+    return m < size ? m : period - 1 - m;
+}
+/* The pixels [low, high) that positions [from, to) read. */
+static inline void pxli_block_span(int64_t size, int64_t from, int64_t to, int64_t *low, int64_t *high) {
+    *low = to > size && 2 * size - to < from ? 2 * size - to : from, *high = -from > to ? -from : to;
+    if (*low < 0) *low = 0;
+    if (*high > size) *high = size;
+}
 #endif

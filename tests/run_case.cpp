@@ -263,7 +263,7 @@ testing::AssertionResult agrees(const Case &test, const Outcome &outcome, const 
     testing::AssertionResult result = testing::AssertionSuccess();
     const Tolerance tolerance = tolerance_of(test.dtype);
     const pxl_dtype map_dtype = test.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    const double map_tolerance = test.dtype == PXL_F64 ? 1e-12 : 1e-5;
+    const double map_tolerance = test.dtype == PXL_F64 ? 1e-12 : 1e-4; // single windows, some of them nearly flat
     if (test.values) result = values_agree(test, outcome.values, expected);
     if (!result) return result << "\n  " << describe(test);
     if (test.grad_pred)

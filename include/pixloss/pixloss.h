@@ -135,7 +135,8 @@ typedef enum pxl_term_kind {
     PXL_DSSIM = 33,     /* (1 - SSIM) / 2 */
     PXL_LUMINANCE = 34, /* 1 - l */
     PXL_CONTRAST = 35,  /* 1 - c */
-    PXL_STRUCTURE = 36, /* 1 - s */
+    PXL_STRUCTURE = 36, /* 1 - s. contrast, structure and exponents need vx and vy apart: in f32 the smaller one is lost where it is less
+                           than 1e-6 of the larger, and slopes of a standard deviation are rounded off below 1e-4 sqrt(C2) */
     PXL_MS_SSIM = 37,   /* not in this version */
     PXL_ENL = 38        /* not in this version */
 } pxl_term_kind;
@@ -158,7 +159,8 @@ typedef enum pxl_reduction { PXL_MEAN = 0, PXL_SUM = 1, PXL_SPATIAL = 2 } pxl_re
  * its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it is zero. */
 typedef enum pxl_border { PXL_BORDER_DEFAULT = 0, PXL_VALID = 1, PXL_ZERO = 2, PXL_REFLECT = 3, PXL_REPLICATE = 4 } pxl_border;
 
-#define PXL_FROM_DATA (-1.0)     /* data_range: max - min of pred or of target, whichever is larger; a constant for the gradient */
+#define PXL_FROM_DATA (-1.0)     /* data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0,
+                                    of the batch, or of each image with per_image; a constant for the gradient */
 #define PXL_DOWNSAMPLE_AUTO (-1) /* downsample: max(1, round(min(H, W) / 256)) */
 #define PXL_EXACT_ZERO 1e-300    /* for k1, k2, alpha, beta, gamma, where 0 stands for the default */
 

@@ -110,10 +110,11 @@ INLINE void linear_along(const linear_map *t, const frame *f, const real *from, 
 }
 /* Row `row` of the map, columns x0 - R to x1 + R. */
 INLINE void linear_down(const linear_map *t, const frame *f, real *across, int64_t row, real *const out[MAX_PARTS]) {
-    for (int part = 0; part < t->parts; part++)
-        filter_down(f->x1 - f->x0 + 2 * t->R, 2 * t->R + 1, t->vertical[part],
-                    column_at(f, ring_part(t, f, across, part), f->x0 - t->R), f->pitch, row - t->R,
-                    column_at(f, out[t->component[part]], f->x0 - t->R), part && t->component[part] == t->component[part - 1]);
+    for (int part = 0; part < t->parts; part++) {
+        const ring_view ring = {column_at(f, ring_part(t, f, across, part), f->x0 - t->R), f->pitch, row - t->R, 2 * t->R + 1};
+        filter_down(f->x1 - f->x0 + 2 * t->R, t->vertical[part], &ring, column_at(f, out[t->component[part]], f->x0 - t->R),
+                    part && t->component[part] == t->component[part - 1]);
+    }
 }
 
 /* ---- Backward --------------------------------------------------------------------------------------------------------------- */
@@ -157,7 +158,8 @@ INLINE void linear_pull_down(const linear_map *t, const frame *f, real *back, in
             pxli_adjoint_taps(t->exact, t->R, t->border, t->h, row, t->exact + taps);
             for (int k = 0; k < taps; k++) t->now[k] = (real)t->exact[taps + k];
         }
-        filter_down(f->x1 - f->x0, taps, t->now, column_at(f, ring_part(t, f, back, part), f->x0), f->pitch, row - t->R, gradient, true);
+        const ring_view ring = {column_at(f, ring_part(t, f, back, part), f->x0), f->pitch, row - t->R, taps};
+        filter_down(f->x1 - f->x0, t->now, &ring, gradient, true);
     }
 }
 #endif

@@ -34,7 +34,8 @@ void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int h
 static void add_block_row(const reader *r, const plane *p, int64_t y, int64_t first, int64_t count, real *dst) {
     const int f = r->pass->factor;
     const int64_t from = first * f - r->pass->block_offset, to = from + count * f;
-    const int64_t low = from > 0 ? from : 0, high = to < r->image_w ? to : r->image_w;
+    int64_t low, high;
+    pxli_block_span(r->image_w, from, to, &low, &high);
     load_row(p, y, low, high - low, r->line);
     for (int64_t i = 0; i < count; i++)
         for (int64_t x = from + i * f; x < from + (i + 1) * f; x++) dst[i] += r->line[pxli_block_pixel(r->image_w, x) - low];
@@ -86,9 +87,8 @@ void reader_rows(reader *r, int64_t first, int count, const real **x, const real
 }
 
 bool reader_sample(const reader *r, int64_t y, int64_t x, real *px, real *py) {
-    const int64_t row = pxli_block_pixel(r->image_h, y * r->pass->factor), column = pxli_block_pixel(r->image_w, x * r->pass->factor);
     real weight = 1;
-    if (r->masked) load_row(&r->weight, row, column, 1, &weight);
-    load_row(&r->x, row, column, 1, px), load_row(&r->y, row, column, 1, py);
+    if (r->masked) load_row(&r->weight, y, x, 1, &weight);
+    read(r, &r->x, y, x, 1, px), read(r, &r->y, y, x, 1, py);
     return weight != 0;
 }

@@ -74,6 +74,13 @@ static const real *image_row(const plane *p, int64_t row, extent e, real *to) {
     load_row(p, row, e.from, e.to - e.from, to);
     return to;
 }
+/* The row two below, of both images: the strip jumps from row to row, which hardware does not foresee. */
+INLINE void prefetch_rows(const residual *z, int64_t row, extent e) {
+    enum { AHEAD = 2, LINE = 64 / sizeof(real) };
+    if (row + AHEAD >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
+    const real *x = direct_row(&z->x, row + AHEAD), *y = direct_row(&z->y, row + AHEAD);
+    for (int64_t c = e.from; c < e.to; c += LINE) __builtin_prefetch(x + c), __builtin_prefetch(y + c);
+}
 NOINLINE void subtract(int64_t n, const real *restrict x, const real *restrict y, real *restrict d) {
     int64_t i = 0;
     for (; i + VL <= n; i += VL) *(vu *)(d + i) = load(x + i) - load(y + i);
@@ -87,6 +94,7 @@ static real *difference_row(residual *z, int64_t row) {
     const extent e = columns_read(z);
     const real *x = image_row(&z->x, row, e, z->spare), *y = image_row(&z->y, row, e, z->line), *w = weight_row(z, row);
     real *out = column_at(&z->frame, d, e.from);
+    prefetch_rows(z, row, e);
     subtract(e.to - e.from, x, y, out);
     if (!w) return d;
     w = column_at(&z->frame, w, e.from);

@@ -54,26 +54,26 @@ static void load_weights(strip *s, corner at) {
     for (int l = 0; l < VL && from < to; l++)
         if (at.m0 + l >= 0 && at.m0 + l < s->pass->h)
             memcpy((real *)&rows[l] + (from - at.first), reader_weights(&s->reader, at.m0 + l) + from, (size_t)(to - from) * sizeof(real));
-    transpose(rows, s->work->weight);
+    transpose(rows, s->work.weight);
 }
 static void apply_weights(const strip *s, vf *const m[MAPS]) {
-    const strip_work *w = s->work;
+    const strip_work *w = &s->work;
     for (int k = 0; k < s->backs; k++)
         for (int i = 0; i < VL; i++) m[s->taken[k]][i] *= w->weight[i];
 }
 
 static void add_total(const strip *s, int term, columns c) {
-    const strip_work *w = s->work;
+    const strip_work *w = &s->work;
     vf sum = {0};
     if (s->reader.masked)
         for (int i = c.low; i < c.high; i++) sum += w->value[i] * w->weight[i];
     else
         for (int i = c.low; i < c.high; i++) sum += w->value[i];
-    for (int l = 0; l < VL; l++) s->work->total[term][l] += (double)sum[l];
+    for (int l = 0; l < VL; l++) s->work.total[term][l] += (double)sum[l];
 }
 
 INLINE pxli_vector_moments moments_at(const strip *s, int i) {
-    const vf(*f)[VL] = (const vf(*)[VL])s->work->f;
+    vf *const *f = s->work.f;
     const vf mu = f[MAP_U][i], mv = f[MAP_V][i];
     pxli_vector_moments t = {mu + 2 * s->c, mv + s->d, (f[MAP_UU][i] - mu * mu) * s->variance_factor,
                              (f[MAP_VV][i] - mv * mv) * s->variance_factor, {0}};
@@ -82,7 +82,7 @@ INLINE pxli_vector_moments moments_at(const strip *s, int i) {
 }
 /* Derivatives to the statistics -> to the filtered maps, whose variances are of shifted values. */
 INLINE void pull_back(const strip *s, int i, pxli_vector_score r, vf *const m[MAPS]) {
-    const vf(*f)[VL] = (const vf(*)[VL])s->work->f;
+    vf *const *f = s->work.f;
     const vf mu = f[MAP_U][i], mv = f[MAP_V][i];
     const vf uu = r.su * s->variance_factor, vv = r.sv * s->variance_factor;
     vf u = r.M - 2 * mu * uu, v = r.m - 2 * mv * vv;
@@ -99,12 +99,12 @@ INLINE void pull_back(const strip *s, int i, pxli_vector_score r, vf *const m[MA
 static void score_ssim(strip *s, vf *const m[MAPS]) {
     for (int i = 0; i < VL; i++) {
         const pxli_vector_score r = pxli_vector_ssim(moments_at(s, i), s->C1, s->C2);
-        s->work->value[i] = r.value;
+        s->work.value[i] = r.value;
         pull_back(s, i, r, m);
     }
 }
 static void value_ssim(strip *s) {
-    for (int i = 0; i < VL; i++) s->work->value[i] = pxli_vector_ssim(moments_at(s, i), s->C1, s->C2).value;
+    for (int i = 0; i < VL; i++) s->work.value[i] = pxli_vector_ssim(moments_at(s, i), s->C1, s->C2).value;
 }
 
 /* ---- Any terms: lane by lane, with the scalar definitions ---- */
@@ -125,7 +125,7 @@ static void score_term(strip *s, int k, pxli_vector_score *sum) {
         const pxli_vector_moments t = moments_at(s, i);
         for (int l = 0; l < VL; l++) {
             const pxli_score r = score_of(term, (pxli_moments){t.M[l], t.m[l], t.su[l], t.sv[l], t.cuv[l]}, s->C1, s->C2);
-            s->work->value[i][l] = r.value * half;
+            s->work.value[i][l] = r.value * half;
             if (weight == 0) continue;
             sum[i].M[l] += weight * r.M, sum[i].m[l] += weight * r.m;
             sum[i].su[l] += weight * r.su, sum[i].sv[l] += weight * r.sv, sum[i].cuv[l] += weight * r.cuv;
@@ -135,7 +135,7 @@ static void score_term(strip *s, int k, pxli_vector_score *sum) {
 static void store_map(strip *s, corner at, const pxli_term *term) {
     const real factor = term->kind == PXL_DSSIM ? 2 : 1;
     vf map[VL];
-    for (int i = 0; i < VL; i++) map[i] = 1 - factor * s->work->value[i];
+    for (int i = 0; i < VL; i++) map[i] = 1 - factor * s->work.value[i];
     store_columns(s, at, s->call->args->map, s->tile.channel, map);
 }
 static void score_terms(strip *s, corner at, vf *const m[MAPS]) {
@@ -162,7 +162,7 @@ static void store_statistics(strip *s, corner at) {
     for (int q = 0; q < MAPS; q++) store_columns(s, at, s->call->args->statistics, q * channels + c, out[q]);
 }
 static void statistics_adjoint(strip *s, corner at, vf *const m[MAPS]) {
-    vf(*g)[VL] = s->work->upstream;
+    vf *const *g = s->work.upstream;
     for (int q = 0; q < MAPS; q++) load_columns(s, at, s->call->grad_statistics, q * s->call->c + s->tile.channel, g[q]);
     for (int i = 0; i < VL; i++) {
         const vf both = g[2][i] + g[3][i];
@@ -181,7 +181,7 @@ void score_block(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]) {
             if (s->backs) score_ssim(s, m);
             else value_ssim(s);
             if (s->call->terms[s->pass->scored[0]].kind == PXL_DSSIM)
-                for (int i = 0; i < VL; i++) s->work->value[i] *= (real)0.5;
+                for (int i = 0; i < VL; i++) s->work.value[i] *= (real)0.5;
             add_total(s, 0, at.columns);
             if (s->pass->outputs) store_map(s, at, &s->call->terms[s->pass->scored[0]]);
             break;

@@ -58,7 +58,8 @@ INLINE void sink_store(sink *s, int b, int64_t y, int64_t x, vf g, int n) {
 static void sink_spread(const sink *s, int64_t row, const real *g) {
     const int f = s->pass->factor;
     const int64_t count = s->x1 - s->x0, from = s->x0 * f - s->pass->block_offset, to = from + count * f;
-    const int64_t low = from > 0 ? from : 0, high = to < s->image_w ? to : s->image_w;
+    int64_t low, high;
+    pxli_block_span(s->image_w, from, to, &low, &high);
     const real unit = (real)(1.0 / ((double)f * f));
     memset(s->spread, 0, (size_t)(high - low) * sizeof(real));
     for (int64_t i = 0; i < count; i++)

@@ -97,26 +97,32 @@ INLINE vf rounded_off(vf x, vf y, vf difference) {
     const vf back = difference - x;
     return (x - (difference - back)) - (y + back);
 }
-NOINLINE void load_block(const strip *s, const batch *a, int64_t column, block *t) {
+INLINE void load_rows(bool whole, bool exact, const strip *s, const batch *a, int64_t column, const block *t) {
     const int64_t left = s->pass->w - column;
     const vf c = all(s->c), d = all(s->d);
     const int rows = VL + 2 * s->R;
+    vf *restrict u = t->u, *restrict v = t->v;
     for (int i = 0; i < rows; i++) {
-        const vf x = left >= VL ? load(a->x[i] + column) : load_part(a->x[i] + column, left);
-        const vf y = left >= VL ? load(a->y[i] + column) : load_part(a->y[i] + column, left);
-        const vf difference = x - y;
-        t->u[i] = (x - c) + (y - c), t->v[i] = difference - d;
-        if (s->exact) t->v[i] += rounded_off(x, y, difference);
+        const real *p = a->x[i] + column, *q = a->y[i] + column;
+        const vf x = whole ? load(p) : load_part(p, left), y = whole ? load(q) : load_part(q, left), difference = x - y;
+        u[i] = (x - c) + (y - c);
+        v[i] = exact ? (difference - d) + rounded_off(x, y, difference) : difference - d;
     }
+}
+NOINLINE void load_block(const strip *s, const batch *a, int64_t column, const block *t) {
+    const bool whole = s->pass->w - column >= VL;
+    if (whole && !s->exact) load_rows(true, false, s, a, column, t);
+    else if (whole) load_rows(true, true, s, a, column, t);
+    else load_rows(false, s->exact, s, a, column, t);
 }
 
 static void set_outside(const strip *s, int from, int to) {
     for (int q = 0; q < s->forward; q++)
-        for (int i = from; i < to; i++) s->work->T[q][i] = all(s->outside[q]);
+        for (int i = from; i < to; i++) s->work.T[q][i] = all(s->outside[q]);
 }
 
 static void vertical_forward(const strip *s, const block *t, int64_t column, int at) {
-    strip_work *w = s->work;
+    const strip_work *w = &s->work;
     const int R = s->R;
     filter(R, s->taps_y, t->u, w->f[MAP_U], w->f[MAP_UU]);
     filter(R, s->taps_y, t->v, w->f[MAP_V], w->f[MAP_VV]);
@@ -127,7 +133,7 @@ static void vertical_forward(const strip *s, const block *t, int64_t column, int
 }
 
 static void across_forward(const strip *s, int64_t column, int at) {
-    strip_work *w = s->work;
+    const strip_work *w = &s->work;
     for (int q = 0; q < s->forward; q++) {
         filter(s->R, s->taps_x, w->T[q] + at, w->f[q], NULL);
         fold(s->pass->folds.forward_x, s->R, s->pass->w, column - s->R, w->T[q] + at, w->f[q]);
@@ -150,7 +156,7 @@ static void mask_derivatives(const strip *s, const batch *a, int64_t column, vf 
 
 /* The output block at `column`: leaves the filtered derivatives in f, a vector one row. */
 static void backward(const strip *s, const batch *a, int64_t column, int at) {
-    strip_work *w = s->work;
+    const strip_work *w = &s->work;
     const int R = s->R;
     for (int k = 0; k < s->backs; k++) {
         const int q = s->taken[k];
@@ -166,7 +172,7 @@ static void backward(const strip *s, const batch *a, int64_t column, int at) {
 }
 
 static void combine(const strip *s, const batch *a, const block *t, int64_t column, sink *pred, sink *target) {
-    const vf(*f)[VL] = (const vf(*)[VL])s->work->f;
+    vf *const *f = s->work.f;
     const int64_t left = s->tile.x1 - column;
     const int n = left < VL ? (int)left : VL;
     const vf unit = all(s->unit);
@@ -186,7 +192,8 @@ static void combine(const strip *s, const batch *a, const block *t, int64_t colu
     }
 }
 
-static void prefetch_block(const strip *s, const batch *a, int64_t column) {
+/* Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
+INLINE void prefetch_block(const strip *s, const batch *a, int64_t column) {
     const int64_t rows = s->pass->h - (a->m0 + s->R); /* those that the batch above has not read */
     for (int i = 2 * s->R; i < 2 * s->R + VL && i - 2 * s->R < rows; i++)
         __builtin_prefetch(a->x[i] + column), __builtin_prefetch(a->y[i] + column);
@@ -194,15 +201,15 @@ static void prefetch_block(const strip *s, const batch *a, int64_t column) {
 
 /* One batch of rows, from the left of the strip to its right, the output `lag` columns behind the input. */
 static void march(strip *s, const batch *a, sink *pred, sink *target) {
-    strip_work *w = s->work;
+    const strip_work *w = &s->work;
     const int R = s->R, lag = s->lag, delay = lag / VL, tiles = delay + 1;
     const int64_t x0 = s->tile.x0, width = s->pass->w, blocks = (s->tile.x1 - x0 + VL - 1) / VL;
-    for (int q = 0; q < MAPS; q++) memset(w->M[q], 0, sizeof w->M[q]);
+    for (int k = 0; k < s->backs; k++) memset(w->M[s->taken[k]], 0, (size_t)(lag + VL * WRAP) * sizeof(vf));
     set_outside(s, 0, 2 * R + VL * WRAP);
     for (int64_t j = x0 ? -delay : 0; j < blocks + delay; j++) {
         const int64_t column = x0 + j * VL;
         const int at = (int)((j + delay) % WRAP) * VL;
-        block *const t = &w->blocks[(j + delay) % tiles];
+        const block *const t = &w->blocks[(j + delay) % tiles];
         if (!at) { /* windows slide by moving their tails once in WRAP blocks */
             for (int q = 0; q < s->forward; q++) memcpy(w->T[q], w->T[q] + VL * WRAP, (size_t)(2 * R) * sizeof(vf));
             for (int k = 0; k < s->backs; k++)
@@ -216,7 +223,8 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
             set_outside(s, at + 2 * R, at + 2 * R + VL);
         }
         across_forward(s, column, at);
-        vf *const m[MAPS] = {w->M[0] + at + lag, w->M[1] + at + lag, w->M[2] + at + lag, w->M[3] + at + lag, w->M[4] + at + lag};
+        vf *m[MAPS] = {NULL};
+        for (int k = 0; k < s->backs; k++) m[s->taken[k]] = w->M[s->taken[k]] + at + lag;
         score_block(s, a->m0, column, m);
         if (!s->backs) continue;
         mask_derivatives(s, a, column, m);
@@ -306,6 +314,20 @@ typedef struct scratch {
     residual residual;
     sink pred, target;
 } scratch;
+static vf *take_vectors(int count, pxli_arena *arena) { return pxli_take(arena, (size_t)count * sizeof(vf)); }
+static void take_work(strip *s, pxli_arena *arena) {
+    strip_work *w = &s->work;
+    const int rows = VL + 2 * s->R;
+    for (int q = 0; q < s->forward; q++) w->T[q] = take_vectors(2 * s->R + VL * WRAP, arena);
+    for (int k = 0; k < s->backs; k++) w->M[s->taken[k]] = take_vectors(s->lag + VL * WRAP, arena);
+    for (int q = 0; q < MAPS; q++) w->f[q] = take_vectors(VL, arena);
+    for (int k = 0; k < s->backs; k++) w->out[s->taken[k]] = take_vectors(rows, arena);
+    for (int i = 0; i <= s->lag / VL; i++)
+        w->blocks[i] = (block){take_vectors(rows, arena), take_vectors(rows, arena)};
+    w->value = take_vectors(VL, arena), w->weight = take_vectors(VL, arena);
+    for (int q = 0; q < MAPS && s->pass->mode == PXLI_SCORE_STATISTICS_ADJOINT; q++) w->upstream[q] = take_vectors(VL, arena);
+    w->total = pxli_take(arena, (size_t)(s->pass->scored_count * VL) * sizeof(double));
+}
 static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_arena *arena) {
     const int64_t width = pxli_strip_width(pass);
     strip *s = &t->strip;
@@ -313,7 +335,7 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     s->call = call, s->pass = pass, s->R = pass->radius, s->lag = lag_of(pass->radius);
     set_maps(s);
     if (pass->window) {
-        s->work = pxli_take(arena, sizeof *s->work);
+        take_work(s, arena);
         reader_take(&s->reader, call, pass, width, s->lag + VL, VL + 2 * s->R, arena);
         if (s->backs) s->ring = pxli_take(arena, (size_t)((width + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
     }
@@ -337,12 +359,12 @@ static void start_batch(strip *s, int64_t m0, batch *a) {
     a->partial = m0 < s->pass->map_y0 || m0 + VL > s->pass->map_y1;
     for (int l = 0; l < VL; l++) a->counts[l] = -(m0 + l >= s->pass->map_y0 && m0 + l < s->pass->map_y1);
     reader_rows(&s->reader, m0 - s->R, VL + 2 * s->R, a->x, a->y);
-    memset(s->work->total, 0, (size_t)s->pass->scored_count * sizeof s->work->total[0]);
+    memset(s->work.total, 0, (size_t)s->pass->scored_count * sizeof s->work.total[0]);
 }
 static void end_batch(const strip *s, const batch *a, double *sums) {
     for (int l = 0; l < VL; l++) {
         if (!a->counts[l] || a->m0 + l < s->tile.y0 || a->m0 + l >= s->tile.y1) continue;
-        for (int k = 0; k < s->pass->scored_count; k++) sums[k] += s->work->total[k][l];
+        for (int k = 0; k < s->pass->scored_count; k++) sums[k] += s->work.total[k][l];
     }
 }
 

@@ -15,17 +15,19 @@ enum {
 enum { MAP_U = 0, MAP_V = 1, MAP_UU = 2, MAP_VV = 3, MAP_UV = 4 };
 enum { TO_PRED = 0, TO_TARGET = 1, TO_UU = 2, TO_VV = 3, TO_UV = 4 };
 
-typedef struct block { /* u and v of VL columns */
-    vf u[ROWS], v[ROWS];
+typedef struct block { /* u and v of VL columns, VL + 2 radius rows */
+    vf *u, *v;
 } block;
 
-typedef struct strip_work { /* a vector is one column of VL rows in T, M, f; one row of VL columns in out, blocks and ring */
-    vf T[MAPS][HALO + VL * WRAP];    /* vertically filtered, columns sliding */
-    vf M[MAPS][MAX_LAG + VL * WRAP]; /* derivatives, columns sliding */
-    vf f[MAPS][VL], out[MAPS][ROWS], weight[VL], value[VL];
-    vf upstream[MAPS][VL]; /* of the statistics' adjoint */
+/* A vector is one column of VL rows in T, M, f, weight, value; one row of VL columns in out and blocks. Packed for the radius and maps in
+ * use: with strides of 4 KiB the maps would fight for the same sets of L1. */
+typedef struct strip_work {
+    vf *T[MAPS]; /* [2 radius + VL WRAP]: vertically filtered, columns sliding */
+    vf *M[MAPS]; /* [lag + VL WRAP]: derivatives, columns sliding */
+    vf *f[MAPS], *out[MAPS], *weight, *value;
+    vf *upstream[MAPS]; /* of the statistics' adjoint */
     block blocks[TILES];
-    double total[PXLI_MAX_TERMS][VL];
+    double (*total)[VL]; /* of each scored term, a lane a row */
 } strip_work;
 
 typedef struct strip {
@@ -33,7 +35,7 @@ typedef struct strip {
     const pxli_pass *pass;
     pxli_tile tile;
     reader reader;
-    strip_work *work;
+    strip_work work;
     vf *ring; /* [blocks][MAPS][2 radius]: rows of the vertical adjoint that the next batch needs */
     int R, lag, forward, first_back, taken[MAPS], backs; /* maps: forward 4 or 5; those of the derivatives in use */
     bool to_pred, to_target;

@@ -9,43 +9,51 @@
 namespace oracle {
 namespace {
 
+// All windows of an image, and the one that is looked at: its samples' places in the plane (-1: outside, reads 0) and their
+// weights.
 struct Windows {
     Axis rows, columns;
     real correction; // of a sample covariance
+    std::vector<real> weights;
+    std::vector<int64_t> at;
+    bool reaches_outside = false;
 };
 
 Windows windows_of(const Term &term, const Image &image) {
     const real n = static_cast<real>(term.window) * term.window;
-    return {window_axis(term, image.h), window_axis(term, image.w), term.sample_covariance ? n / (n - 1) : 1};
+    Windows windows{window_axis(term, image.h), window_axis(term, image.w), term.sample_covariance ? n / (n - 1) : 1, {}, {}};
+    for (const double a : windows.rows.weights)
+        for (const double b : windows.columns.weights) windows.weights.push_back(static_cast<real>(a) * b);
+    windows.at.resize(windows.weights.size());
+    return windows;
 }
 
-// Calls visit(index into the plane or -1, weight) for each sample under the window at (y, x).
-template <typename Visit>
-void each_sample(const Windows &windows, int64_t y, int64_t x, int64_t width, Visit visit) {
+void look_at(Windows &windows, int64_t y, int64_t x, int64_t width) {
     const size_t h = windows.rows.weights.size(), w = windows.columns.weights.size();
-    for (size_t i = 0; i < h; ++i) {
-        const int64_t row = windows.rows.source[y * h + i];
+    windows.reaches_outside = false;
+    for (size_t i = 0; i < h; ++i)
         for (size_t j = 0; j < w; ++j) {
-            const int64_t column = windows.columns.source[x * w + j];
-            const real weight = static_cast<real>(windows.rows.weights[i]) * windows.columns.weights[j];
-            visit(row < 0 || column < 0 ? -1 : row * width + column, weight);
+            const int64_t row = windows.rows.source[y * h + i], column = windows.columns.source[x * w + j];
+            const bool outside = row < 0 || column < 0;
+            windows.at[i * w + j] = outside ? -1 : row * width + column;
+            windows.reaches_outside = windows.reaches_outside || outside;
         }
-    }
 }
 
-Moments moments_at(const Windows &windows, const double *px, const double *py, int64_t width, int64_t y, int64_t x) {
+Moments moments(const Windows &windows, const double *px, const double *py) {
     Moments m{};
-    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
-        if (at < 0) return;
-        m.mx += weight * px[at];
-        m.my += weight * py[at];
-    });
-    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
-        const real dx = (at < 0 ? 0 : px[at]) - m.mx, dy = (at < 0 ? 0 : py[at]) - m.my;
-        m.vx += weight * dx * dx;
-        m.vy += weight * dy * dy;
-        m.cov += weight * dx * dy;
-    });
+    for (size_t i = 0; i < windows.at.size(); ++i) {
+        if (windows.at[i] < 0) continue;
+        m.mx += windows.weights[i] * px[windows.at[i]];
+        m.my += windows.weights[i] * py[windows.at[i]];
+    }
+    for (size_t i = 0; i < windows.at.size(); ++i) {
+        const bool outside = windows.at[i] < 0;
+        const real dx = (outside ? 0 : px[windows.at[i]]) - m.mx, dy = (outside ? 0 : py[windows.at[i]]) - m.my;
+        m.vx += windows.weights[i] * dx * dx;
+        m.vy += windows.weights[i] * dy * dy;
+        m.cov += windows.weights[i] * dx * dy;
+    }
     // A variance below the rounding of its mean is that of a flat window.
     if (m.vx < 1e-30L * m.mx * m.mx) m.vx = m.cov = 0;
     if (m.vy < 1e-30L * m.my * m.my) m.vy = m.cov = 0;
@@ -53,25 +61,30 @@ Moments moments_at(const Windows &windows, const double *px, const double *py, i
     return m;
 }
 
-// Adds to gx and gy what a change of their samples does through the moments at (y, x).
-void scatter(const Windows &windows, const double *px, const double *py, int64_t width, int64_t y, int64_t x, const Moments &m,
-             const Slopes &d, double *gx, double *gy) {
-    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
-        if (at < 0) return;
-        const real dx = px[at] - m.mx, dy = py[at] - m.my;
-        gx[at] += static_cast<double>(weight * (d.mx + windows.correction * (2 * d.vx * dx + d.cov * dy)));
-        gy[at] += static_cast<double>(weight * (d.my + windows.correction * (2 * d.vy * dy + d.cov * dx)));
-    });
+// Adds to gx and gy what a change of the window's samples does through its moments.
+void scatter(const Windows &windows, const double *px, const double *py, const Moments &m, const Slopes &d, double *gx,
+             double *gy) {
+    const real k = windows.correction;
+    for (size_t i = 0; i < windows.at.size(); ++i) {
+        const int64_t at = windows.at[i];
+        if (at < 0) continue;
+        const real weight = windows.weights[i], dx = px[at] - m.mx, dy = py[at] - m.my;
+        gx[at] += static_cast<double>(weight * (d.mx + k * (2 * d.vx * dx + d.cov * dy)));
+        gy[at] += static_cast<double>(weight * (d.my + k * (2 * d.vy * dy + d.cov * dx)));
+    }
 }
 
-void scatter_slack(const Windows &windows, const double *px, const double *py, int64_t width, int64_t y, int64_t x,
-                   const Moments &m, const Slopes &d, double *gx, double *gy) {
-    each_sample(windows, y, x, width, [&](int64_t at, real weight) {
-        if (at < 0) return;
-        const real dx = std::fabs(px[at] - m.mx), dy = std::fabs(py[at] - m.my);
-        gx[at] += static_cast<double>(weight * (d.mx + windows.correction * (2 * d.vx * dx + d.cov * dy)));
-        gy[at] += static_cast<double>(weight * (d.my + windows.correction * (2 * d.vy * dy + d.cov * dx)));
-    });
+// The same with every part's magnitude.
+void scatter_slack(const Windows &windows, const double *px, const double *py, const Moments &m, const Slopes &d, double *gx,
+                   double *gy) {
+    const real k = windows.correction;
+    for (size_t i = 0; i < windows.at.size(); ++i) {
+        const int64_t at = windows.at[i];
+        if (at < 0) continue;
+        const real weight = windows.weights[i], dx = std::fabs(px[at] - m.mx), dy = std::fabs(py[at] - m.my);
+        gx[at] += static_cast<double>(weight * (d.mx + k * (2 * d.vx * dx + d.cov * dy)));
+        gy[at] += static_cast<double>(weight * (d.my + k * (2 * d.vy * dy + d.cov * dx)));
+    }
 }
 
 Slopes times(const Slopes &s, real factor) {
@@ -208,29 +221,47 @@ Extent extent(const double *px, const double *py, int64_t pixels) {
     return largest;
 }
 
-bool reaches_outside(const Windows &windows, int64_t y, int64_t x) {
-    bool outside = false;
-    each_sample(windows, y, x, 1, [&](int64_t at, real) { outside = outside || at < 0; });
-    return outside;
+bool has_roots(const Term &term) { return term.kind == PXL_CONTRAST || term.kind == PXL_STRUCTURE || has_exponents(term); }
+
+// How far sqrt(v) may move where v is known to +-error.
+real root_error(real v, real error) { return std::sqrt(v + error) - std::sqrt(std::max<real>(v - error, 0)); }
+
+// The square roots of contrast and structure: steep where a window is nearly flat, and then so are their slopes.
+void add_rounding_of_roots(const Moments &m, real q, real c2, real error, real step_error, Score &s) {
+    const real sx = std::sqrt(m.vx), sy = std::sqrt(m.vy), least = std::sqrt(error);
+    q = std::min(q, sx * sy + c2 / 2);
+    s.slack += 2 * (root_error(m.vx, error) * sy + root_error(m.vy, error) * sx + error) / q;
+    const real steep = (sy / std::max(sx, least) + sx / std::max(sy, least)) / q;
+    s.uncertainties = plus(s.uncertainties, {steep * step_error, steep * step_error, 0, 0, 0});
+    const real turn = std::min<real>(1, error / std::max(std::min(m.vx, m.vy), error));
+    s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), turn));
 }
 
-// An implementation that subtracts a constant of the image's size from every pixel rounds the means by that much, which shows
-// where they are small; and where a window reaches over a zero border, the constant is a step in its variances.
+// What rounding costs an implementation that subtracts a constant of about the image's size from every pixel (as it must, to be
+// right where images are nearly equal and flat as a whole): `step` is what is left of the pixels, all of it over a zero border.
+// Means are off by rounding * step, variances by rounding * step^2, and so are the slopes. It shows where a window is dark or
+// flat.
 void add_rounding(const Term &term, const Moments &m, real range, real rounding, const Extent &largest, bool outside, Score &s) {
     const real c1 = (term.k1 * range) * (term.k1 * range), c2 = (term.k2 * range) * (term.k2 * range);
-    const real p = m.mx * m.mx + m.my * m.my + c1, q = m.vx + m.vy + c2, step = outside ? largest.size : 0;
-    const real of_mean = p > 0 ? rounding / 4 * (largest.difference + step) / p : 0;
-    const real of_variance = q > 0 ? rounding / 4 * step * step / q : 0;
-    s.uncertainties = plus(s.uncertainties, {of_mean, of_mean, 0, 0, 0});
-    s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), of_variance));
-    s.slack += of_mean * std::sqrt(p) + of_variance;
+    const real p = m.mx * m.mx + m.my * m.my + c1, q = m.vx + m.vy + c2, step = outside ? largest.size : largest.size / 2;
+    const real mean_error = rounding / 4 * (largest.difference + (outside ? step : 0)), step_error = rounding / 4 * step;
+    if (p > 0) {
+        s.uncertainties = plus(s.uncertainties, {mean_error / p, mean_error / p, 0, 0, 0});
+        s.slack += mean_error / std::sqrt(p);
+    }
+    if (q > 0) {
+        s.uncertainties = plus(s.uncertainties, {step_error / q, step_error / q, 0, 0, 0});
+        s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), step_error * step / q));
+        s.slack += step_error * step / q;
+    }
+    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, step_error * step, step_error, s);
 }
 
 } // namespace
 
 TermResult windowed_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range,
                          double rounding, Image *map_output, Image *stats) {
-    const Windows windows = windows_of(term, pred);
+    Windows windows = windows_of(term, pred);
     const Image positions(pred.n, pred.c, windows.rows.outputs, windows.columns.outputs);
     const double factor = reduction_factor(term, positions, weight, windows.rows.margin, windows.columns.margin);
     if (map_output) *map_output = positions;
@@ -244,9 +275,10 @@ TermResult windowed_term(const Term &term, const Image &pred, const Image &targe
     each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
         const size_t plane = pred.index(n, c, 0, 0);
         const double *px = &pred.v[plane], *py = &target.v[plane];
-        const Moments m = moments_at(windows, px, py, pred.w, y, x);
+        look_at(windows, y, x, pred.w);
+        const Moments m = moments(windows, px, py);
         Score s = score(term, m, range, rounding);
-        if (rounding > 0) add_rounding(term, m, range, rounding, largest[plane], reaches_outside(windows, y, x), s);
+        if (rounding > 0) add_rounding(term, m, range, rounding, largest[plane], windows.reaches_outside, s);
         if (map_output) map_output->at(n, c, y, x) = static_cast<double>(s.similarity);
         if (stats) store(*stats, pred.c, n, c, y, x, m);
         const real w = weight_at(weight, n, y + windows.rows.margin, x + windows.columns.margin) * static_cast<real>(factor);
@@ -254,40 +286,39 @@ TermResult windowed_term(const Term &term, const Image &pred, const Image &targe
         weights += static_cast<double>(w);
         sum += w * s.loss;
         result.value_slack += static_cast<double>(w * s.slack);
-        scatter(windows, px, py, pred.w, y, x, m, times(s.slopes, w), &result.grad_pred.v[plane], &result.grad_target.v[plane]);
+        scatter(windows, px, py, m, times(s.slopes, w), &result.grad_pred.v[plane], &result.grad_target.v[plane]);
         const Slopes &u = s.uncertainties;
         if (u.mx + u.my + u.vx + u.vy + u.cov > 0)
-            scatter_slack(windows, px, py, pred.w, y, x, m, times(u, w), &result.slack_pred.v[plane],
-                          &result.slack_target.v[plane]);
+            scatter_slack(windows, px, py, m, times(u, w), &result.slack_pred.v[plane], &result.slack_target.v[plane]);
     });
     result.value = static_cast<double>(sum);
     // The square roots of contrast and structure cost an absolute error: they may be 0 for images that differ.
-    const bool roots = term.kind == PXL_CONTRAST || term.kind == PXL_STRUCTURE || has_exponents(term);
-    result.scale = std::fabs(result.value) + (roots ? 0.1 * weights : 0);
+    result.scale = std::fabs(result.value) + (has_roots(term) ? 0.1 * weights : 0);
     return result;
 }
 
 Image statistics(const Term &term, const Image &pred, const Image &target) {
-    const Windows windows = windows_of(term, pred);
+    Windows windows = windows_of(term, pred);
     Image result(pred.n, 5 * pred.c, windows.rows.outputs, windows.columns.outputs);
     each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
         const size_t plane = pred.index(n, c, 0, 0);
-        store(result, pred.c, n, c, y, x, moments_at(windows, &pred.v[plane], &target.v[plane], pred.w, y, x));
+        look_at(windows, y, x, pred.w);
+        store(result, pred.c, n, c, y, x, moments(windows, &pred.v[plane], &target.v[plane]));
     });
     return result;
 }
 
 void statistics_adjoint(const Term &term, const Image &pred, const Image &target, const Image &grad, Image &grad_pred,
                         Image &grad_target) {
-    const Windows windows = windows_of(term, pred);
+    Windows windows = windows_of(term, pred);
     grad_pred = like(pred), grad_target = like(pred);
     each_window(pred, windows, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
         const size_t plane = pred.index(n, c, 0, 0);
         const double *px = &pred.v[plane], *py = &target.v[plane];
         const Slopes slopes{grad.at(n, c, y, x), grad.at(n, pred.c + c, y, x), grad.at(n, 2 * pred.c + c, y, x),
                             grad.at(n, 3 * pred.c + c, y, x), grad.at(n, 4 * pred.c + c, y, x)};
-        scatter(windows, px, py, pred.w, y, x, moments_at(windows, px, py, pred.w, y, x), slopes, &grad_pred.v[plane],
-                &grad_target.v[plane]);
+        look_at(windows, y, x, pred.w);
+        scatter(windows, px, py, moments(windows, px, py), slopes, &grad_pred.v[plane], &grad_target.v[plane]);
     });
 }
 
