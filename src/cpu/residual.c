@@ -74,10 +74,10 @@ static const real *image_row(const plane *p, int64_t row, extent e, real *to) {
     load_row(p, row, e.from, e.to - e.from, to);
     return to;
 }
-/* The row two below, of both images: the strip jumps from row to row, which hardware does not foresee. */
+/* The row two below, of both images: a strip jumps from row to row, which hardware does not foresee. */
 INLINE void prefetch_rows(const residual *z, int64_t row, extent e) {
     enum { AHEAD = 2, LINE = 64 / sizeof(real) };
-    if (row + AHEAD >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
+    if (e.to - e.from == z->call->w || row + AHEAD >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
     const real *x = direct_row(&z->x, row + AHEAD), *y = direct_row(&z->y, row + AHEAD);
     for (int64_t c = e.from; c < e.to; c += LINE) __builtin_prefetch(x + c), __builtin_prefetch(y + c);
 }

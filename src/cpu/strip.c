@@ -391,11 +391,9 @@ static void run_structure(scratch *t, double *sums) {
 }
 static void run_residual(scratch *t) {
     const pxli_tile *tile = &t->strip.tile;
-    for (int64_t y = tile->y0; y < tile->y1; y += VL) {
-        const int rows = tile->y1 - y < VL ? (int)(tile->y1 - y) : VL;
-        sink_start(&t->pred, 0, rows), sink_start(&t->target, 0, rows);
-        residual_rows(t, y, 0, rows);
-        sink_flush(&t->pred, y, 0, rows, false), sink_flush(&t->target, y, 0, rows, false);
+    for (int64_t y = tile->y0; y < tile->y1; y++) { /* row by row: it is still in L1 when it is stored */
+        residual_rows(t, y, 0, 1);
+        sink_flush(&t->pred, y, 0, 1, false), sink_flush(&t->target, y, 0, 1, false);
     }
 }
 
