@@ -46,24 +46,25 @@ double evaluate(const pxl_loss *loss, const Image &reference, const Image &test)
 }
 
 // How long an axis of the map may be, for any preset: whole windows of 11 or 7 taps or the same size as the image, which may be
-// averaged over blocks first (in piq's manner, whole blocks, or in vmaf's).
-std::vector<int64_t> map_lengths(int64_t length, int64_t factor) {
+// averaged over blocks first (in piq's manner, whole blocks, or in vmaf's), of a size that they round in different ways.
+std::vector<int64_t> map_lengths(int64_t length, int64_t shorter_side) {
+    const int64_t factor = std::max<int64_t>(1, shorter_side / 256);
     std::vector<int64_t> lengths;
-    for (int64_t pooled : {length / factor, length / factor + (length & 1), length})
-        for (int64_t window : {11, 7, 1})
-            if (pooled >= window) lengths.push_back(pooled - window + 1);
+    for (int64_t blocks : {factor, factor + 1})
+        for (int64_t pooled : {length / blocks, length / blocks + (length & 1), length})
+            for (int64_t window : {11, 7, 1})
+                if (pooled >= window && pooled <= length) lengths.push_back(pooled - window + 1);
     return lengths;
 }
 
 // The mean of the channels' maps. The library accepts only a map of the right size: so it is asked.
 Image ssim_map(const pxl_loss *ssim, const Image &reference, const Image &test) {
     const pxl_tensor pred = test.view(), target = reference.view();
-    const int64_t shorter = std::min(test.width, test.height), factor = std::max<int64_t>(1, std::llround(double(shorter) / 256));
-    for (int64_t height : map_lengths(test.height, factor))
-        for (int64_t width : map_lengths(test.width, factor)) {
-            pxl_tensor map = pxl_nchw(nullptr, PXL_F32, PXL_CPU_DEVICE, 1, test.channels, height, width);
-            Image planes(width, height, test.channels);
-            map.data = planes.pixels.data();
+    const int64_t shorter = std::min(test.width, test.height);
+    Image planes(test.width, test.height, test.channels); // no map is larger
+    for (int64_t height : map_lengths(test.height, shorter))
+        for (int64_t width : map_lengths(test.width, shorter)) {
+            const pxl_tensor map = pxl_nchw(planes.pixels.data(), PXL_F32, PXL_CPU_DEVICE, 1, test.channels, height, width);
             pxl_args args = PXL_ARGS(&pred, &target);
             args.map = &map;
             size_t bytes = 0;

@@ -29,7 +29,7 @@ run_suite() {
   cmake --preset "$preset" -DPIXLOSS_WERROR=ON >"build/$preset.configure.log" || { cat "build/$preset.configure.log"; return 1; }
   cmake --build --preset "$preset" -j "$jobs" || { summary+=("$preset: the build failed"); status=1; return 0; }
   echo "== $preset: test"
-  if ! ctest --test-dir "build/$preset" --output-on-failure --progress --no-tests=error -j "$jobs" "$@" | tee "$log"; then status=1; fi
+  ctest --test-dir "build/$preset" --output-on-failure --progress --no-tests=error --output-log "$PWD/$log" -j "$jobs" "$@" || status=1
   line=$(grep -E '^[0-9]+% tests passed|^No tests were found' "$log" || echo "ctest did not finish")
   summary+=("$preset: $line")
   # ctest lists below the summary what did not run: "  12 - name (Skipped)".

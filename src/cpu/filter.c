@@ -58,7 +58,7 @@ static size_t bytes(const pxli_filter_call *call) {
     return arena.used + PXLI_ALIGN;
 }
 
-static void open(filter_tile *t, int64_t index, pxli_tile *tile) {
+static void start(filter_tile *t, int64_t index, pxli_tile *tile) {
     const pxl_filter *filter = t->call->filter;
     const int64_t strip = index % t->strips, segment = index / t->strips % t->segments, plane = index / t->strips / t->segments;
     *tile = (pxli_tile){plane / t->channels, plane % t->channels, segment * t->h / t->segments, (segment + 1) * t->h / t->segments,
@@ -127,7 +127,7 @@ static void run(const pxli_filter_call *call, int64_t index, void *scratch) {
     pxli_tile tile;
     pxli_arena arena = {(uintptr_t)scratch, 0};
     take(&t, call, &arena);
-    open(&t, index, &tile);
+    start(&t, index, &tile);
     if (call->adjoint) backward(&t, &tile);
     else forward(&t, &tile);
 }

@@ -151,6 +151,16 @@ TEST(Map, OfVerySmallAndVeryLongImages) {
     EXPECT_LT(decode_png(folder / "b.png").width, 2300);
 }
 
+TEST(Map, OfImagesThatPresetsShrinkByDifferentFactors) {
+    const Folder folder;
+    write_png(folder / "a.png", picture(701, 640, 1)); // 640 / 256 = 2.5: piq rounds to 2, vmaf to 3
+    for (const char *preset : {"piq", "vmaf"}) {
+        const Outcome outcome =
+            run({"compare", "--preset", preset, "--map", folder / "map.png", folder / "a.png", folder / "a.png"});
+        EXPECT_EQ(outcome.exit_code, 0) << preset << ": " << outcome.err;
+    }
+}
+
 TEST(Map, ReplacesAnOldFileAndFollowsLinks) {
     const Folder folder;
     write_file(folder / "map.png", "old");
