@@ -45,41 +45,23 @@ double evaluate(const pxl_loss *loss, const Image &reference, const Image &test)
     return Evaluator(nullptr, loss, PXL_ARGS(&pred, &target)).run()[0];
 }
 
-// How long an axis of the map may be, for any preset: whole windows of 11 or 7 taps or the same size as the image, which may be
-// averaged over blocks first (in piq's manner, whole blocks, or in vmaf's), of a size that they round in different ways.
-std::vector<int64_t> map_lengths(int64_t length, int64_t shorter_side) {
-    const int64_t factor = std::max<int64_t>(1, shorter_side / 256);
-    std::vector<int64_t> lengths;
-    for (int64_t blocks : {factor, factor + 1})
-        for (int64_t pooled : {length / blocks, length / blocks + (length & 1), length})
-            for (int64_t window : {11, 7, 1})
-                if (pooled >= window && pooled <= length) lengths.push_back(pooled - window + 1);
-    return lengths;
-}
-
-// The mean of the channels' maps. The library accepts only a map of the right size: so it is asked.
+// The mean of the channels' maps.
 Image ssim_map(const pxl_loss *ssim, const Image &reference, const Image &test) {
     const pxl_tensor pred = test.view(), target = reference.view();
-    const int64_t shorter = std::min(test.width, test.height);
-    Image planes(test.width, test.height, test.channels); // no map is larger
-    for (int64_t height : map_lengths(test.height, shorter))
-        for (int64_t width : map_lengths(test.width, shorter)) {
-            const pxl_tensor map = pxl_nchw(planes.pixels.data(), PXL_F32, PXL_CPU_DEVICE, 1, test.channels, height, width);
-            pxl_args args = PXL_ARGS(&pred, &target);
-            args.map = &map;
-            size_t bytes = 0;
-            if (pxl_workspace_size(nullptr, ssim, &args, &bytes) != PXL_OK) continue;
-            Evaluator(nullptr, ssim, args).run();
-            Image mean(width, height, 1);
-            const size_t count = mean.pixels.size();
-            for (size_t i = 0; i < count; i++) {
-                double sum = 0;
-                for (size_t c = 0; c < size_t(test.channels); c++) sum += planes.pixels[c * count + i];
-                mean.pixels[i] = float(sum / double(test.channels));
-            }
-            return mean;
-        }
-    throw std::runtime_error(std::string("the SSIM map: ") + pxl_error_message());
+    int64_t size[4];
+    check(pxl_map_size(ssim, &pred, size));
+    Image planes(size[3], size[2], test.channels), mean(size[3], size[2], 1);
+    const pxl_tensor map = pxl_nchw(planes.pixels.data(), PXL_F32, PXL_CPU_DEVICE, 1, size[1], size[2], size[3]);
+    pxl_args args = PXL_ARGS(&pred, &target);
+    args.map = &map;
+    Evaluator(nullptr, ssim, args).run();
+    const size_t count = mean.pixels.size();
+    for (size_t i = 0; i < count; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < size_t(test.channels); c++) sum += planes.pixels[c * count + i];
+        mean.pixels[i] = float(sum / double(test.channels));
+    }
+    return mean;
 }
 
 nlohmann::ordered_json finite(double value) {

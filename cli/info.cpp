@@ -9,7 +9,7 @@ namespace {
 std::string devices(pxl_device_type type, const std::string &name) {
     int count = 0;
     check(pxl_device_count(type, &count));
-    if (count == 0) return name + "  none: " + pxl_error_message() + "\n";
+    if (count == 0) return name + "  " + pxl_error_message() + "\n";
     std::string text;
     for (int i = 0; i < count; i++) {
         char line[256] = "";

@@ -219,7 +219,8 @@ void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena)
 }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
     const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    if (call->passes < 2 || !gradient || gradient->dtype == dtype) return gradient;
+    const bool adds = call->passes > 1 || (call->passes && call->pass[0].accumulate);
+    if (!adds || !gradient || gradient->dtype == dtype) return gradient;
     *sum = pxl_nchw(NULL, dtype, gradient->device, call->n, call->c, call->h, call->w);
     sum->data = pxli_take(arena, (size_t)(call->n * call->c * call->h * call->w) * (dtype == PXL_F64 ? 8 : 4));
     return sum;

@@ -6,6 +6,8 @@
 
 #include "dtype.h"
 
+void PrintTo(const Shape &shape, std::ostream *to) { *to << shape.n << 'x' << shape.c << 'x' << shape.h << 'x' << shape.w; }
+
 const std::vector<Shape> &small_shapes() {
     static const std::vector<Shape> shapes = {{1, 1, 1, 1}, {1, 2, 1, 19},  {1, 1, 17, 1},  {2, 3, 5, 7},
                                               {1, 1, 3, 2}, {2, 1, 15, 17}, {1, 3, 16, 16}, {1, 1, 35, 41}};

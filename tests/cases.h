@@ -2,6 +2,7 @@
 // takes them from here, so a new term or penalty is one line.
 #ifndef TESTS_CASES_H
 #define TESTS_CASES_H
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -25,8 +26,9 @@ const std::vector<std::string> &all_families();
 struct Shape {
     int64_t n, c, h, w;
 };
-const std::vector<Shape> &small_shapes(); // for full products
-const std::vector<Shape> &all_shapes();   // for sampling
+void PrintTo(const Shape &shape, std::ostream *to); // for Google Test
+const std::vector<Shape> &small_shapes();           // for full products
+const std::vector<Shape> &all_shapes();             // for sampling
 
 enum class Pattern { independent, noisy, smooth, sparse, equal_parts };
 enum class Mask { none, binary, fractional, repeated, empty_image };

@@ -106,6 +106,7 @@ struct Level {
     double base, amplitude;
     bool outlier;
 };
+void PrintTo(const Level &level, std::ostream *to) { *to << level.name; } // as part of ctest's name of the test
 constexpr Level levels[] = {{"range_0_to_1", 0, 1, false},
                             {"flat_at_0_95", 0.95, 0.02, false},
                             {"ten_times_L", 10, 1, false},

@@ -135,8 +135,8 @@ typedef enum pxl_term_kind {
     PXL_DSSIM = 33,     /* (1 - SSIM) / 2 */
     PXL_LUMINANCE = 34, /* 1 - l */
     PXL_CONTRAST = 35,  /* 1 - c */
-    PXL_STRUCTURE = 36, /* 1 - s. contrast, structure and exponents need vx and vy apart: in f32 the smaller one is lost where it is less
-                           than 1e-6 of the larger, and slopes of a standard deviation are rounded off below 1e-4 sqrt(C2) */
+    PXL_STRUCTURE = 36, /* 1 - s. contrast, structure and exponents need the standard deviations apart: one whose variance is below its
+                           rounding error (2e-6 of the window's mean square in f32, 4e-15 in f64) counts as 0, with a slope of 0 */
     PXL_MS_SSIM = 37,   /* not in this version */
     PXL_ENL = 38        /* not in this version */
 } pxl_term_kind;

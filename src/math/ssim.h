@@ -15,16 +15,19 @@
 #undef PXLI_SCORE_TYPE
 #undef PXLI_SCORE_NAME
 
-/* Standard deviations and their derivatives; these are rounded off below 1e-4 sqrt(C2) (in double 1e-8), so that flat windows have
- * a finite gradient. */
+/* Standard deviations and their derivatives. A variance that is not above its own rounding error, `noise`, counts as 0, and its slope
+ * as 0 as well: what it would be is not known, and 1 / (2 sqrt(v)) would make much of it. */
 typedef struct pxli_deviations {
     PXLI_REAL x, y, dx, dy; /* sx, sy, d sx / d vx, d sy / d vy */
 } pxli_deviations;
-PXLI_INLINE PXLI_REAL pxli_floor0(PXLI_REAL v) { return v < 0 ? 0 : v; }
-PXLI_INLINE pxli_deviations pxli_roots(pxli_moments s, PXLI_REAL C2) {
-    const PXLI_REAL sum = (s.su + s.sv) / 4, half = s.cuv / 2, tiny = C2 * (sizeof C2 == 4 ? (PXLI_REAL)1e-8 : (PXLI_REAL)1e-16);
-    const PXLI_REAL vx = pxli_floor0(sum + half), vy = pxli_floor0(sum - half);
-    return (pxli_deviations){pxli_sqrt(vx), pxli_sqrt(vy), (PXLI_REAL)0.5 / pxli_sqrt(vx + tiny), (PXLI_REAL)0.5 / pxli_sqrt(vy + tiny)};
+/* From the second moment of the shifted values. */
+PXLI_INLINE PXLI_REAL pxli_variance_noise(PXLI_REAL uu, PXLI_REAL vv) {
+    return (uu + vv) * (sizeof uu == 4 ? (PXLI_REAL)5e-7 : (PXLI_REAL)1e-15);
+}
+PXLI_INLINE pxli_deviations pxli_roots(pxli_moments s, PXLI_REAL noise) {
+    const PXLI_REAL sum = (s.su + s.sv) / 4, half = s.cuv / 2, vx = sum + half, vy = sum - half;
+    const PXLI_REAL x = vx <= noise ? 0 : pxli_sqrt(vx), y = vy <= noise ? 0 : pxli_sqrt(vy);
+    return (pxli_deviations){x, y, x == 0 ? 0 : (PXLI_REAL)0.5 / x, y == 0 ? 0 : (PXLI_REAL)0.5 / y};
 }
 /* vx = (su + sv)/4 + cuv/2, vy = (su + sv)/4 - cuv/2 */
 PXLI_INLINE pxli_score pxli_from_variances(PXLI_REAL value, PXLI_REAL vx, PXLI_REAL vy, PXLI_REAL su, PXLI_REAL sv) {
@@ -36,14 +39,15 @@ PXLI_INLINE PXLI_REAL pxli_gap(pxli_deviations d, PXLI_REAL cuv) {
     return sum == 0 ? 0 : cuv / sum;
 }
 /* 1 - c = (sx - sy)^2 / Q, with sx - sy = cuv / (sx + sy) */
-PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL C2) {
-    const pxli_deviations d = pxli_roots(s, C2);
+PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL noise, PXLI_REAL C2) {
+    const pxli_deviations d = pxli_roots(s, noise);
     const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = pxli_gap(d, s.cuv), b = gap * gap * r;
     return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
 }
-/* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2 */
-PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL C2) {
-    const pxli_deviations d = pxli_roots(s, C2);
+/* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2. Where a deviation is 0, so is vxy. */
+PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL noise, PXLI_REAL C2) {
+    const pxli_deviations d = pxli_roots(s, noise);
+    if (d.x == 0 || d.y == 0) return (pxli_score){0, 0, 0, 0, 0, 0};
     const PXLI_REAL gap = pxli_gap(d, s.cuv), r = 1 / (d.x * d.y + C2 / 2), b = (s.sv - gap * gap) / 2 * r;
     return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
 }
@@ -59,9 +63,9 @@ PXLI_INLINE pxli_power pxli_power_of(PXLI_REAL b, PXLI_REAL p) {
     return (pxli_power){(PXLI_REAL)(p * log1p(-(double)b)), (PXLI_REAL)(p * factor / f), (PXLI_REAL)factor};
 }
 /* 1 - l^alpha c^beta s^gamma */
-PXLI_INLINE pxli_score pxli_ssim_exponents(pxli_moments s, PXLI_REAL C1, PXLI_REAL C2, PXLI_REAL alpha, PXLI_REAL beta,
-                                           PXLI_REAL gamma) {
-    const pxli_score l = pxli_luminance(s, C1), c = pxli_contrast(s, C2), t = pxli_structure(s, C2);
+PXLI_INLINE pxli_score pxli_ssim_exponents(pxli_moments s, PXLI_REAL noise, PXLI_REAL C1, PXLI_REAL C2, PXLI_REAL alpha,
+                                           PXLI_REAL beta, PXLI_REAL gamma) {
+    const pxli_score l = pxli_luminance(s, C1), c = pxli_contrast(s, noise, C2), t = pxli_structure(s, noise, C2);
     const pxli_power pl = pxli_power_of(l.value, alpha), pc = pxli_power_of(c.value, beta), pt = pxli_power_of(t.value, gamma);
     const PXLI_REAL wl = pl.slope * pc.factor * pt.factor, wc = pl.factor * pc.slope * pt.factor,
                     wt = pl.factor * pc.factor * pt.slope; /* value falls by d factor = -d part */
