@@ -14,13 +14,14 @@ static const pxli_backend *backend_of(pxl_device device) {
 
 pxl_status pxl_device_describe(pxl_device device, char *text, size_t size) {
     if (!text || !size) return pxli_fail(PXL_INVALID_ARGUMENT, "text is NULL or size is 0; room for the description is needed");
-    if (device.type != PXL_CPU) return pxli_fail(PXL_UNSUPPORTED, "device.type is %d; this build has the CPU (0) alone", (int)device.type);
+    if (device.type != PXL_CPU)
+        return pxli_fail(PXL_UNSUPPORTED, "device.type is %d; this build has the CPU (0) alone", (int)device.type);
     if (device.index != 0) return pxli_fail(PXL_INVALID_ARGUMENT, "device.index is %d; the only CPU is 0", device.index);
     backend_of(device)->describe(device, text, size);
     return PXL_OK;
 }
 
-/* ---- Losses ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Losses -------------------------------------------------------------------------------------------------------- */
 pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes) {
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
@@ -70,9 +71,9 @@ pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t si
     return PXL_OK;
 }
 
-/* ---- Filters ----------------------------------------------------------------------------------------------------------------- */
-pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
-                                     size_t *bytes) {
+/* ---- Filters ------------------------------------------------------------------------------------------------------- */
+pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
+                                     const pxl_tensor *output, size_t *bytes) {
     const pxl_status status = pxli_check_filter(context, filter, input, "input", output, "output", false);
     if (status) return status;
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
@@ -101,7 +102,7 @@ pxl_status pxl_filter_adjoint(pxl_context *context, const pxl_filter *filter, co
     return status ? status : run_filter(context, &call, (pxli_workspace){workspace, bytes, stream});
 }
 
-/* ---- Statistics -------------------------------------------------------------------------------------------------------------- */
+/* ---- Statistics ---------------------------------------------------------------------------------------------------- */
 typedef struct statistics_call { /* what a plan points to */
     pxli_term term;
     pxl_args args;
@@ -142,19 +143,20 @@ pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const
     plan_statistics(&s, PXLI_SCORE_STATISTICS, NULL);
     return run_statistics(context, &s, (pxli_workspace){workspace, bytes, stream});
 }
-pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
-                                       const pxl_tensor *grad_statistics, const pxl_tensor *grad_pred, const pxl_tensor *grad_target,
-                                       void *workspace, size_t bytes, pxl_stream stream) {
+pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
+                                       const pxl_tensor *target, const pxl_tensor *grad_statistics, const pxl_tensor *grad_pred,
+                                       const pxl_tensor *grad_target, void *workspace, size_t bytes, pxl_stream stream) {
     statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = grad_pred, .grad_target = grad_target}};
     pxl_status status = pxli_term_resolve(term, "term", &s.term);
     if (!status)
-        status = pxli_check_statistics(context, &s.term, pred, target, grad_statistics, "grad_statistics", false, grad_pred, grad_target);
+        status = pxli_check_statistics(context, &s.term, pred, target, grad_statistics, "grad_statistics", false, grad_pred,
+                                       grad_target);
     if (status) return status;
     plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, grad_statistics);
     return run_statistics(context, &s, (pxli_workspace){workspace, bytes, stream});
 }
 
-/* ---- Reductions -------------------------------------------------------------------------------------------------------------- */
+/* ---- Reductions ---------------------------------------------------------------------------------------------------- */
 pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input,
                                      size_t *bytes) {
     const pxl_status status = pxli_check_reduce(context, kind, over, input);

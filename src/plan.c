@@ -1,7 +1,7 @@
 /* Groups the terms of a loss into the fewest passes, and cuts the images into tiles: see plan.h.
  *
- * Windowed terms that share their window share a pass. The residual terms ride along with the first of them that works on whole pixels, else
- * they have a pass of their own. Passes over averaged blocks come last: they add their gradient to what is there. */
+ * Windowed terms that share their window share a pass. The residual terms ride along with the first of them that works on whole
+ * pixels, else they have a pass of their own. Passes over averaged blocks come last: they add their gradient to what is there. */
 #include "plan.h"
 
 #include <string.h>
@@ -60,7 +60,7 @@ pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t ind
                        strip + 1 == pass->strips ? pass->w : strip_begin(pass, strip + 1)};
 }
 
-/* ---- Passes ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Passes -------------------------------------------------------------------------------------------------------- */
 static void add_residual(const pxli_call *call, pxli_pass *pass, int term) {
     const int radius = pxli_term_radius(&call->terms[term]);
     pass->residual[pass->residual_count++] = term;
@@ -187,7 +187,7 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
     if (args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
 }
 
-/* ---- Layout -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Layout -------------------------------------------------------------------------------------------------------- */
 typedef void taps_at(const double *taps, int radius, pxl_border border, int64_t size, int64_t position, double *out);
 static double *take_folds(const pxli_pass *pass, taps_at *function, const double *taps, int64_t size, pxli_arena *arena) {
     const int R = pass->radius;

@@ -16,8 +16,8 @@ static inline void *pxli_take(pxli_arena *arena, size_t bytes) {
     return arena->base ? (void *)at : NULL;
 }
 
-/* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1]: the first radius + 1 positions of a line, then the last.
- * (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
+/* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1]: the first radius + 1 positions of a line, then the
+ * last. (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
 typedef struct pxli_folds {
     double *forward_x, *adjoint_x, *adjoint_y;
 } pxli_folds;
@@ -44,7 +44,7 @@ typedef struct pxli_pass {
     double taps_y[PXLI_MAX_WINDOW], taps_x[PXLI_MAX_WINDOW];
     pxli_folds folds;
     double variance_factor;
-    bool covariance; /* the fifth map, cov(u, v), is needed */
+    bool covariance;                        /* the fifth map, cov(u, v), is needed */
     int64_t map_y0, map_y1, map_x0, map_x1; /* positions that count */
 
     /* Blocks averaged before the window; sizes are those after it. */
@@ -70,8 +70,8 @@ typedef struct pxli_call {
     const pxl_tensor *grad_pred, *grad_target;
     pxl_tensor sum_pred, sum_target;
     int64_t n, c, h, w;
-    pxli_pass mean;        /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
-    pxli_pass statistics;  /* for args->statistics; window NULL: not needed */
+    pxli_pass mean;       /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
+    pxli_pass statistics; /* for args->statistics; window NULL: not needed */
     pxli_pass pass[PXLI_MAX_PASSES];
     int passes;
     double *range; /* [n][count]: L */

@@ -182,8 +182,7 @@ pxl_status pxli_check_uses(const pxli_uses *uses) {
         for (int j = 0; j < uses->count; j++) {
             if (i == j || uses->use[i].span.low >= uses->use[j].span.high || uses->use[j].span.low >= uses->use[i].span.high)
                 continue;
-            return pxli_fail(PXL_INVALID_ARGUMENT,
-                             "%s (from %p) overlaps %s (from %p); an output needs memory of its own",
+            return pxli_fail(PXL_INVALID_ARGUMENT, "%s (from %p) overlaps %s (from %p); an output needs memory of its own",
                              uses->use[i].name, (void *)uses->use[i].span.low, uses->use[j].name, (void *)uses->use[j].span.low);
         }
     }

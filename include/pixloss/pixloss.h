@@ -36,7 +36,8 @@
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
  *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least.
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
- *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never change. */
+ *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
+ * change. */
 #ifndef PIXLOSS_H
 #define PIXLOSS_H
 #include <stddef.h>
@@ -78,10 +79,10 @@ typedef struct pxl_device {
     int index;
 } pxl_device;
 #ifdef __cplusplus
-#define PXL_CPU_DEVICE (pxl_device{PXL_CPU, 0})
+#define PXL_CPU_DEVICE     (pxl_device{PXL_CPU, 0})
 #define PXL_CUDA_DEVICE(i) (pxl_device{PXL_CUDA, i})
 #else
-#define PXL_CPU_DEVICE ((pxl_device){PXL_CPU, 0})
+#define PXL_CPU_DEVICE     ((pxl_device){PXL_CPU, 0})
 #define PXL_CUDA_DEVICE(i) ((pxl_device){PXL_CUDA, i})
 #endif
 /* How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is not an error: then pxl_error_message() says
@@ -129,14 +130,15 @@ typedef enum pxl_term_kind {
                       equal images unless eps > 0; the gradient there is 0 */
     /* Windowed statistics of both images (Wang et al., "Image quality assessment", IEEE TIP 13(4), 2004). With window means mx,
      * my, variances vx, vy, covariance vxy, C1 = (k1 L)^2, C2 = (k2 L)^2, C3 = C2/2:
-     *   l = (2 mx my + C1) / (mx^2 + my^2 + C1)    c = (2 sqrt(vx vy) + C2) / (vx + vy + C2)    s = (vxy + C3) / (sqrt(vx vy) + C3)
-     * As terms they are 0 for equal images, exactly. */
+     *   l = (2 mx my + C1) / (mx^2 + my^2 + C1)   c = (2 sqrt(vx vy) + C2) / (vx + vy + C2)   s = (vxy + C3) / (sqrt(vx vy) + C3)
+     * As terms they are 0 for equal images, exactly. contrast, structure and exponents need the standard deviations apart:
+     * one whose variance is below its rounding error (2e-6 of the window's mean square in f32, 4e-15 in f64) counts as 0, with
+     * a slope of 0. */
     PXL_SSIM = 32,      /* 1 - l^alpha c^beta s^gamma; with exponents of 1: 1 - SSIM */
     PXL_DSSIM = 33,     /* (1 - SSIM) / 2 */
     PXL_LUMINANCE = 34, /* 1 - l */
     PXL_CONTRAST = 35,  /* 1 - c */
-    PXL_STRUCTURE = 36, /* 1 - s. contrast, structure and exponents need the standard deviations apart: one whose variance is below its
-                           rounding error (2e-6 of the window's mean square in f32, 4e-15 in f64) counts as 0, with a slope of 0 */
+    PXL_STRUCTURE = 36, /* 1 - s */
     PXL_MS_SSIM = 37,   /* not in this version */
     PXL_ENL = 38        /* not in this version */
 } pxl_term_kind;
@@ -152,17 +154,19 @@ typedef enum pxl_penalty {
     PXL_CHARBONNIER = 5      /* sqrt(d^2 + eps^2); eps = 1e-3 */
 } pxl_penalty;
 /* With S the sum over the positions of the map, each times its weight if there is a weight map: mean = S / (N C H' W'), or
- * S / (C sum of weights); sum = S; spatial = C times the mean: a sum over channels, a mean over pixels. H' x W' is the size of the map:
- * that of the image but for border = valid. Per image (args.per_image) the same with N = 1. */
+ * S / (C sum of weights); sum = S; spatial = C times the mean: a sum over channels, a mean over pixels. H' x W' is the size of
+ * the map: that of the image but for border = valid. Per image (args.per_image) the same with N = 1. */
 typedef enum pxl_reduction { PXL_MEAN = 0, PXL_SUM = 1, PXL_SPATIAL = 2 } pxl_reduction;
-/* What lies outside the image: nothing (only whole windows count, the map is smaller), zeros, the image mirrored without repeating
- * its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it is zero. */
+/* What lies outside the image: nothing (only whole windows count, the map is smaller), zeros, the image mirrored without
+ * repeating its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it
+ * is zero. */
 typedef enum pxl_border { PXL_BORDER_DEFAULT = 0, PXL_VALID = 1, PXL_ZERO = 2, PXL_REFLECT = 3, PXL_REPLICATE = 4 } pxl_border;
 
-#define PXL_FROM_DATA (-1.0)     /* data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0,
-                                    of the batch, or of each image with per_image; a constant for the gradient */
-#define PXL_DOWNSAMPLE_AUTO (-1) /* downsample: max(1, round(min(H, W) / 256)) */
-#define PXL_EXACT_ZERO 1e-300    /* for k1, k2, alpha, beta, gamma, where 0 stands for the default */
+/* data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0, of the batch, or of
+ * each image with per_image; a constant for the gradient. */
+#define PXL_FROM_DATA       (-1.0)
+#define PXL_DOWNSAMPLE_AUTO (-1)   /* downsample: max(1, round(min(H, W) / 256)); halves to even as piq, up as vmaf has it */
+#define PXL_EXACT_ZERO      1e-300 /* for k1, k2, alpha, beta, gamma, where 0 stands for the default */
 
 /* One term. Zero is the default of every field but the weight. */
 typedef struct pxl_term {
@@ -171,22 +175,22 @@ typedef struct pxl_term {
     double weight; /* finite; 0 computes the value and leaves the gradient alone */
     pxl_reduction reduction;
     pxl_penalty penalty;
-    double penalty_param;       /* delta, beta or eps, > 0; psnr: its eps, >= 0 */
-    int isotropic;              /* sobel, tv */
-    int own_counts;             /* tv: mean over the differences there are, H (W-1) and (H-1) W, each for itself, not over H W; not
-                                   with isotropic or sum */
-    int neighbours;             /* laplacian: 4 (default) or 8 */
-    int mean_of_images;         /* rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
-    pxl_border border;          /* sobel, laplacian, blur, windowed terms */
-    int window;                 /* taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
-    double sigma;               /* of the Gaussian, > 0; not with uniform */
-    int uniform;                /* windowed terms: 1: all taps equal */
-    double k1, k2;              /* >= 0; 0.01 and 0.03 */
-    double data_range;          /* L > 0, or PXL_FROM_DATA; windowed terms, psnr */
-    int sample_covariance;      /* 1: variances times n / (n - 1), n = taps^2 */
-    int downsample;             /* windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
-    double alpha, beta, gamma;  /* ssim: exponents of l, c, s, > 0 or PXL_EXACT_ZERO; unless all are 1, factors below 1e-4 count as 1e-4 */
-    const char *preset;         /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
+    double penalty_param; /* delta, beta or eps, > 0; psnr: its eps, >= 0 */
+    int isotropic;        /* sobel, tv */
+    int own_counts; /* tv, mean: each direction over its own H (W-1) or (H-1) W differences, not over H W; not with isotropic */
+    int neighbours; /* laplacian: 4 (default) or 8 */
+    int mean_of_images;    /* rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
+    pxl_border border;     /* sobel, laplacian, blur, windowed terms */
+    int window;            /* taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
+    double sigma;          /* of the Gaussian, > 0; not with uniform */
+    int uniform;           /* windowed terms: 1: all taps equal */
+    double k1, k2;         /* >= 0; 0.01 and 0.03 */
+    double data_range;     /* L > 0, or PXL_FROM_DATA; windowed terms, psnr */
+    int sample_covariance; /* 1: variances times n / (n - 1), n = taps^2 */
+    int downsample;        /* windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
+    /* ssim: exponents of l, c and s, > 0 or PXL_EXACT_ZERO; 1. Unless all are 1, factors below 1e-4 count as 1e-4. */
+    double alpha, beta, gamma;
+    const char *preset; /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
 } pxl_term;
 #ifdef __cplusplus
 static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
@@ -201,24 +205,28 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
  *   wang         11-tap Gaussian, sigma 1.5, whole windows only; = pytorch-msssim, scikit-image with gaussian_weights = True and
  *                use_sample_covariance = False, MONAI's SSIMLoss
  *   vainf        wang, but an axis shorter than the window is not smoothed (pytorch-msssim's convention)
- *   skimage      uniform 7x7, sample covariance, valid: scikit-image's defaults; with a sigma: Gaussian of 2 int(3.5 sigma + 0.5) + 1
+ *   skimage      uniform 7x7, sample covariance, valid: scikit-image's defaults; with a sigma: a Gaussian, taps as in blur
  *   tf           tf.image.ssim: wang
- *   torchmetrics reflect border, taps from sigma as above
+ *   torchmetrics reflect border, taps from sigma as in blur
  *   piq          wang after averaging over blocks (downsample = auto)
  *   kornia       reflect border, window 11, sigma 1.5 (kornia.metrics.ssim: its window_size is the caller's; without its 1e-12)
  *   fused-ssim   zero border, same size, without its clamps
  *   seed         zero border, same size (3D Gaussian splatting)
  *   monai        uniform 7x7, sample covariance, valid (MONAI before 1.2)
- *   vmaf         wang after decimation with a symmetric border (libvmaf, iqa) */
+ *   vmaf         wang after decimation with a symmetric border (libvmaf, iqa; there the window is rounded to six digits)
+ * On photographs in f64 each agrees with its library to 10 digits and more where the library computes in float64 throughout;
+ * where it rounds (float32 windows of pytorch-msssim, tf, MONAI), to what that leaves. tests/data/known_values.json has the
+ * numbers. */
 PXL_API const char *pxl_preset_name(size_t index);
 
 /* A loss never changes once made, and may be used by several threads at once. */
 typedef struct pxl_loss pxl_loss;
 PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss);
 /* expression = term { ("+" | "-") term },  term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]
- *   name      pixel sobel laplacian tv blur | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its penalty:
- *             mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
- *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2), own_counts,
+ *   name      pixel sobel laplacian tv blur | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its
+ *             penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
+ *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
+ * own_counts,
  *             uniform, sample_covariance, mean_of_images) or field = value: delta beta eps reduction (mean sum spatial)
  *             neighbours border (valid zero reflect replicate; also written padding) window sigma k1 k2
  *             data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
@@ -227,8 +235,8 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  * NULL. PXL_SYNTAX_ERROR names the column, counted from 1. */
 PXL_API pxl_status pxl_loss_parse(const char *expression, pxl_context *context, pxl_loss **loss);
 PXL_API size_t pxl_loss_term_count(const pxl_loss *loss); /* 0 for NULL */
-/* The term as in an expression, without its weight, for logs: "sobel(charbonnier, eps=0.001)". NULL past the last. Lives as long as
- * the loss. */
+/* The term as in an expression, without its weight, for logs: "sobel(charbonnier, eps=0.001)". NULL past the last. Lives as
+ * long as the loss. */
 PXL_API const char *pxl_loss_term_name(const pxl_loss *loss, size_t term);
 PXL_API double pxl_loss_term_weight(const pxl_loss *loss, size_t term); /* NaN past the last */
 PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL is allowed */
@@ -237,17 +245,18 @@ PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL 
 typedef struct pxl_args {
     size_t struct_size;
     const pxl_tensor *pred, *target; /* same sizes, dtype and device */
-    /* N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with the weight of
-     * its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0). Not together with
-     * downsample. If all weights that count are 0, the mean is 0. */
+    /* N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
+     * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
+     * and the gradients are 0. Not together with downsample. If all weights that count are 0, the mean is 0. */
     const pxl_tensor *weight;
     const pxl_tensor *grad_pred, *grad_target; /* sizes of pred; its dtype or f32; NULL: not wanted. Overwritten, not added to */
     const float *grad_loss;                    /* the upstream gradient of the total; NULL: 1. With per_image one per image */
-    const float *term_weights; /* one per term, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from
-                                  the total and the gradient, even if its value is not finite */
-    double *values;            /* the weighted total, then each term's value without its weight; NULL: not wanted */
-    int per_image;             /* 1: values has N rows, one per image, and grad_loss N entries */
-    const pxl_tensor *map;     /* N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position; NULL */
+    /* One per term, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and the
+     * gradient, even if its value is not finite. */
+    const float *term_weights;
+    double *values;        /* the weighted total, then each term's value without its weight; NULL: not wanted */
+    int per_image;         /* 1: values has N rows, one per image, and grad_loss N entries */
+    const pxl_tensor *map; /* N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position; NULL */
     const pxl_tensor *statistics; /* N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics; NULL */
 } pxl_args;
 #ifdef __cplusplus
@@ -259,11 +268,13 @@ static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target
 #else
 #define PXL_ARGS(pred_, target_) ((pxl_args){.struct_size = sizeof(pxl_args), .pred = (pred_), .target = (target_)})
 #endif
-/* Sizes N, C, H', W' of args.map for these images, after downsampling and the border; PXL_INVALID_ARGUMENT if no term is windowed. */
+/* Sizes N, C, H', W' of args.map for these images, after downsampling and the border; PXL_INVALID_ARGUMENT if no term is
+ * windowed. */
 PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]);
 typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
 
-/* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at. */
+/* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
+ * at. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
 /* Once per workspace, before its first evaluation. */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
@@ -276,7 +287,8 @@ PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, cons
 /* ---- Operators ------------------------------------------------------------------------------------------------------ */
 /* Linear filters of each plane and their adjoints. Images f32, f16, bf16 or f64; input and output of one dtype. */
 typedef enum pxl_filter_kind {
-    PXL_FILTER_SOBEL = 0,     /* two components: output channel c is [-1 0 1; -2 0 2; -1 0 1] * channel c, output channel C + c its transpose */
+    PXL_FILTER_SOBEL =
+        0, /* two components: output channel c is [-1 0 1; -2 0 2; -1 0 1] * channel c, output channel C + c its transpose */
     PXL_FILTER_LAPLACIAN = 1, /* neighbours = 4 or 8 */
     PXL_FILTER_BLUR = 2,      /* Gaussian, normalised to a sum of 1 */
     PXL_FILTER_BOX = 3        /* mean over window x window; out of the image counts as the border says */
@@ -286,8 +298,8 @@ typedef struct pxl_filter {
     pxl_filter_kind kind;
     pxl_border border; /* default zero */
     int neighbours;    /* laplacian: 4 (default) or 8 */
-    int window;        /* blur, box: taps, 1 to 1023; an even number only with border = valid. blur's default: 2 int(3.5 sigma + 0.5) + 1 */
-    double sigma;      /* blur: > 0 */
+    int window; /* blur, box: taps, 1 to 1023; an even number only with border = valid. blur's default: 2 int(3.5 sigma + 0.5) + 1 */
+    double sigma; /* blur: > 0 */
 } pxl_filter;
 #ifdef __cplusplus
 static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
@@ -308,9 +320,9 @@ PXL_API pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filt
 PXL_API pxl_status pxl_filter_adjoint(pxl_context *context, const pxl_filter *filter, const pxl_tensor *grad_output,
                                       const pxl_tensor *grad_input, void *workspace, size_t bytes, pxl_stream stream);
 
-/* The window's statistics: channels [0,C) of `statistics` are the means mx, then my, the variances vx, vy, and the covariance vxy.
- * `term` is a windowed term (PXL_TERM(PXL_SSIM, 1)) whose window, sigma, uniform, border, sample_covariance and preset say how.
- * pred, target: f32, f16, bf16, f64; statistics: N x 5C x H' x W', f32, or f64 with f64 images. */
+/* The window's statistics: channels [0,C) of `statistics` are the means mx, then my, the variances vx, vy, and the covariance
+ * vxy. `term` is a windowed term (PXL_TERM(PXL_SSIM, 1)) whose window, sigma, uniform, border, sample_covariance and preset say
+ * how. pred, target: f32, f16, bf16, f64; statistics: N x 5C x H' x W', f32, or f64 with f64 images. */
 PXL_API pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
                                                       const pxl_tensor *target, size_t *bytes);
 PXL_API pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,

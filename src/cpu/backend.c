@@ -1,8 +1,8 @@
 /* The CPU backend: runs a plan's passes over its tiles with OpenMP, and turns sums into values.
  *
  * Each tile leaves its sums in a slot of its own; they are added in the order of the tiles, so no result depends on the threads.
- * Order of a call: what the mean divides by; data ranges; the mean squared errors that rmse's and psnr's slopes need; the scale of every
- * term's gradient; the passes; values. */
+ * Order of a call: what the mean divides by; data ranges; the mean squared errors that rmse's and psnr's slopes need; the scale
+ * of every term's gradient; the passes; values. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static size_t size(const pxl_context *context, pxli_call *call, size_t *least) {
     return pxli_team_size(&arena, l.scratch, pxli_threads(context));
 }
 
-/* ---- Passes -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Passes -------------------------------------------------------------------------------------------------------- */
 typedef struct pass_run {
     const pxli_kernels *kernels;
     const pxli_call *call;
@@ -78,8 +78,8 @@ static void clear(const pxl_tensor *t) {
         for (int64_t c = 0; c < t->size[1]; c++)
             for (int64_t y = 0; y < t->size[2]; y++)
                 for (int64_t x = 0; x < t->size[3]; x++)
-                    memset((char *)t->data + bytes * (n * t->stride[0] + c * t->stride[1] + y * t->stride[2] + x * t->stride[3]), 0,
-                           (size_t)bytes);
+                    memset((char *)t->data + bytes * (n * t->stride[0] + c * t->stride[1] + y * t->stride[2] + x * t->stride[3]),
+                           0, (size_t)bytes);
 }
 
 /* The sum of several passes to the caller's dtype. */
@@ -113,7 +113,7 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     return PXL_OK;
 }
 
-/* ---- Operators ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Operators ----------------------------------------------------------------------------------------------------- */
 static const pxli_kernels *filter_kernels(const pxli_filter_call *call) { return pxli_kernels_for(call->from->dtype); }
 static size_t filter_size(const pxl_context *context, const pxli_filter_call *call, size_t *least) {
     const pxli_arena arena = {0, 0};

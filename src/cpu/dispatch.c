@@ -17,8 +17,8 @@
 #define PXLI_BUILDS(X) X(simd128, 1)
 #endif
 
-#define DECLARE(ISA, SUPPORTED)                                \
-    const pxli_kernels *pxli_kernels_f32_##ISA(void);          \
+#define DECLARE(ISA, SUPPORTED)                       \
+    const pxli_kernels *pxli_kernels_f32_##ISA(void); \
     const pxli_kernels *pxli_kernels_f64_##ISA(void);
 PXLI_BUILDS(DECLARE)
 

@@ -61,8 +61,9 @@ static size_t bytes(const pxli_filter_call *call) {
 static void start(filter_tile *t, int64_t index, pxli_tile *tile) {
     const pxl_filter *filter = t->call->filter;
     const int64_t strip = index % t->strips, segment = index / t->strips % t->segments, plane = index / t->strips / t->segments;
-    *tile = (pxli_tile){plane / t->channels, plane % t->channels, segment * t->h / t->segments, (segment + 1) * t->h / t->segments,
-                        strip * t->w / t->strips, (strip + 1) * t->w / t->strips};
+    *tile = (pxli_tile){plane / t->channels,          plane % t->channels,
+                        segment * t->h / t->segments, (segment + 1) * t->h / t->segments,
+                        strip * t->w / t->strips,     (strip + 1) * t->w / t->strips};
     t->frame.x0 = tile->x0, t->frame.x1 = tile->x1;
     memset(t->window, 0, (size_t)(2 * t->map.R + 1) * sizeof(double)); /* an even window leaves the last tap 0 */
     if (kind_of(filter) == PXL_BLUR) pxli_window_taps(t->taps, filter->kind == PXL_FILTER_BOX ? 0 : filter->sigma, t->window);
@@ -128,8 +129,10 @@ static void run(const pxli_filter_call *call, int64_t index, void *scratch) {
     pxli_arena arena = {(uintptr_t)scratch, 0};
     take(&t, call, &arena);
     start(&t, index, &tile);
-    if (call->adjoint) backward(&t, &tile);
-    else forward(&t, &tile);
+    if (call->adjoint)
+        backward(&t, &tile);
+    else
+        forward(&t, &tile);
 }
 
 void PXLI_NAME(reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
@@ -139,10 +142,10 @@ size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
 
 #define TEXT2(x) #x
-#define TEXT(x) TEXT2(x)
+#define TEXT(x)  TEXT2(x)
 const pxli_kernels *PXLI_NAME(kernels)(void);
 const pxli_kernels *PXLI_NAME(kernels)(void) {
-    static const pxli_kernels kernels = {TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(copy),
-                                         PXLI_NAME(reduce)};
+    static const pxli_kernels kernels = {TEXT(PXLI_ISA),  PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run,
+                                         PXLI_NAME(copy), PXLI_NAME(reduce)};
     return &kernels;
 }

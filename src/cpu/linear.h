@@ -1,7 +1,8 @@
-/* Linear maps of an image, row by row, and their adjoints: what the residual terms compare through and what the operators compute.
- * A map is a sum of parts, each a vertical and a horizontal filter of 2R + 1 taps, into one or two components. Forward, a row is
- * filtered along into a ring of rows and the ring down; backward, a row of derivatives along into a ring, and the ring down.
- * Borders: forward the image is extended by the border's index map; backward, what falls outside goes to the pixel it was read from. */
+/* Linear maps of an image, row by row, and their adjoints: what the residual terms compare through and what the operators
+ * compute. A map is a sum of parts, each a vertical and a horizontal filter of 2R + 1 taps, into one or two components.
+ * Forward, a row is filtered along into a ring of rows and the ring down; backward, a row of derivatives along into a ring, and
+ * the ring down. Borders: forward the image is extended by the border's index map; backward, what falls outside goes to the
+ * pixel it was read from. */
 #ifndef PXLI_LINEAR_H
 #define PXLI_LINEAR_H
 #include "../math/window.h"
@@ -51,8 +52,10 @@ INLINE void linear_set(linear_map *t, pxl_term_kind kind, int neighbours, const 
         case PXL_SOBEL: set_part(t, 0, 0, smooth, slope), set_part(t, 1, 1, slope, smooth); break;
         case PXL_TV: set_part(t, 0, 0, one, step), set_part(t, 1, 1, step, one); break;
         case PXL_LAPLACIAN:
-            if (neighbours == 8) set_part(t, 0, 0, ones, ones), set_part(t, 1, 0, one, centre);
-            else set_part(t, 0, 0, one, bend), set_part(t, 1, 0, bend, one);
+            if (neighbours == 8)
+                set_part(t, 0, 0, ones, ones), set_part(t, 1, 0, one, centre);
+            else
+                set_part(t, 0, 0, one, bend), set_part(t, 1, 0, bend, one);
             break;
         case PXL_BLUR: set_part(t, 0, 0, window, window); break;
         default: break; /* pixel */
@@ -85,7 +88,7 @@ INLINE real *ring_row(const linear_map *t, const frame *f, real *ring, int part,
     return ring_part(t, f, ring, part) + (row % taps + taps) % taps * f->pitch;
 }
 
-/* ---- Forward ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Forward ------------------------------------------------------------------------------------------------------- */
 /* Fills the columns of the border within reach of the strip. */
 INLINE void linear_extend(const linear_map *t, const frame *f, real *row) {
     const int64_t first = f->x0 - 2 * t->R, last = f->x1 + 2 * t->R;
@@ -102,7 +105,8 @@ INLINE void linear_extend(const linear_map *t, const frame *f, real *row) {
 INLINE void linear_along(const linear_map *t, const frame *f, const real *from, real *across, int64_t row) {
     for (int part = 0; part < t->parts; part++) {
         real *to = ring_row(t, f, across, part, row);
-        if (!from) memset(to, 0, (size_t)f->pitch * sizeof(real));
+        if (!from)
+            memset(to, 0, (size_t)f->pitch * sizeof(real));
         else
             filter_along(f->x1 - f->x0 + 2 * t->R, 2 * t->R + 1, t->horizontal[part], column_at(f, from, f->x0 - 2 * t->R),
                          column_at(f, to, f->x0 - t->R));
@@ -117,7 +121,7 @@ INLINE void linear_down(const linear_map *t, const frame *f, real *across, int64
     }
 }
 
-/* ---- Backward --------------------------------------------------------------------------------------------------------------- */
+/* ---- Backward ------------------------------------------------------------------------------------------------------ */
 /* What the positions of the map that read column c, outside of the image, have for it. */
 INLINE real reader_sum(const linear_map *t, const frame *f, int part, const real *from, int64_t c) {
     real sum = 0;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* ---- Reductions on the way --------------------------------------------------------------------------------------------------- */
+/* ---- Reductions on the way ----------------------------------------------------------------------------------------- */
 typedef struct reduction {
     const pxli_region *region;
     pxli_partial *parts;
@@ -24,8 +24,10 @@ static void reduce_chunk(const void *arguments, int64_t index, void *scratch) {
     (void)scratch;
     *total = (pxli_partial){0, 0, 0, INFINITY, -INFINITY};
     while (row < end) {
-        const int64_t plane = g->plane0 + row / height, y = row % height, left = end - row, count = left < height - y ? left : height - y;
-        pxli_kernels_for(PXL_F64)->reduce(g->tensor, g->weight, plane / channels, plane % channels, g->y0 + y, g->y0 + y + count, &part);
+        const int64_t plane = g->plane0 + row / height, y = row % height, left = end - row,
+                      count = left < height - y ? left : height - y;
+        pxli_kernels_for(PXL_F64)->reduce(g->tensor, g->weight, plane / channels, plane % channels, g->y0 + y, g->y0 + y + count,
+                                          &part);
         merge(total, &part);
         row += count;
     }
@@ -33,12 +35,13 @@ static void reduce_chunk(const void *arguments, int64_t index, void *scratch) {
 pxli_partial pxli_reduce_region(const pxli_team *team, const pxli_region *region, pxli_partial *parts) {
     const reduction r = {region, parts};
     pxli_partial total = {0, 0, 0, INFINITY, -INFINITY};
-    pxli_run(team, PXLI_CHUNKS, (region->plane1 - region->plane0) * (region->y1 - region->y0) * region->tensor->size[3], reduce_chunk, &r);
+    pxli_run(team, PXLI_CHUNKS, (region->plane1 - region->plane0) * (region->y1 - region->y0) * region->tensor->size[3],
+             reduce_chunk, &r);
     for (int i = 0; i < PXLI_CHUNKS; i++) merge(&total, &parts[i]);
     return total;
 }
 
-/* ---- Norms ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Norms --------------------------------------------------------------------------------------------------------- */
 typedef struct crop { /* of the map inside the image */
     int64_t y0, y1, x0, x1;
 } crop;
@@ -88,7 +91,8 @@ static void set_own_counts(const pxli_team *team, pxli_call *call, int k, pxli_p
         }
         for (int64_t n = 0; n < call->n; n++) {
             double *share = &call->own[2 * (n * call->count + k) + q];
-            const double counts = call->args->per_image ? call->norm[n * call->count + k] : all, mine = call->args->per_image ? *share : own;
+            const double counts = call->args->per_image ? call->norm[n * call->count + k] : all,
+                         mine = call->args->per_image ? *share : own;
             *share = mine > 0 ? counts / mine : 0;
         }
     }
@@ -104,8 +108,10 @@ static void finish_norm(pxli_call *call, int k) {
         double *norm = &call->norm[n * call->count + k];
         const double counts = is_per_image(call, term) ? *norm : all;
         const double channels = !function && term->reduction == PXL_SPATIAL ? 1 : (double)call->c;
-        if (!function && term->reduction == PXL_SUM) *norm = 1;
-        else *norm = counts != 0 ? 1 / (counts * channels) : 0;
+        if (!function && term->reduction == PXL_SUM)
+            *norm = 1;
+        else
+            *norm = counts != 0 ? 1 / (counts * channels) : 0;
     }
 }
 static bool same_crop(crop a, crop b) { return a.y0 == b.y0 && a.y1 == b.y1 && a.x0 == b.x0 && a.x1 == b.x1; }
@@ -113,15 +119,17 @@ void pxli_set_norms(const pxli_team *team, pxli_call *call, pxli_partial *parts)
     for (int k = 0; k < call->count; k++) {
         int same = 0;
         while (same < k && !same_crop(crop_of(call, same), crop_of(call, k))) same++;
-        if (same < k) copy_counts(call, same, k);
-        else count_positions(team, call, k, parts);
+        if (same < k)
+            copy_counts(call, same, k);
+        else
+            count_positions(team, call, k, parts);
     }
     for (int k = 0; k < call->count; k++)
         if (call->terms[k].own_counts) set_own_counts(team, call, k, parts);
     for (int k = 0; k < call->count; k++) finish_norm(call, k);
 }
 
-/* ---- Data ranges ------------------------------------------------------------------------------------------------------------- */
+/* ---- Data ranges --------------------------------------------------------------------------------------------------- */
 /* max - min over the images [first, last) */
 static double range_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, int64_t first, int64_t last,
                        pxli_partial *parts) {
@@ -144,13 +152,14 @@ void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts
         if (any && each) measured = range_from_data(team, call, n, n + 1, parts);
         for (int k = 0; k < call->count; k++) {
             const double given = call->terms[k].window.data_range;
-            call->range[n * call->count + k] =
-                given == PXL_FROM_DATA ? measured : given != 0 ? given : range_of_dtype(call->args->pred->dtype);
+            call->range[n * call->count + k] = given == PXL_FROM_DATA ? measured
+                                               : given != 0           ? given
+                                                                      : range_of_dtype(call->args->pred->dtype);
         }
     }
 }
 
-/* ---- Functions of a mean ------------------------------------------------------------------------------------------------------- */
+/* ---- Functions of a mean ------------------------------------------------------------------------------------------- */
 static double function_of(const pxli_term *term, double L, double mean) {
     if (term->kind == PXL_RMSE) return sqrt(mean);
     return mean + term->param == 0 ? INFINITY : 10 * log10(L * L / (mean + term->param));
@@ -196,7 +205,7 @@ void pxli_set_scales(pxli_call *call) {
     }
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Values -------------------------------------------------------------------------------------------------------- */
 static double image_value(const pxli_call *call, int k, int64_t n) {
     const pxli_term *term = &call->terms[k];
     const double mean = call->sums[n * call->count + k] * call->norm[n * call->count + k];

@@ -49,8 +49,10 @@ static void average_blocks(const reader *r, const plane *p, int64_t row, int64_t
     for (int64_t i = 0; i < count; i++) dst[i] *= unit;
 }
 static void read(const reader *r, const plane *p, int64_t row, int64_t first, int64_t count, real *dst) {
-    if (r->pass->factor > 1) average_blocks(r, p, row, first, count, dst);
-    else load_row(p, row, first, count, dst);
+    if (r->pass->factor > 1)
+        average_blocks(r, p, row, first, count, dst);
+    else
+        load_row(p, row, first, count, dst);
 }
 
 /* Masked pixels read as 0: selected, since 0 * NaN is NaN */

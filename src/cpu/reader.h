@@ -1,5 +1,6 @@
-/* The rows that the structure pass reads: straight from memory where they lie as the kernels want them, else converted (dtype, stride,
- * blocks averaged, masked pixels zeroed) into a ring of rows, each row once. Rows outside of the image follow the border. */
+/* The rows that the structure pass reads: straight from memory where they lie as the kernels want them, else converted (dtype,
+ * stride, blocks averaged, masked pixels zeroed) into a ring of rows, each row once. Rows outside of the image follow the
+ * border. */
 #ifndef PXLI_READER_H
 #define PXLI_READER_H
 #include "rows.h"

@@ -1,5 +1,5 @@
-/* Residual terms row by row: loss = mean phi(F e), gradient = F' phi'(F e), with F a small linear map of e = pred - target (of pred alone
- * for tv). For output row r of a map of radius R:
+/* Residual terms row by row: loss = mean phi(F e), gradient = F' phi'(F e), with F a small linear map of e = pred - target (of
+ * pred alone for tv). For output row r of a map of radius R:
  *   row r + 2R of e is filtered along the row                                                            -> across
  *   row r + R of the map: across filtered down, charged; the slopes filtered back along the row            -> back
  *   row r of the gradient: back filtered down by the adjoint
@@ -109,7 +109,7 @@ static real *pred_row(residual *z, int64_t row) {
     return d;
 }
 
-/* ---- One row of a term's map ------------------------------------------------------------------------------------------------- */
+/* ---- One row of a term's map --------------------------------------------------------------------------------------- */
 static void push_across(residual *z, residual_term *t, int64_t row) {
     const int64_t source = pxli_border_index(t->map.border, t->map.h, row);
     real *from = NULL;
@@ -146,8 +146,7 @@ static double charge_columns(residual *z, const residual_term *t, const real *w,
     const real *d[MAX_PARTS] = {column_at(f, z->map[0], e.from), column_at(f, z->map[1], e.from)};
     double sum = 0;
     if (n <= 0) return 0;
-    if (t->term->isotropic)
-        return charge_isotropic(t->term->penalty, n, d[0], d[1], weight, param, t->scale, slope[0], slope[1]);
+    if (t->term->isotropic) return charge_isotropic(t->term->penalty, n, d[0], d[1], weight, param, t->scale, slope[0], slope[1]);
     for (int q = 0; q < t->map.components; q++) {
         const int64_t count = t->term->own_counts ? differences(z, q, row, e) : n;
         const real share = t->own[q], part = charge(t->term->penalty, count, d[q], weight, param, t->scale * share, slope[q]);
@@ -179,7 +178,7 @@ static void push_back(residual *z, residual_term *t, int64_t row, double *sum) {
     if (z->gradients && t->scale != 0) linear_pull_along(&t->map, &z->frame, counts ? z->charged : NULL, t->back, row);
 }
 
-/* ---- A tile ------------------------------------------------------------------------------------------------------------------- */
+/* ---- A tile -------------------------------------------------------------------------------------------------------- */
 static int lead_of(const residual *z, const residual_term *t) { return z->gradients ? t->map.R : 0; }
 
 static void clear_rows(const residual *z, real *rows, int64_t count) {
@@ -227,7 +226,8 @@ static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, 
     const int64_t n = z->tile.x1 - z->tile.x0, x0 = z->tile.x0;
     const real *w = weight_row(z, r), *d = column_at(&z->frame, difference_row(z, r), x0);
     real *slope = first && gradient ? gradient : column_at(&z->frame, z->charged[0], x0);
-    *sum += (double)charge(penalty_of(t->term), n, d, w ? column_at(&z->frame, w, x0) : NULL, (real)t->term->param, t->scale, slope);
+    *sum +=
+        (double)charge(penalty_of(t->term), n, d, w ? column_at(&z->frame, w, x0) : NULL, (real)t->term->param, t->scale, slope);
     if (slope == gradient && t->scale == 0) memset(gradient, 0, (size_t)n * sizeof(real));
     if (!gradient || slope == gradient || t->scale == 0) return;
     for (int64_t i = 0; i < n; i++) gradient[i] += slope[i];
@@ -247,8 +247,10 @@ void residual_row(residual *z, int64_t r, real *pred, real *target) {
         residual_term *t = &z->terms[k];
         if (t->term->kind == PXL_TV) continue;
         if (first && gradient && t->map.parts) memset(gradient, 0, (size_t)n * sizeof(real));
-        if (t->map.parts) map_row(z, t, r, gradient, &z->sums[k]);
-        else pixel_row(z, t, r, gradient, first, &z->sums[k]);
+        if (t->map.parts)
+            map_row(z, t, r, gradient, &z->sums[k]);
+        else
+            pixel_row(z, t, r, gradient, first, &z->sums[k]);
         first = false;
     }
     if (first && gradient) memset(gradient, 0, (size_t)n * sizeof(real));

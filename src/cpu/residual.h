@@ -1,5 +1,5 @@
-/* The residual terms (pixel, sobel, laplacian, tv, blur, and the mean squared error under rmse and psnr), row by row. A pass without
- * windowed terms stores their rows as they are; the structure pass adds its gradient to them. */
+/* The residual terms (pixel, sobel, laplacian, tv, blur, and the mean squared error under rmse and psnr), row by row. A pass
+ * without windowed terms stores their rows as they are; the structure pass adds its gradient to them. */
 #ifndef PXLI_RESIDUAL_H
 #define PXLI_RESIDUAL_H
 #include "linear.h"
@@ -7,10 +7,10 @@
 
 typedef struct residual_term {
     const pxli_term *term;
-    linear_map map;       /* parts == 0: the pixels themselves */
-    real scale;           /* d total / d sum of this image; 0: leave the gradient alone */
-    real own[MAX_PARTS];  /* tv with own_counts: each component's share */
-    real *across, *back;  /* the map's rings */
+    linear_map map;      /* parts == 0: the pixels themselves */
+    real scale;          /* d total / d sum of this image; 0: leave the gradient alone */
+    real own[MAX_PARTS]; /* tv with own_counts: each component's share */
+    real *across, *back; /* the map's rings */
 } residual_term;
 
 typedef struct row_cache { /* the last few rows of something, computed when first asked for; slot = row % count */

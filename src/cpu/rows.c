@@ -40,14 +40,14 @@ INLINE uint16_t to_bfloat(float f) {
 }
 
 /* dst[i] = CONVERT(element): one loop for neighbours in memory, one for any stride */
-#define LOAD(TYPE, CONVERT)                                              \
-    do {                                                                 \
-        const TYPE *s = (const TYPE *)p->data + y * p->dy + x * dx;      \
-        if (dx == 1) {                                                   \
-            for (int64_t i = 0; i < count; i++) dst[i] = CONVERT(s[i]);  \
-        } else {                                                         \
+#define LOAD(TYPE, CONVERT)                                                  \
+    do {                                                                     \
+        const TYPE *s = (const TYPE *)p->data + y * p->dy + x * dx;          \
+        if (dx == 1) {                                                       \
+            for (int64_t i = 0; i < count; i++) dst[i] = CONVERT(s[i]);      \
+        } else {                                                             \
             for (int64_t i = 0; i < count; i++) dst[i] = CONVERT(s[i * dx]); \
-        }                                                                \
+        }                                                                    \
     } while (0)
 #define AS_REAL(a) ((real)(a))
 
@@ -56,7 +56,8 @@ INLINE uint16_t to_bfloat(float f) {
 INLINE int64_t load_halves(const uint16_t *s, int64_t count, real *dst) {
     int64_t i = 0;
     if (!PXLI_DOUBLE)
-        for (; i + 8 <= count; i += 8) _mm256_storeu_ps((float *)dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(s + i))));
+        for (; i + 8 <= count; i += 8)
+            _mm256_storeu_ps((float *)dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(s + i))));
     return i;
 }
 #else
@@ -84,19 +85,19 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
 }
 
 /* element = FROM(src[i]), or the sum with TO(element) */
-#define STORE(TYPE, TO, FROM)                                                                         \
-    do {                                                                                              \
-        TYPE *d = (TYPE *)p->data + y * p->dy + x * dx;                                               \
-        if (add)                                                                                      \
-            for (int64_t i = 0; i < count; i++) d[i * dx] = FROM((real)(TO(d[i * dx]) + src[i]));     \
-        else if (dx == 1)                                                                             \
-            for (int64_t i = 0; i < count; i++) d[i] = FROM(src[i]);                                  \
-        else                                                                                          \
-            for (int64_t i = 0; i < count; i++) d[i * dx] = FROM(src[i]);                             \
+#define STORE(TYPE, TO, FROM)                                                                     \
+    do {                                                                                          \
+        TYPE *d = (TYPE *)p->data + y * p->dy + x * dx;                                           \
+        if (add)                                                                                  \
+            for (int64_t i = 0; i < count; i++) d[i * dx] = FROM((real)(TO(d[i * dx]) + src[i])); \
+        else if (dx == 1)                                                                         \
+            for (int64_t i = 0; i < count; i++) d[i] = FROM(src[i]);                              \
+        else                                                                                      \
+            for (int64_t i = 0; i < count; i++) d[i * dx] = FROM(src[i]);                         \
     } while (0)
-#define TO_HALF(a) to_half((float)(a))
+#define TO_HALF(a)   to_half((float)(a))
 #define TO_BFLOAT(a) to_bfloat((float)(a))
-#define AS_FLOAT(a) ((float)(a))
+#define AS_FLOAT(a)  ((float)(a))
 #define AS_DOUBLE(a) ((double)(a))
 
 void store_row(const plane *p, int64_t y, int64_t x, int64_t count, const real *restrict src, bool add) {

@@ -1,10 +1,10 @@
-/* The score of the structure pass: from the filtered maps of VL columns to values, and to the derivatives that the backward filters
- * take. See math/ssim.h for the formulas and strip.c for the order of things. */
+/* The score of the structure pass: from the filtered maps of VL columns to values, and to the derivatives that the backward
+ * filters take. See math/ssim.h for the formulas and strip.c for the order of things. */
 #include "strip.h"
 
 #include "../math/ssim.h"
 
-#define PXLI_SCORE_TYPE vf
+#define PXLI_SCORE_TYPE       vf
 #define PXLI_SCORE_NAME(name) pxli_vector_##name
 #include "../math/ssim_ratios.h"
 
@@ -29,7 +29,8 @@ static void store_columns(const strip *s, corner at, const pxl_tensor *tensor, i
     transpose(value, rows);
     for (int l = 0; l < VL; l++) {
         const int64_t y = at.m0 + l;
-        if (y < s->tile.y0 || y >= s->tile.y1 || y < s->pass->map_y0 || y >= s->pass->map_y1 || at.columns.high <= at.columns.low) continue;
+        if (y < s->tile.y0 || y >= s->tile.y1 || y < s->pass->map_y0 || y >= s->pass->map_y1 || at.columns.high <= at.columns.low)
+            continue;
         store_row(&p, y - s->pass->map_y0, at.first + at.columns.low - s->pass->map_x0, at.columns.high - at.columns.low,
                   (const real *)&rows[l] + at.columns.low, false);
     }
@@ -53,7 +54,8 @@ static void load_weights(strip *s, corner at) {
     memset(rows, 0, sizeof rows);
     for (int l = 0; l < VL && from < to; l++)
         if (at.m0 + l >= 0 && at.m0 + l < s->pass->h)
-            memcpy((real *)&rows[l] + (from - at.first), reader_weights(&s->reader, at.m0 + l) + from, (size_t)(to - from) * sizeof(real));
+            memcpy((real *)&rows[l] + (from - at.first), reader_weights(&s->reader, at.m0 + l) + from,
+                   (size_t)(to - from) * sizeof(real));
     transpose(rows, s->work.weight);
 }
 static void apply_weights(const strip *s, vf *const m[MAPS]) {
@@ -75,8 +77,11 @@ static void add_total(const strip *s, int term, columns c) {
 INLINE pxli_vector_moments moments_at(const strip *s, int i) {
     vf *const *f = s->work.f;
     const vf mu = f[MAP_U][i], mv = f[MAP_V][i];
-    pxli_vector_moments t = {mu + 2 * s->c, mv + s->d, (f[MAP_UU][i] - mu * mu) * s->variance_factor,
-                             (f[MAP_VV][i] - mv * mv) * s->variance_factor, {0}};
+    pxli_vector_moments t = {mu + 2 * s->c,
+                             mv + s->d,
+                             (f[MAP_UU][i] - mu * mu) * s->variance_factor,
+                             (f[MAP_VV][i] - mv * mv) * s->variance_factor,
+                             {0}};
     if (s->forward == MAPS) t.cuv = (f[MAP_UV][i] - mu * mv) * s->variance_factor;
     return t;
 }
@@ -168,8 +173,14 @@ static void statistics_adjoint(strip *s, corner at, vf *const m[MAPS]) {
     for (int q = 0; q < MAPS; q++) load_columns(s, at, s->call->grad_statistics, q * s->call->c + s->tile.channel, g[q]);
     for (int i = 0; i < VL; i++) {
         const vf both = g[2][i] + g[3][i];
-        pull_back(s, i, (pxli_vector_score){{0}, (g[0][i] + g[1][i]) / 2, (g[0][i] - g[1][i]) / 2, (both + g[4][i]) / 4,
-                                            (both - g[4][i]) / 4, (g[2][i] - g[3][i]) / 2}, m);
+        pull_back(s, i,
+                  (pxli_vector_score){{0},
+                                      (g[0][i] + g[1][i]) / 2,
+                                      (g[0][i] - g[1][i]) / 2,
+                                      (both + g[4][i]) / 4,
+                                      (both - g[4][i]) / 4,
+                                      (g[2][i] - g[3][i]) / 2},
+                  m);
     }
 }
 
@@ -180,8 +191,10 @@ void score_block(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]) {
     if (s->reader.masked) load_weights(s, at);
     switch (s->pass->mode) {
         case PXLI_SCORE_SSIM:
-            if (s->backs) score_ssim(s, m);
-            else value_ssim(s);
+            if (s->backs)
+                score_ssim(s, m);
+            else
+                value_ssim(s);
             if (s->call->terms[s->pass->scored[0]].kind == PXL_DSSIM)
                 for (int i = 0; i < VL; i++) s->work.value[i] *= (real)0.5;
             add_total(s, 0, at.columns);

@@ -1,5 +1,6 @@
-/* Where the gradient's rows go: straight to memory where they may, else by way of a few rows, converted (dtype, stride, added to what is
- * there, spread over averaged blocks) once a batch is done. The residual terms' rows come first; the structure's are added. */
+/* Where the gradient's rows go: straight to memory where they may, else by way of a few rows, converted (dtype, stride, added
+ * to what is there, spread over averaged blocks) once a batch is done. The residual terms' rows come first; the structure's are
+ * added. */
 #ifndef PXLI_SINK_H
 #define PXLI_SINK_H
 #include "rows.h"
@@ -49,9 +50,12 @@ INLINE void sink_store(sink *s, int b, int64_t y, int64_t x, vf g, int n) {
         return;
     }
     real *const to = direct_row(&s->plane, y) + x;
-    if (n == VL && is_aligned(to)) stream(to, g);
-    else if (n == VL) *(vu *)to = g;
-    else store_part(to, g, n);
+    if (n == VL && is_aligned(to))
+        stream(to, g);
+    else if (n == VL)
+        *(vu *)to = g;
+    else
+        store_part(to, g, n);
 }
 
 /* Each pixel of a block receives the block's gradient over the block's size, as often as the block reads it. */
@@ -63,7 +67,8 @@ static void sink_spread(const sink *s, int64_t row, const real *g) {
     const real unit = (real)(1.0 / ((double)f * f));
     memset(s->spread, 0, (size_t)(high - low) * sizeof(real));
     for (int64_t i = 0; i < count; i++)
-        for (int64_t x = from + i * f; x < from + (i + 1) * f; x++) s->spread[pxli_block_pixel(s->image_w, x) - low] += unit * g[i];
+        for (int64_t x = from + i * f; x < from + (i + 1) * f; x++)
+            s->spread[pxli_block_pixel(s->image_w, x) - low] += unit * g[i];
     for (int64_t y = row * f - s->pass->block_offset; y < (row + 1) * f - s->pass->block_offset; y++)
         store_row(&s->plane, pxli_block_pixel(s->image_h, y), low, high - low, s->spread, true);
 }
@@ -86,9 +91,12 @@ static void sink_flush(sink *s, int64_t first, int low, int high, bool stored) {
     for (int b = low; b < high; b++) {
         real *g = s->rows + b * s->pitch;
         if (s->masked) sink_mask_row(s, first + b, g);
-        if (s->pass->factor > 1) sink_spread(s, first + b, g);
-        else if (s->direct) sink_copy_row(s, first + b, g);
-        else store_row(&s->plane, first + b, s->x0, s->x1 - s->x0, g, s->pass->accumulate);
+        if (s->pass->factor > 1)
+            sink_spread(s, first + b, g);
+        else if (s->direct)
+            sink_copy_row(s, first + b, g);
+        else
+            store_row(&s->plane, first + b, s->x0, s->x1 - s->x0, g, s->pass->accumulate);
     }
 }
 #endif

@@ -1,5 +1,5 @@
-/* The structure pass on one tile: a strip of columns of one plane, marched down in batches of VL rows, each batch left to right in
- * blocks of VL columns:
+/* The structure pass on one tile: a strip of columns of one plane, marched down in batches of VL rows, each batch left to right
+ * in blocks of VL columns:
  *   load      VL + 2R rows of both images                      -> u = (x-c) + (y-c), v = (x-y) - d   (a block, stays in L1)
  *   vertical  filter u, v, u^2, v^2 (and uv if a term asks)     -> 4 or 5 maps, VL rows; a vector is one row
  *   transpose                                                  -> a vector is one column: lane = row
@@ -111,9 +111,12 @@ INLINE void load_rows(bool whole, bool exact, const strip *s, const batch *a, in
 }
 NOINLINE void load_block(const strip *s, const batch *a, int64_t column, const block *t) {
     const bool whole = s->pass->w - column >= VL;
-    if (whole && !s->exact) load_rows(true, false, s, a, column, t);
-    else if (whole) load_rows(true, true, s, a, column, t);
-    else load_rows(false, s->exact, s, a, column, t);
+    if (whole && !s->exact)
+        load_rows(true, false, s, a, column, t);
+    else if (whole)
+        load_rows(true, true, s, a, column, t);
+    else
+        load_rows(false, s->exact, s, a, column, t);
 }
 
 static void set_outside(const strip *s, int from, int to) {
@@ -212,8 +215,7 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
         const block *const t = &w->blocks[(j + delay) % tiles];
         if (!at) { /* windows slide by moving their tails once in WRAP blocks */
             for (int q = 0; q < s->forward; q++) memcpy(w->T[q], w->T[q] + VL * WRAP, (size_t)(2 * R) * sizeof(vf));
-            for (int k = 0; k < s->backs; k++)
-                memcpy(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
+            for (int k = 0; k < s->backs; k++) memcpy(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
         }
         if (s->reader.direct && column + VL < width && j + 1 < blocks + delay) prefetch_block(s, a, column + VL);
         if (column < width) {
@@ -257,7 +259,8 @@ static void set_shifts(strip *s) {
     int n = 0;
     for (int i = 0; i < 9 && !is_mostly_outside(s->pass); i++) {
         real x, y;
-        const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6, column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
+        const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6,
+                      column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
         if (!reader_sample(&s->reader, row, column, &x, &y)) continue;
         sum[n] = x / 2 + y / 2, difference[n] = x - y;
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
@@ -322,8 +325,7 @@ static void take_work(strip *s, pxli_arena *arena) {
     for (int k = 0; k < s->backs; k++) w->M[s->taken[k]] = take_vectors(s->lag + VL * WRAP, arena);
     for (int q = 0; q < MAPS; q++) w->f[q] = take_vectors(VL, arena);
     for (int k = 0; k < s->backs; k++) w->out[s->taken[k]] = take_vectors(rows, arena);
-    for (int i = 0; i <= s->lag / VL; i++)
-        w->blocks[i] = (block){take_vectors(rows, arena), take_vectors(rows, arena)};
+    for (int i = 0; i <= s->lag / VL; i++) w->blocks[i] = (block){take_vectors(rows, arena), take_vectors(rows, arena)};
     w->value = take_vectors(VL, arena), w->weight = take_vectors(VL, arena);
     for (int q = 0; q < MAPS && s->pass->mode == PXLI_SCORE_STATISTICS_ADJOINT; q++) w->upstream[q] = take_vectors(VL, arena);
     w->total = pxli_take(arena, (size_t)(s->pass->scored_count * VL) * sizeof(double));

@@ -9,8 +9,8 @@ enum {
     ROWS = VL + HALO,
     MAX_LAG = (HALO + VL - 1) / VL * VL, /* columns by which the output trails the input: 2 radius, in whole blocks */
     TILES = MAX_LAG / VL + 1,
-    WRAP = 2,    /* blocks between two moves of a sliding window */
-    MAPS = 5     /* forward: u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
+    WRAP = 2, /* blocks between two moves of a sliding window */
+    MAPS = 5  /* forward: u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
 };
 enum { MAP_U = 0, MAP_V = 1, MAP_UU = 2, MAP_VV = 3, MAP_UV = 4 };
 enum { TO_PRED = 0, TO_TARGET = 1, TO_UU = 2, TO_VV = 3, TO_UV = 4 };
@@ -19,8 +19,8 @@ typedef struct block { /* u and v of VL columns, VL + 2 radius rows */
     vf *u, *v;
 } block;
 
-/* A vector is one column of VL rows in T, M, f, weight, value; one row of VL columns in out and blocks. Packed for the radius and maps in
- * use: with strides of 4 KiB the maps would fight for the same sets of L1. */
+/* A vector is one column of VL rows in T, M, f, weight, value; one row of VL columns in out and blocks. Packed for the radius
+ * and maps in use: with strides of 4 KiB the maps would fight for the same sets of L1. */
 typedef struct strip_work {
     vf *T[MAPS]; /* [2 radius + VL WRAP]: vertically filtered, columns sliding */
     vf *M[MAPS]; /* [lag + VL WRAP]: derivatives, columns sliding */

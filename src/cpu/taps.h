@@ -1,5 +1,5 @@
-/* Filters of rows: down the columns and along the row. Widths are rounded up to whole vectors: rows have room for that. A tap of 0 is
- * not read, so that what lies there (NaN, infinity) does not matter. */
+/* Filters of rows: down the columns and along the row. Widths are rounded up to whole vectors: rows have room for that. A tap
+ * of 0 is not read, so that what lies there (NaN, infinity) does not matter. */
 #ifndef PXLI_TAPS_H
 #define PXLI_TAPS_H
 #include "vector.h"
@@ -14,7 +14,8 @@ INLINE vf three(int used, const real *t, const real *a, const real *b, const rea
     if (used & 4) sum += t[2] * load(c);
     return sum;
 }
-INLINE void filter_three(int used, int64_t n, const real *taps, const real *a, const real *b, const real *c, real *dst, bool add) {
+INLINE void filter_three(int used, int64_t n, const real *taps, const real *a, const real *b, const real *c, real *dst,
+                         bool add) {
     const real t[3] = {taps[0], taps[1], taps[2]};
     if (add)
         for (int64_t i = 0; i < n; i += VL) *(vu *)(dst + i) = load(dst + i) + three(used, t, a + i, b + i, c + i);
@@ -72,7 +73,7 @@ NOINLINE void filter_down(int64_t n, const real *taps, const ring_view *ring, re
         vf a[GROUP];
         UNROLL for (int b = 0; b < GROUP; b++) a[b] = add ? load(dst + i + b * VL) : (vf){0};
         sum_down(GROUP, taps, ring, i, a);
-        UNROLL for (int b = 0; b < GROUP; b++) *(vu *)(dst + i + b * VL) = a[b];
+        UNROLL for (int b = 0; b < GROUP; b++) * (vu *)(dst + i + b * VL) = a[b];
     }
     for (; i < n; i += VL) {
         vf a = add ? load(dst + i) : (vf){0};
@@ -90,7 +91,7 @@ NOINLINE void filter_along(int64_t n, int count, const real *taps, const real *s
     for (; i + GROUP * VL <= n; i += GROUP * VL) {
         vf a[GROUP] = {{0}};
         sum_along(GROUP, count, taps, src + i, a);
-        UNROLL for (int b = 0; b < GROUP; b++) *(vu *)(dst + i + b * VL) = a[b];
+        UNROLL for (int b = 0; b < GROUP; b++) * (vu *)(dst + i + b * VL) = a[b];
     }
     for (; i < n; i += VL) {
         vf a = {0};

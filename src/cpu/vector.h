@@ -1,5 +1,5 @@
-/* Vectors of PXLI_REAL, as wide as the instruction set that this object file is built for (PXLI_VECTOR_BYTES), in GCC's and clang's
- * vector extensions; the few things they lack stand here, and nowhere else. */
+/* Vectors of PXLI_REAL, as wide as the instruction set that this object file is built for (PXLI_VECTOR_BYTES), in GCC's and
+ * clang's vector extensions; the few things they lack stand here, and nowhere else. */
 #ifndef PXLI_VECTOR_H
 #define PXLI_VECTOR_H
 #include <stdbool.h>
@@ -10,29 +10,29 @@
 #endif
 
 #if PXLI_DOUBLE
-#define PXLI_REAL double
-#define PXLI_LANE int64_t
-#define VL (PXLI_VECTOR_BYTES / 8)
+#define PXLI_REAL      double
+#define PXLI_LANE      int64_t
+#define VL             (PXLI_VECTOR_BYTES / 8)
 #define PXLI_PRECISION f64
 #else
-#define PXLI_REAL float
-#define PXLI_LANE int32_t
-#define VL (PXLI_VECTOR_BYTES / 4)
+#define PXLI_REAL      float
+#define PXLI_LANE      int32_t
+#define VL             (PXLI_VECTOR_BYTES / 4)
 #define PXLI_PRECISION f32
 #endif
 /* Names that end in the precision and the instruction set: PXLI_NAME(strip) is pxli_strip_f32_avx512. */
 #define PXLI_JOIN2(a, b, c) pxli_##a##_##b##_##c
-#define PXLI_JOIN(a, b, c) PXLI_JOIN2(a, b, c)
-#define PXLI_NAME(name) PXLI_JOIN(name, PXLI_PRECISION, PXLI_ISA)
+#define PXLI_JOIN(a, b, c)  PXLI_JOIN2(a, b, c)
+#define PXLI_NAME(name)     PXLI_JOIN(name, PXLI_PRECISION, PXLI_ISA)
 
 typedef PXLI_REAL real;
 typedef real vf __attribute__((vector_size(PXLI_VECTOR_BYTES), may_alias));
 typedef real vu __attribute__((vector_size(PXLI_VECTOR_BYTES), aligned(sizeof(real)), may_alias)); /* at any address */
 typedef PXLI_LANE vi __attribute__((vector_size(PXLI_VECTOR_BYTES)));
 
-#define UNROLL _Pragma("GCC unroll 32")
-#define INLINE static inline __attribute__((always_inline))
-#define NOINLINE static __attribute__((noinline))
+#define UNROLL      _Pragma("GCC unroll 32")
+#define INLINE      static inline __attribute__((always_inline))
+#define NOINLINE    static __attribute__((noinline))
 #define PXLI_INLINE INLINE
 
 INLINE vf load(const real *p) { return *(const vu *)p; }
@@ -79,7 +79,7 @@ INLINE void transpose(const vf *restrict s, vf *restrict d) {
         b[i + 2 * j + 1] = SHUFFLE(a[i + j], a[i + 2 + j], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
     }
 #define EVEN(p, q) SHUFFLE(p, q, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-#define ODD(p, q) SHUFFLE(p, q, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#define ODD(p, q)  SHUFFLE(p, q, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
     UNROLL for (int c = 0; c < 4; c++) {
         const vf p = EVEN(b[c], b[4 + c]), q = ODD(b[c], b[4 + c]), r = EVEN(b[8 + c], b[12 + c]), t = ODD(b[8 + c], b[12 + c]);
         d[c] = EVEN(p, r), d[c + 4] = EVEN(q, t), d[c + 8] = ODD(p, r), d[c + 12] = ODD(q, t);

@@ -12,14 +12,14 @@
 #endif
 
 /* X(enumerator, function) for all penalties */
-#define PXLI_PENALTIES(X)         \
-    X(PXL_L2, pxli_l2)            \
-    X(PXL_L1, pxli_l1)            \
-    X(PXL_HUBER, pxli_huber)      \
+#define PXLI_PENALTIES(X)            \
+    X(PXL_L2, pxli_l2)               \
+    X(PXL_L1, pxli_l1)               \
+    X(PXL_HUBER, pxli_huber)         \
     X(PXL_SMOOTH_L1, pxli_smooth_l1) \
     X(PXL_CHARBONNIER, pxli_charbonnier)
 
-#define PXLI_LARGEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)3e38 : (PXLI_REAL)1e308)
+#define PXLI_LARGEST  (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)3e38 : (PXLI_REAL)1e308)
 #define PXLI_SMALLEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)1e-30 : (PXLI_REAL)1e-290)
 
 typedef struct pxli_charge {
@@ -53,7 +53,8 @@ PXLI_INLINE pxli_charge pxli_smooth_l1(PXLI_REAL d, PXLI_REAL beta) {
     return (pxli_charge){a > beta ? a - beta / 2 : d * d / (2 * beta), slope};
 }
 PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
-    const PXLI_REAL square = d * d + eps * eps, value = square > PXLI_LARGEST ? pxli_abs(d) : pxli_sqrt(square); /* d^2 may overflow */
+    const PXLI_REAL square = d * d + eps * eps,
+                    value = square > PXLI_LARGEST ? pxli_abs(d) : pxli_sqrt(square); /* d^2 may overflow */
     return (pxli_charge){value, d / value};
 }
 #endif

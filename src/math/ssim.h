@@ -9,14 +9,14 @@
 #define PXLI_SSIM_H
 #include "penalty.h"
 
-#define PXLI_SCORE_TYPE PXLI_REAL
+#define PXLI_SCORE_TYPE       PXLI_REAL
 #define PXLI_SCORE_NAME(name) pxli_##name
 #include "ssim_ratios.h"
 #undef PXLI_SCORE_TYPE
 #undef PXLI_SCORE_NAME
 
-/* Standard deviations and their derivatives. A variance that is not above its own rounding error, `noise`, counts as 0, and its slope
- * as 0 as well: what it would be is not known, and 1 / (2 sqrt(v)) would make much of it. */
+/* Standard deviations and their derivatives. A variance that is not above its own rounding error, `noise`, counts as 0, and its
+ * slope as 0 as well: what it would be is not known, and 1 / (2 sqrt(v)) would make much of it. */
 typedef struct pxli_deviations {
     PXLI_REAL x, y, dx, dy; /* sx, sy, d sx / d vx, d sy / d vy */
 } pxli_deviations;
@@ -44,7 +44,8 @@ PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL noise, PXLI_REAL 
     const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = pxli_gap(d, s.cuv), b = gap * gap * r;
     return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
 }
-/* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2. Where a deviation is 0, so is vxy. */
+/* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2. Where a deviation is 0, so is
+ * vxy. */
 PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL noise, PXLI_REAL C2) {
     const pxli_deviations d = pxli_roots(s, noise);
     if (d.x == 0 || d.y == 0) return (pxli_score){0, 0, 0, 0, 0, 0};

@@ -1,7 +1,7 @@
 /* The parts of SSIM that are ratios, for one type: included by ssim.h for a scalar, and again by a backend for its vectors.
  * PXLI_SCORE_TYPE is that type, PXLI_SCORE_NAME(x) gives the functions their names. See ssim.h for the formulas.
  * P and Q are inverted one by one: their product overflows long before they do. */
-#define SCORE PXLI_SCORE_NAME(score)
+#define SCORE   PXLI_SCORE_NAME(score)
 #define MOMENTS PXLI_SCORE_NAME(moments)
 typedef struct { /* a score's value, and its derivatives to the five statistics */
     PXLI_SCORE_TYPE value, M, m, su, sv, cuv;
