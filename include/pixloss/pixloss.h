@@ -226,10 +226,9 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   name      pixel sobel laplacian tv blur | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its
  *             penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
  *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
- * own_counts,
- *             uniform, sample_covariance, mean_of_images) or field = value: delta beta eps reduction (mean sum spatial)
- *             neighbours border (valid zero reflect replicate; also written padding) window sigma k1 k2
- *             data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
+ *             own_counts, uniform, sample_covariance, mean_of_images) or field = value: delta beta eps
+ *             reduction (mean sum spatial) neighbours border (valid zero reflect replicate; also written padding) window sigma
+ *             k1 k2 data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
  *             (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  * "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)". Reads no file. `context` may be
  * NULL. PXL_SYNTAX_ERROR names the column, counted from 1. */
@@ -273,8 +272,9 @@ static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target
 PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]);
 typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
 
-/* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
- * at. */
+/* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at.
+ * On the CPU some hundred KiB a thread, whatever the image; and where several windows, or averaged blocks, add up to a gradient in
+ * a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the precision of the computation. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
 /* Once per workspace, before its first evaluation. */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
