@@ -213,9 +213,10 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
         const int64_t column = x0 + j * VL;
         const int at = (int)((j + delay) % WRAP) * VL;
         const block *const t = &w->blocks[(j + delay) % tiles];
-        if (!at) { /* windows slide by moving their tails once in WRAP blocks */
-            for (int q = 0; q < s->forward; q++) memcpy(w->T[q], w->T[q] + VL * WRAP, (size_t)(2 * R) * sizeof(vf));
-            for (int k = 0; k < s->backs; k++) memcpy(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
+        if (!at) { /* windows slide by moving their tails once in WRAP blocks; a wide window's tail overlaps where it goes */
+            for (int q = 0; q < s->forward; q++) memmove(w->T[q], w->T[q] + VL * WRAP, (size_t)(2 * R) * sizeof(vf));
+            for (int k = 0; k < s->backs; k++)
+                memmove(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
         }
         if (s->reader.direct && column + VL < width && j + 1 < blocks + delay) prefetch_block(s, a, column + VL);
         if (column < width) {
