@@ -231,7 +231,7 @@ void add_rounding_of_roots(const Moments &m, real q, real c2, real error, real s
     const real sx = std::sqrt(m.vx), sy = std::sqrt(m.vy), least = std::sqrt(error);
     q = std::min(q, sx * sy + c2 / 2);
     s.slack += 2 * (root_error(m.vx, error) * sy + root_error(m.vy, error) * sx + error) / q;
-    const real steep = (sy / std::max(sx, least) + sx / std::max(sy, least)) / q;
+    const real steep = 2 * (sy / std::max(sx, least) + sx / std::max(sy, least)) / q;
     s.uncertainties = plus(s.uncertainties, {steep * step_error, steep * step_error, 0, 0, 0});
     const real turn = std::min<real>(1, error / std::max(std::min(m.vx, m.vy), error));
     s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), turn));
