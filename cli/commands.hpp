@@ -1,13 +1,15 @@
 // The program's commands: main.cpp fills the options, each command runs them and throws when it cannot.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace cli {
 
 struct CompareOptions {
-    std::string preset = "wang", loss, map, reference, test;
+    std::string preset = "wang", reference, test;
+    std::optional<std::string> loss, map; // an empty one was typed, and is wrong
     bool json = false;
 };
 void compare(const CompareOptions &options);

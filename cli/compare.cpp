@@ -85,7 +85,7 @@ std::string as_table(const CompareOptions &options, const Image &image, const st
     for (const Metric &metric : metrics) table.row({metric.name, number(metric.value) + metric.unit});
     if (loss) table.row({"loss", number(*loss)});
     return "reference  " + options.reference + "\ntest       " + options.test + "\nsize       " + image.shape() +
-           "\npreset     " + options.preset + (loss ? "\nloss       " + options.loss : "") + "\n\n" + table.text();
+           "\npreset     " + options.preset + (loss ? "\nloss       " + *options.loss : "") + "\n\n" + table.text();
 }
 
 std::string base_name(const std::string &path) { return path.substr(path.find_last_of('/') + 1); }
@@ -95,18 +95,22 @@ std::string base_name(const std::string &path) { return path.substr(path.find_la
 void compare(const CompareOptions &options) {
     check_preset(options.preset);
     const std::string ssim_expression = "ssim(preset=" + options.preset + ")";
-    const Loss loss = options.loss.empty() ? nullptr : parse_loss(options.loss);
+    const Loss loss = options.loss ? parse_loss(*options.loss) : nullptr;
     const Loss ssim = parse_loss(ssim_expression, "--preset");
+    if (options.map) {
+        check_png_name("--map", *options.map);
+        for (const std::string &input : {options.reference, options.test}) check_not_input("--map", *options.map, input);
+    }
     const Image reference = read_image(options.reference), test = read_image(options.test);
     check_same_shape(options, reference, test);
     std::unique_ptr<OutputFile> map_file;
-    if (!options.map.empty()) map_file = std::make_unique<OutputFile>(options.map);
+    if (options.map) map_file = std::make_unique<OutputFile>(*options.map);
 
-    const std::vector<Metric> metrics = measure(ssim_expression, reference, test);
+    const std::vector<Metric> metrics = naming(options.test, [&] { return measure(ssim_expression, reference, test); });
     double value = 0;
-    if (loss) value = evaluate(loss.get(), reference, test);
+    if (loss) value = naming(options.test, [&] { return evaluate(loss.get(), reference, test); });
     if (map_file) {
-        const Image map = ssim_map(ssim.get(), reference, test);
+        const Image map = naming(options.test, [&] { return ssim_map(ssim.get(), reference, test); });
         map_file->write(
             draw_map(map, "SSIM map, mean " + format("%.4f", metrics[4].value),
                      base_name(options.test) + " against " + base_name(options.reference) + ", preset " + options.preset));

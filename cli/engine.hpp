@@ -16,9 +16,24 @@ struct UsageError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// The library's own message, which knows arguments but no files.
+struct LibraryError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 inline void check(pxl_status status) {
     if (status == PXL_OUT_OF_MEMORY) throw std::bad_alloc();
-    if (status != PXL_OK) throw std::runtime_error(pxl_error_message());
+    if (status != PXL_OK) throw LibraryError(pxl_error_message());
+}
+
+// Does the work; what the library says against it is said of the file that the image came from.
+template <class Work>
+auto naming(const std::string &file, const Work &work) {
+    try {
+        return work();
+    } catch (const LibraryError &error) {
+        throw std::runtime_error(file + ": " + error.what());
+    }
 }
 
 struct Release {

@@ -222,10 +222,8 @@ std::string report(const Score &before, const std::vector<Result> &results) {
 }
 
 std::string curves_path(const std::string &out) {
-    const size_t length = out.size();
-    if (length < 5 || out.compare(length - 4, 4, ".png") != 0)
-        throw UsageError("--out '" + out + "': the pictures are PNG, end it in .png");
-    return out.substr(0, length - 4) + "-curves.png";
+    check_png_name("--out", out);
+    return out.substr(0, out.size() - 4) + "-curves.png";
 }
 
 } // namespace
@@ -236,15 +234,17 @@ void fit(const FitOptions &options) {
     std::vector<Loss> losses;
     for (const std::string &name : names) losses.push_back(parse_loss(name));
     const std::string second_path = curves_path(options.out);
+    for (const std::string &output : {options.out, second_path}) check_not_input("--out", output, options.image);
     const Image original = read_image(options.image);
     check_range(original, options.image);
     OutputFile pictures(options.out), curves(second_path); // before the work: it would be lost
 
     const Image degraded = degrade(original);
-    const Score before = score(degraded, original);
+    const Score before = naming(options.image, [&] { return score(degraded, original); });
     std::vector<Result> results;
     for (size_t i = 0; i < names.size(); i++)
-        results.push_back(recover(names[i], losses[i].get(), original, degraded, options.steps));
+        results.push_back(
+            naming(options.image, [&] { return recover(names[i], losses[i].get(), original, degraded, options.steps); }));
 
     const std::string title =
         options.image.substr(options.image.find_last_of('/') + 1) +
@@ -253,7 +253,10 @@ void fit(const FitOptions &options) {
     curves.write(plot(title, results));
     pictures.commit();
     curves.commit();
-    print(report(before, results) + "\npictures  " + pictures.path() + "\ncurves    " + curves.path() + "\n");
+    print(
+        report(before, results) +
+        "\ndescent   on loss(blur(pixels), degraded) + roughness * tv(isotropic), roughness by the known strength of the noise" +
+        "\npictures  " + pictures.path() + "\ncurves    " + curves.path() + "\n");
 }
 
 } // namespace cli

@@ -10,14 +10,16 @@
 
 namespace cli {
 
+namespace {
+std::string channel_count(int64_t channels) { return std::to_string(channels) + (channels == 1 ? " channel" : " channels"); }
+} // namespace
+
 std::string Image::shape() const {
-    return std::to_string(width) + " x " + std::to_string(height) + ", " + std::to_string(channels) +
-           (channels == 1 ? " channel" : " channels");
+    return std::to_string(width) + " x " + std::to_string(height) + ", " + channel_count(channels);
 }
 
 void check_size(int64_t width, int64_t height, int64_t channels) {
-    std::string size =
-        std::to_string(width) + " x " + std::to_string(height) + " pixels, " + std::to_string(channels) + " channels";
+    std::string size = std::to_string(width) + " x " + std::to_string(height) + " pixels, " + channel_count(channels);
     if (width < 1 || height < 1 || channels < 1) throw std::runtime_error("the image is empty: " + size);
     if (width > max_side || height > max_side || width * height > max_pixels || channels > max_samples / (width * height))
         throw std::runtime_error("the image is too large: " + size + " (at most 65536 on a side, 2^28 pixels, 2^30 samples)");

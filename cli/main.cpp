@@ -35,10 +35,10 @@ const char compare_notes[] =
 
 const char fit_notes[] =
     "\nThe image is blurred and noise is added; then its pixels are recovered by gradient descent (Adam) on\n"
-    "loss(blur(pixels), degraded), once for each loss. The descent never sees the original: it stops after --steps, and PSNR "
-    "and\n"
-    "SSIM against the original only report how far it came. Writes FILE.png (the pictures) and FILE-curves.png (PSNR over "
-    "steps).\n";
+    "loss(blur(pixels), degraded) + roughness * tv(isotropic), once for each loss.\n"
+    "The roughness is chosen for each loss from the known strength of the noise; the tv is that of the pixels.\n"
+    "The descent never sees the original: it stops after --steps, and PSNR and SSIM against the original only report how far\n"
+    "it came. Writes FILE.png (the pictures) and FILE-curves.png (PSNR over steps), never over IMAGE.\n";
 
 const char bench_notes[] =
     "\nA pixel here is one element of one channel. GB/s counts what has to move: two images read, and for the gradient one "
@@ -51,9 +51,13 @@ void add_compare(CLI::App &app, cli::CompareOptions &options) {
     command->add_option("--preset", options.preset, "Definition of SSIM: a library's or paper's name, see `pixloss info`")
         ->type_name("NAME")
         ->capture_default_str();
-    command->add_option("--loss", options.loss, "An expression to evaluate too, '0.84*ssim + 0.16*l1'")->type_name("EXPR");
+    // By functions: CLI11 takes an empty text for an optional as none.
+    const auto set_loss = [&](const std::string &text) { options.loss = text; };
+    const auto set_map = [&](const std::string &text) { options.map = text; };
+    command->add_option_function<std::string>("--loss", set_loss, "An expression to evaluate too, '0.84*ssim + 0.16*l1'")
+        ->type_name("EXPR");
     command->add_flag("--json", options.json, "Print one JSON object");
-    command->add_option("--map", options.map, "Draw the SSIM map into this PNG")->type_name("FILE");
+    command->add_option_function<std::string>("--map", set_map, "Draw the SSIM map into this file, a .png")->type_name("FILE");
     static std::string device = "cpu";
     command->add_option("--device", device, "Where to compute")
         ->type_name("DEVICE")

@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "engine.hpp"
+
 namespace cli {
 
 std::string format(const char *format, ...) {
@@ -126,6 +128,18 @@ void OutputFile::write(const std::vector<unsigned char> &bytes) {
 void OutputFile::commit() {
     if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
     written_ = false;
+}
+
+void check_png_name(const std::string &option, const std::string &path) {
+    const size_t length = path.size();
+    if (length < 5 || path.compare(length - 4, 4, ".png") != 0)
+        throw UsageError(option + " '" + path + "': the pictures are PNG, end it in .png");
+}
+
+void check_not_input(const std::string &option, const std::string &output, const std::string &input) {
+    std::error_code error; // one that is missing is not the other
+    if (std::filesystem::equivalent(output, input, error) && !error)
+        throw std::runtime_error(option + ": " + output + " would be written over the input " + input + "; choose another name");
 }
 
 } // namespace cli

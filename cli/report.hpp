@@ -58,4 +58,9 @@ class OutputFile {
     bool written_ = false;
 };
 
+// For the name given with `option`: a usage error unless it ends in .png.
+void check_png_name(const std::string &option, const std::string &path);
+// Throws if `output`, which may not exist yet, is the file `input`, under whatever name.
+void check_not_input(const std::string &option, const std::string &output, const std::string &input);
+
 } // namespace cli

@@ -33,12 +33,20 @@ pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const 
     return PXL_OK;
 }
 
+/* An array of the call as a view; none has no extent. */
+static pxl_tensor array(const void *data, pxl_dtype dtype, int64_t count) {
+    return pxl_nchw((void *)data, dtype, PXL_CPU_DEVICE, 1, 1, 1, data ? count : 0);
+}
+static int64_t rows(const pxl_args *args) { return args->per_image ? args->pred->size[0] : 1; }
 static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_args *args, const void *workspace, size_t bytes,
                           pxli_call *call) {
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
-    const pxl_tensor *const views[] = {args->pred,        args->target, args->weight,    args->grad_pred,
-                                       args->grad_target, args->map,    args->statistics};
+    const pxl_tensor values = array(args->values, PXL_F64, rows(args) * (loss->count + 1));
+    const pxl_tensor upstream = array(args->grad_loss, PXL_F32, rows(args));
+    const pxl_tensor weights = array(args->term_weights, PXL_F32, loss->count);
+    const pxl_tensor *const views[] = {args->pred, args->target,     args->weight, args->grad_pred, args->grad_target,
+                                       args->map,  args->statistics, &values,      &upstream,       &weights};
     size_t least;
     pxli_plan(loss, args, call);
     backend_of(args->pred->device)->size(context, call, &least);
@@ -175,6 +183,8 @@ pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_ove
     const pxli_reduce_call call = {kind, over, input, results};
     size_t least;
     backend_of(input->device)->reduce_size(context, &call, &least);
-    status = pxli_check_workspace(workspace, bytes, least, &input, 1);
+    const int64_t groups = over == PXL_OVER_ALL ? 1 : input->size[0] * (over == PXL_OVER_CHANNEL ? input->size[1] : 1);
+    const pxl_tensor written = array(results, PXL_F64, groups), *const views[] = {input, &written};
+    status = pxli_check_workspace(workspace, bytes, least, views, 2);
     return status ? status : backend_of(input->device)->reduce(context, &call, (pxli_workspace){workspace, bytes, stream});
 }

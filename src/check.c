@@ -150,7 +150,7 @@ pxl_status pxli_check_workspace(const void *workspace, size_t bytes, size_t need
     if (__builtin_add_overflow(low, bytes, &high))
         return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is %zu; a workspace at %p cannot be so large", bytes, workspace);
     for (int i = 0; i < count; i++) {
-        if (!tensors[i]) continue;
+        if (!tensors[i] || !tensors[i]->size[3]) continue;
         pxli_span span = pxli_tensor_span(tensors[i]);
         if (span.low < high && low < span.high)
             return pxli_fail(PXL_INVALID_ARGUMENT, "the workspace, %zu bytes from %p, overlaps a tensor of the call, from %p",

@@ -8,8 +8,6 @@ typedef struct pxli_span { /* the bytes a view may touch: [low, high) */
 } pxli_span;
 pxli_span pxli_tensor_span(const pxl_tensor *tensor);
 int64_t pxli_dtype_bytes(pxl_dtype dtype); /* 0 for a number that is none */
-/* Every element follows the one before it in N, C, H, W order. */
-bool pxli_is_dense(const pxl_tensor *tensor);
 
 /* The term that maps and statistics are of; NULL if none is windowed. */
 const pxli_term *pxli_first_windowed(const pxl_loss *loss);

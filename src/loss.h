@@ -46,6 +46,13 @@ static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSI
 /* rmse, psnr: functions of a mean, so the gradient needs a value pass first. */
 static inline bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == PXL_RMSE || kind == PXL_PSNR; }
 
+/* Whether two terms are scored from the same statistics. */
+static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) {
+    return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&
+           a->skip_short_axis == b->skip_short_axis && a->symmetric_decimation == b->symmetric_decimation &&
+           a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
+}
+
 /* Checks one public term and fills in every default. `where` names it in messages: "terms[2]". Used by pxl_loss_create, by the
  * parser (after it has filled a pxl_term) and by pxl_ssim_statistics. */
 pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to);

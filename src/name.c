@@ -5,16 +5,10 @@
 
 #include "terms.h"
 
-static bool same_window(const pxli_window *a, const pxli_window *b) {
-    return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&
-           a->skip_short_axis == b->skip_short_axis && a->symmetric_decimation == b->symmetric_decimation &&
-           a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
-}
-
 static bool same_term(const pxli_term *a, const pxli_term *b) {
     return a->reduction == b->reduction && a->penalty == b->penalty && a->param == b->param && a->isotropic == b->isotropic &&
            a->own_counts == b->own_counts && a->mean_of_images == b->mean_of_images && a->neighbours == b->neighbours &&
-           a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma && same_window(&a->window, &b->window);
+           a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma && pxli_same_window(&a->window, &b->window);
 }
 
 /* Clears every field that `resolved` does not need: those that the preset gives, then the preset if it gives nothing, then in a

@@ -95,11 +95,6 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
     pass->variance_factor = window->sample_covariance ? n / (n - 1) : 1;
 }
 
-static bool same_window(const pxli_window *a, const pxli_window *b) {
-    return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&
-           a->skip_short_axis == b->skip_short_axis && a->symmetric_decimation == b->symmetric_decimation &&
-           a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
-}
 static bool has_exponents(const pxli_term *t) { return t->kind == PXL_SSIM && !(t->alpha == 1 && t->beta == 1 && t->gamma == 1); }
 static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
     const pxli_term *term = &call->terms[k];
@@ -110,7 +105,7 @@ static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
 }
 static pxli_pass *pass_for(pxli_call *call, const pxli_term *term) {
     for (int p = 0; p < call->passes; p++)
-        if (same_window(call->pass[p].window, &term->window)) return &call->pass[p];
+        if (pxli_same_window(call->pass[p].window, &term->window)) return &call->pass[p];
     pxli_pass *pass = &call->pass[call->passes++];
     start_pass(call, pass);
     set_window(call, pass, &term->window);
@@ -199,7 +194,7 @@ static double *take_folds(const pxli_pass *pass, taps_at *function, const double
     }
     return folds;
 }
-void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena) {
+static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *arena) {
     for (int k = 0; k < pass->residual_count; k++) {
         const pxli_term *term = &call->terms[pass->residual[k]];
         if (term->kind != PXL_BLUR) continue;
@@ -231,7 +226,7 @@ void pxli_plan_layout(pxli_call *call, pxli_arena *arena) {
     const size_t table = (size_t)(call->n * call->count) * sizeof(double);
     call->sums = pxli_take(arena, table), call->norm = pxli_take(arena, table), call->scale = pxli_take(arena, table);
     call->own = pxli_take(arena, 2 * table), call->range = pxli_take(arena, table);
-    if (call->mean.residual_count) pxli_pass_layout(call, &call->mean, arena);
-    if (call->statistics.window) pxli_pass_layout(call, &call->statistics, arena);
-    for (int p = 0; p < call->passes; p++) pxli_pass_layout(call, &call->pass[p], arena);
+    if (call->mean.residual_count) layout_pass(call, &call->mean, arena);
+    if (call->statistics.window) layout_pass(call, &call->statistics, arena);
+    for (int p = 0; p < call->passes; p++) layout_pass(call, &call->pass[p], arena);
 }

@@ -91,7 +91,6 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call);
 void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
 /* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */
 void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call);
-void pxli_pass_layout(const pxli_call *call, pxli_pass *pass, pxli_arena *arena);
 /* (k L)^2. With k or L = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
 static inline double pxli_stabiliser(double k, double L) {
     const double c = k * L * (k * L), tiny = 1e-30;

@@ -73,12 +73,3 @@ pxli_span pxli_tensor_span(const pxl_tensor *tensor) {
     uintptr_t data = (uintptr_t)tensor->data;
     return (pxli_span){data - (uintptr_t)below, data + (uintptr_t)above};
 }
-
-bool pxli_is_dense(const pxl_tensor *tensor) {
-    int64_t expected = 1;
-    for (int axis = tensor->ndim - 1; axis >= 0; axis--) {
-        if (tensor->size[axis] != 1 && tensor->stride[axis] != expected) return false;
-        expected *= tensor->size[axis];
-    }
-    return true;
-}

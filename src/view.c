@@ -92,10 +92,22 @@ static pxl_status check_distinct(const char *name, const pxl_tensor *tensor) {
     return PXL_OK;
 }
 
+/* A view may repeat one pixel by strides of 0; what is computed with its sizes must still fit 64 bits. */
+static pxl_status check_count(const char *name, const pxl_tensor *t) {
+    const int64_t most = (int64_t)1 << 48;
+    int64_t count = 1;
+    for (int i = 0; i < 4; i++)
+        if (__builtin_mul_overflow(count, t->size[i], &count) || count > most)
+            return pxli_fail(PXL_INVALID_ARGUMENT, "%s has %lld x %lld x %lld x %lld elements; at most 2^48 are possible", name,
+                             (long long)t->size[0], (long long)t->size[1], (long long)t->size[2], (long long)t->size[3]);
+    return PXL_OK;
+}
+
 pxl_status pxli_check_view(const char *name, const pxl_tensor *tensor, bool output) {
     if (!tensor) return pxli_fail(PXL_INVALID_ARGUMENT, "%s is NULL; a tensor is needed", name);
     pxl_status status = check_type(name, tensor);
     if (!status) status = check_extent(name, tensor);
+    if (!status) status = check_count(name, tensor);
     if (!status && output) status = check_distinct(name, tensor);
     return status;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../check.h"
+#include "../error.h"
 #include "kernels.h"
 #include "normalise.h"
 #include "threads.h"
@@ -76,10 +77,11 @@ static void clear(const pxl_tensor *t) {
     const int64_t bytes = pxli_dtype_bytes(t->dtype);
     for (int64_t n = 0; n < t->size[0]; n++)
         for (int64_t c = 0; c < t->size[1]; c++)
-            for (int64_t y = 0; y < t->size[2]; y++)
-                for (int64_t x = 0; x < t->size[3]; x++)
-                    memset((char *)t->data + bytes * (n * t->stride[0] + c * t->stride[1] + y * t->stride[2] + x * t->stride[3]),
-                           0, (size_t)bytes);
+            for (int64_t y = 0; y < t->size[2]; y++) {
+                char *row = (char *)t->data + bytes * (n * t->stride[0] + c * t->stride[1] + y * t->stride[2]);
+                const int64_t step = t->stride[3] * bytes, run = t->stride[3] == 1 ? t->size[3] : 1;
+                for (int64_t x = 0; x < t->size[3]; x += run) memset(row + x * step, 0, (size_t)(run * bytes));
+            }
 }
 
 /* The sum of several passes to the caller's dtype. */
@@ -96,7 +98,16 @@ static void round_sum(const pxli_team *team, const pxli_call *call, const pxl_te
     if (sum != gradient) pxli_run(team, call->n * call->c, call->n * call->c * call->h * call->w, copy_plane, &run);
 }
 
+static pxl_status check_weights(const pxli_call *call) {
+    const float *weights = call->args->term_weights;
+    for (int k = 0; weights && k < call->count; k++)
+        if (!isfinite(weights[k]))
+            return pxli_fail(PXL_INVALID_ARGUMENT, "term_weights[%d] is %g; a finite number is needed", k, (double)weights[k]);
+    return PXL_OK;
+}
 static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_workspace workspace) {
+    const pxl_status status = check_weights(call);
+    if (status) return status;
     pxli_arena arena = {(uintptr_t)workspace.data, 0};
     const layout l = lay_out(call, &arena);
     const pxli_team team = pxli_team_in(context, &arena, l.scratch, workspace.bytes);

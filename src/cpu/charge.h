@@ -6,38 +6,38 @@
 #include "../math/penalty.h"
 
 /* Returns the sum of w[i] value(d[i]); slope[i] = scale w[i] slope(d[i]). w may be NULL (all 1). slope may be d. */
-#define CHARGE(ENUMERATOR, FUNCTION)                                                                                            \
-    NOINLINE real charge_##FUNCTION(int64_t n, const real *d, const real *w, real param, real scale, real *slope) {             \
-        real sum = 0;                                                                                                           \
-        if (w) {                                                                                                                \
-            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                            \
-                const pxli_charge c = FUNCTION(d[i], param);                                                                    \
-                sum += w[i] * c.value, slope[i] = scale * w[i] * c.slope;                                                       \
-            }                                                                                                                   \
-        } else {                                                                                                                \
-            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                            \
-                const pxli_charge c = FUNCTION(d[i], param);                                                                    \
-                sum += c.value, slope[i] = scale * c.slope;                                                                     \
-            }                                                                                                                   \
-        }                                                                                                                       \
-        return sum;                                                                                                             \
-    }                                                                                                                           \
-    /* The same of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. */                                 \
-    NOINLINE real charge_isotropic_##FUNCTION(int64_t n, const real *dx, const real *dy, const real *w, real param, real scale, \
-                                              real *sx, real *sy) {                                                             \
-        real sum = 0;                                                                                                           \
-        _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                                \
-            const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = w ? w[i] : 1;                                   \
-            const pxli_charge c = FUNCTION(m, param);                                                                           \
-            const real f = m == 0 ? 0 : scale * weight * c.slope / m;                                                           \
-            sum += weight * c.value, sx[i] = f * x, sy[i] = f * y;                                                              \
-        }                                                                                                                       \
-        return sum;                                                                                                             \
+#define CHARGE(ENUMERATOR, FUNCTION)                                                                                  \
+    NOINLINE double charge_##FUNCTION(int64_t n, const real *d, const real *w, real param, real scale, real *slope) { \
+        double sum = 0;                                                                                               \
+        if (w) {                                                                                                      \
+            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                  \
+                const pxli_charge c = FUNCTION(d[i], param);                                                          \
+                sum += (double)(w[i] * c.value), slope[i] = scale * w[i] * c.slope;                                   \
+            }                                                                                                         \
+        } else {                                                                                                      \
+            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                  \
+                const pxli_charge c = FUNCTION(d[i], param);                                                          \
+                sum += (double)c.value, slope[i] = scale * c.slope;                                                   \
+            }                                                                                                         \
+        }                                                                                                             \
+        return sum;                                                                                                   \
+    }                                                                                                                 \
+    /* The same of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. */                       \
+    NOINLINE double charge_isotropic_##FUNCTION(int64_t n, const real *dx, const real *dy, const real *w, real param, \
+                                                real scale, real *sx, real *sy) {                                     \
+        double sum = 0;                                                                                               \
+        _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                      \
+            const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = w ? w[i] : 1;                         \
+            const pxli_charge c = FUNCTION(m, param);                                                                 \
+            const real f = m == 0 ? 0 : scale * weight * c.slope / m;                                                 \
+            sum += (double)(weight * c.value), sx[i] = f * x, sy[i] = f * y;                                          \
+        }                                                                                                             \
+        return sum;                                                                                                   \
     }
 PXLI_PENALTIES(CHARGE)
 #undef CHARGE
 
-static real charge(pxl_penalty penalty, int64_t n, const real *d, const real *w, real param, real scale, real *slope) {
+static double charge(pxl_penalty penalty, int64_t n, const real *d, const real *w, real param, real scale, real *slope) {
     switch (penalty) {
 #define CASE(ENUMERATOR, FUNCTION) \
     case ENUMERATOR: return charge_##FUNCTION(n, d, w, param, scale, slope);
@@ -47,8 +47,8 @@ static real charge(pxl_penalty penalty, int64_t n, const real *d, const real *w,
     }
     return 0;
 }
-static real charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy, const real *w, real param,
-                             real scale, real *sx, real *sy) {
+static double charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy, const real *w, real param,
+                               real scale, real *sx, real *sy) {
     switch (penalty) {
 #define CASE(ENUMERATOR, FUNCTION) \
     case ENUMERATOR: return charge_isotropic_##FUNCTION(n, dx, dy, w, param, scale, sx, sy);

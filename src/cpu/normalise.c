@@ -162,7 +162,7 @@ void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts
 /* ---- Functions of a mean ------------------------------------------------------------------------------------------- */
 static double function_of(const pxli_term *term, double L, double mean) {
     if (term->kind == PXL_RMSE) return sqrt(mean);
-    return mean + term->param == 0 ? INFINITY : 10 * log10(L * L / (mean + term->param));
+    return mean + term->param == 0 ? INFINITY : 20 * log10(L) - 10 * log10(mean + term->param);
 }
 /* The slope; 0 where it is not finite, at 0. After an overflow it is not known. */
 static double slope_of(const pxli_term *term, double mean) {

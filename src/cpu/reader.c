@@ -17,7 +17,9 @@ void reader_take(reader *r, const pxli_call *call, const pxli_pass *pass, int64_
     if (r->direct) return;
     r->ring_x = pxli_take(arena, row * (size_t)rows), r->ring_y = pxli_take(arena, row * (size_t)rows);
     r->ring_w = r->masked ? pxli_take(arena, row * (size_t)rows) : NULL;
-    r->line = pass->factor > 1 ? pxli_take(arena, (size_t)((held + 2) * pass->factor) * sizeof(real)) : NULL;
+    if (pass->factor == 1) return;
+    const size_t pixels = (size_t)((held + 2) * pass->factor);
+    r->line = pxli_take(arena, pixels * sizeof(real)), r->other = pxli_take(arena, pixels * sizeof(real));
 }
 
 void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int halo, int64_t first) {
@@ -27,32 +29,43 @@ void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int h
     r->left = tile->x0 - halo > 0 ? tile->x0 - halo : 0;
     r->right = tile->x1 + halo < r->pass->w ? tile->x1 + halo : r->pass->w;
     r->ready = first;
+    r->base = 0;
+    if (r->pass->factor > 1) {
+        real k;
+        load_row(&r->x, 0, 0, 1, &k);
+        r->base = k - k == 0 ? 2 * k : 0; /* finite */
+    }
     memset(r->zeros, 0, (size_t)r->pitch * sizeof(real));
 }
 
-/* dst[i] += sum over the block's columns of source row y, for blocks [first, first + count) */
-static void add_block_row(const reader *r, const plane *p, int64_t y, int64_t first, int64_t count, real *dst) {
+/* x[i] += sum of (x - k) + (y - k), y[i] += sum of x - y, over the columns in source row `row` of blocks [first, first + count) */
+static void add_block_row(const reader *r, int64_t row, int64_t first, int64_t count, real *x, real *y) {
     const int f = r->pass->factor;
     const int64_t from = first * f - r->pass->block_offset, to = from + count * f;
+    const real k = r->base / 2;
     int64_t low, high;
     pxli_block_span(r->image_w, from, to, &low, &high);
-    load_row(p, y, low, high - low, r->line);
+    load_row(&r->x, row, low, high - low, r->line), load_row(&r->y, row, low, high - low, r->other);
     for (int64_t i = 0; i < count; i++)
-        for (int64_t x = from + i * f; x < from + (i + 1) * f; x++) dst[i] += r->line[pxli_block_pixel(r->image_w, x) - low];
+        for (int64_t c = from + i * f; c < from + (i + 1) * f; c++) {
+            const int64_t pixel = pxli_block_pixel(r->image_w, c) - low;
+            x[i] += (r->line[pixel] - k) + (r->other[pixel] - k), y[i] += r->line[pixel] - r->other[pixel];
+        }
 }
-static void average_blocks(const reader *r, const plane *p, int64_t row, int64_t first, int64_t count, real *dst) {
+static void average_blocks(const reader *r, int64_t row, int64_t first, int64_t count, real *x, real *y) {
     const int f = r->pass->factor;
     const real unit = (real)(1.0 / ((double)f * f));
-    memset(dst, 0, (size_t)count * sizeof(real));
-    for (int64_t y = row * f - r->pass->block_offset; y < (row + 1) * f - r->pass->block_offset; y++)
-        add_block_row(r, p, pxli_block_pixel(r->image_h, y), first, count, dst);
-    for (int64_t i = 0; i < count; i++) dst[i] *= unit;
+    memset(x, 0, (size_t)count * sizeof(real)), memset(y, 0, (size_t)count * sizeof(real));
+    for (int64_t source = row * f - r->pass->block_offset; source < (row + 1) * f - r->pass->block_offset; source++)
+        add_block_row(r, pxli_block_pixel(r->image_h, source), first, count, x, y);
+    for (int64_t i = 0; i < count; i++) x[i] *= unit, y[i] *= unit;
 }
-static void read(const reader *r, const plane *p, int64_t row, int64_t first, int64_t count, real *dst) {
-    if (r->pass->factor > 1)
-        average_blocks(r, p, row, first, count, dst);
-    else
-        load_row(p, row, first, count, dst);
+static void read(const reader *r, int64_t row, int64_t first, int64_t count, real *x, real *y) {
+    if (r->pass->factor > 1) {
+        average_blocks(r, row, first, count, x, y);
+    } else {
+        load_row(&r->x, row, first, count, x), load_row(&r->y, row, first, count, y);
+    }
 }
 
 /* Masked pixels read as 0: selected, since 0 * NaN is NaN */
@@ -64,10 +77,10 @@ static void fill_slot(reader *r, int64_t row, int64_t at) {
     const int64_t source = pxli_border_index(r->pass->window->border, r->pass->h, row), count = r->right - r->left;
     real *const x = r->ring_x + at, *const y = r->ring_y + at;
     if (source < 0) {
-        memset(x, 0, (size_t)count * sizeof(real)), memset(y, 0, (size_t)count * sizeof(real));
+        for (int64_t i = 0; i < count; i++) x[i] = -r->base, y[i] = 0;
         return;
     }
-    read(r, &r->x, source, r->left, count, x), read(r, &r->y, source, r->left, count, y);
+    read(r, source, r->left, count, x, y);
     if (!r->masked) return;
     load_row(&r->weight, source, r->left, count, r->ring_w + at);
     mask_row(count, r->ring_w + at, x), mask_row(count, r->ring_w + at, y);
@@ -91,6 +104,6 @@ void reader_rows(reader *r, int64_t first, int count, const real **x, const real
 bool reader_sample(const reader *r, int64_t y, int64_t x, real *px, real *py) {
     real weight = 1;
     if (r->masked) load_row(&r->weight, y, x, 1, &weight);
-    read(r, &r->x, y, x, 1, px), read(r, &r->y, y, x, 1, py);
+    read(r, y, x, 1, px, py);
     return weight != 0;
 }

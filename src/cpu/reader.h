@@ -7,6 +7,8 @@
 
 enum { READER_PAD = 64 }; /* readable elements on both sides of a converted row */
 
+/* Where blocks are averaged, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of x - y, with 2 k = base some constant
+ * near the pixels: means of x and y rounded one by one would lose their difference. Else they are the images, and base is 0. */
 typedef struct reader {
     const pxli_pass *pass;
     plane x, y, weight;
@@ -17,7 +19,8 @@ typedef struct reader {
     int64_t pitch;
     int ring;                       /* rows of it */
     real *ring_x, *ring_y, *ring_w; /* slot r % ring holds row r, which may lie outside of the image */
-    real *zeros, *line;             /* a row of zeros; source pixels before averaging */
+    real *zeros, *line, *other;     /* a row of zeros; source pixels of both images before averaging */
+    real base;                      /* see below */
 } reader;
 
 /* Scratch from the arena for strips of up to `width` columns with `halo` more on both sides. */
@@ -35,7 +38,7 @@ INLINE const real *reader_weights(const reader *r, int64_t row) {
     const int64_t slot = (row % r->ring + r->ring) % r->ring;
     return r->ring_w + slot * r->pitch + READER_PAD - r->left;
 }
-/* Image elements of a pixel of the tile, selected: 0 where masked. For the shifts. */
+/* A pixel's entry in the rows; false: masked. For the shifts. */
 bool PXLI_NAME(reader_sample)(const reader *r, int64_t y, int64_t x, real *px, real *py);
 #define reader_sample PXLI_NAME(reader_sample)
 #endif

@@ -149,8 +149,9 @@ static double charge_columns(residual *z, const residual_term *t, const real *w,
     if (t->term->isotropic) return charge_isotropic(t->term->penalty, n, d[0], d[1], weight, param, t->scale, slope[0], slope[1]);
     for (int q = 0; q < t->map.components; q++) {
         const int64_t count = t->term->own_counts ? differences(z, q, row, e) : n;
-        const real share = t->own[q], part = charge(t->term->penalty, count, d[q], weight, param, t->scale * share, slope[q]);
-        if (count) sum += (double)share * (double)part;
+        const real share = t->own[q];
+        const double part = charge(t->term->penalty, count, d[q], weight, param, t->scale * share, slope[q]);
+        if (count) sum += (double)share * part;
         for (int64_t i = count; i < n; i++) slope[q][i] = 0;
     }
     return sum;
@@ -195,7 +196,7 @@ static void start_term(residual *z, int k) {
     const pxli_term *term = t->term;
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
     const int lead = lead_of(z, t), R = t->map.R;
-    t->scale = z->gradients ? (real)call->scale[entry] : 0;
+    t->scale = z->gradients ? to_real(call->scale[entry]) : 0;
     for (int q = 0; q < MAX_PARTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */
     linear_size(&t->map, term->kind == PXL_TV ? PXL_REPLICATE : term->window.border, 2 * R + 1, call->h, call->w);
@@ -226,8 +227,7 @@ static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, 
     const int64_t n = z->tile.x1 - z->tile.x0, x0 = z->tile.x0;
     const real *w = weight_row(z, r), *d = column_at(&z->frame, difference_row(z, r), x0);
     real *slope = first && gradient ? gradient : column_at(&z->frame, z->charged[0], x0);
-    *sum +=
-        (double)charge(penalty_of(t->term), n, d, w ? column_at(&z->frame, w, x0) : NULL, (real)t->term->param, t->scale, slope);
+    *sum += charge(penalty_of(t->term), n, d, w ? column_at(&z->frame, w, x0) : NULL, (real)t->term->param, t->scale, slope);
     if (slope == gradient && t->scale == 0) memset(gradient, 0, (size_t)n * sizeof(real));
     if (!gradient || slope == gradient || t->scale == 0) return;
     for (int64_t i = 0; i < n; i++) gradient[i] += slope[i];

@@ -77,7 +77,7 @@ static void add_total(const strip *s, int term, columns c) {
 INLINE pxli_vector_moments moments_at(const strip *s, int i) {
     vf *const *f = s->work.f;
     const vf mu = f[MAP_U][i], mv = f[MAP_V][i];
-    pxli_vector_moments t = {mu + 2 * s->c,
+    pxli_vector_moments t = {mu + s->two_c,
                              mv + s->d,
                              (f[MAP_UU][i] - mu * mu) * s->variance_factor,
                              (f[MAP_VV][i] - mv * mv) * s->variance_factor,

@@ -97,7 +97,7 @@ INLINE vf rounded_off(vf x, vf y, vf difference) {
     const vf back = difference - x;
     return (x - (difference - back)) - (y + back);
 }
-INLINE void load_rows(bool whole, bool exact, const strip *s, const batch *a, int64_t column, const block *t) {
+INLINE void load_rows(bool whole, bool exact, bool blocks, const strip *s, const batch *a, int64_t column, const block *t) {
     const int64_t left = s->pass->w - column;
     const vf c = all(s->c), d = all(s->d);
     const int rows = VL + 2 * s->R;
@@ -105,18 +105,23 @@ INLINE void load_rows(bool whole, bool exact, const strip *s, const batch *a, in
     for (int i = 0; i < rows; i++) {
         const real *p = a->x[i] + column, *q = a->y[i] + column;
         const vf x = whole ? load(p) : load_part(p, left), y = whole ? load(q) : load_part(q, left), difference = x - y;
+        if (blocks) { /* already the sum and the difference */
+            u[i] = x - 2 * c, v[i] = y - d;
+            continue;
+        }
         u[i] = (x - c) + (y - c);
         v[i] = exact ? (difference - d) + rounded_off(x, y, difference) : difference - d;
     }
 }
 NOINLINE void load_block(const strip *s, const batch *a, int64_t column, const block *t) {
     const bool whole = s->pass->w - column >= VL;
-    if (whole && !s->exact)
-        load_rows(true, false, s, a, column, t);
+    const bool blocks = s->pass->factor > 1;
+    if (whole && !s->exact && !blocks)
+        load_rows(true, false, false, s, a, column, t);
     else if (whole)
-        load_rows(true, true, s, a, column, t);
+        load_rows(true, s->exact, blocks, s, a, column, t);
     else
-        load_rows(false, s->exact, s, a, column, t);
+        load_rows(false, s->exact, blocks, s, a, column, t);
 }
 
 static void set_outside(const strip *s, int from, int to) {
@@ -263,15 +268,18 @@ static void set_shifts(strip *s) {
         const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6,
                       column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
         if (!reader_sample(&s->reader, row, column, &x, &y)) continue;
-        sum[n] = x / 2 + y / 2, difference[n] = x - y;
+        const bool blocks = s->pass->factor > 1;
+        sum[n] = blocks ? x / 2 : x / 2 + y / 2, difference[n] = blocks ? y : x - y;
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
     s->c = median(sum, n), s->d = median(difference, n);
+    if (is_mostly_outside(s->pass)) s->c = -s->reader.base / 2;
     for (int i = 0; i < n; i++) difference[i] = difference[i] > s->d ? difference[i] - s->d : s->d - difference[i];
     const real offset = s->d < 0 ? -s->d : s->d;
     s->exact = offset > 8 * median(difference, n);
     const bool zero = s->pass->window->border == PXL_ZERO;
-    s->outside[MAP_U] = zero ? -2 * s->c : 0, s->outside[MAP_V] = zero ? -s->d : 0;
+    s->two_c = 2 * s->c + s->reader.base;
+    s->outside[MAP_U] = zero ? -s->two_c : 0, s->outside[MAP_V] = zero ? -s->d : 0;
     s->outside[MAP_UU] = s->outside[MAP_U] * s->outside[MAP_U], s->outside[MAP_VV] = s->outside[MAP_V] * s->outside[MAP_V];
     s->outside[MAP_UV] = s->outside[MAP_U] * s->outside[MAP_V];
 }
@@ -298,7 +306,7 @@ static void set_scales(strip *s) {
     bool any = p->mode == PXLI_SCORE_STATISTICS_ADJOINT;
     for (int k = 0; k < p->scored_count; k++) {
         const double scale = s->backs ? s->call->scale[row + p->scored[k]] : 0;
-        s->coefficient[k] = (real)scale;
+        s->coefficient[k] = to_real(scale);
         any = any || scale != 0;
     }
     if (p->mode == PXLI_SCORE_SSIM) {

@@ -5,11 +5,15 @@
 #include <omp.h>
 #endif
 
+/* OpenMP ends the process where it cannot make the threads that it is asked for, so it is not asked for more than are of use. */
 int pxli_threads(const pxl_context *context) {
-    if (context && context->threads > 0) return context->threads;
 #ifdef _OPENMP
-    return omp_get_max_threads();
+    const int wanted = context && context->threads > 0 ? context->threads : omp_get_max_threads();
+    const int useful = omp_get_num_procs() > 2 ? 4 * omp_get_num_procs() : 8, limit = omp_get_thread_limit();
+    const int most = useful < limit ? useful : limit;
+    return wanted < most ? wanted : most;
 #else
+    (void)context;
     return 1;
 #endif
 }

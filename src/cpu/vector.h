@@ -2,6 +2,7 @@
  * clang's vector extensions; the few things they lack stand here, and nowhere else. */
 #ifndef PXLI_VECTOR_H
 #define PXLI_VECTOR_H
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -35,6 +36,11 @@ typedef PXLI_LANE vi __attribute__((vector_size(PXLI_VECTOR_BYTES)));
 #define NOINLINE    static __attribute__((noinline))
 #define PXLI_INLINE INLINE
 
+/* Rounded to this precision; what is finite stays so: infinity times 0 is NaN. */
+INLINE real to_real(double a) {
+    const double largest = sizeof(real) == 4 ? 3.4e38 : 1.7e308;
+    return (real)(a > largest && a < INFINITY ? largest : a < -largest && a > -INFINITY ? -largest : a);
+}
 INLINE vf load(const real *p) { return *(const vu *)p; }
 INLINE vf all(real a) { return (vf){0} + a; }
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }

@@ -1,6 +1,9 @@
 // `pixloss compare`: its numbers, its two forms, the map.
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -178,6 +181,27 @@ TEST(Map, AFailureLeavesTheOldFile) {
     EXPECT_EQ(folder.names(), std::vector<std::string>{"map.png"});
 }
 
+TEST(Map, IsNotWrittenOverAnInput) {
+    const Folder folder;
+    write_png(folder / "a.png", picture(20, 20, 1));
+    write_png(folder / "b.png", picture(20, 20, 1, 8, 2));
+    ASSERT_EQ(symlink("a.png", (folder / "soft.png").c_str()), 0);
+    ASSERT_EQ(link((folder / "a.png").c_str(), (folder / "hard.png").c_str()), 0);
+    const std::vector<std::string> names = folder.names();
+    const std::string a = read_file(folder / "a.png"), b = read_file(folder / "b.png");
+    const auto with_map = [&](const std::string &map) {
+        return run({"compare", "--map", map, folder / "a.png", folder / "b.png"});
+    };
+    for (const char *map : {"a.png", "./a.png", "soft.png", "hard.png"})
+        EXPECT_FAILS(with_map(folder / map), 1, "--map", folder / map, folder / "a.png");
+    EXPECT_FAILS(with_map(folder / "b.png"), 1, "--map", folder / "b.png");
+    EXPECT_FAILS(run({"compare", "--map", folder / "a.png", folder / "b.png", folder / "soft.png"}), 1, "--map", folder / "a.png",
+                 folder / "soft.png");
+    EXPECT_EQ(folder.names(), names);
+    EXPECT_EQ(read_file(folder / "a.png"), a);
+    EXPECT_EQ(read_file(folder / "b.png"), b);
+}
+
 TEST(CompareErrors, ShapesThatDiffer) {
     EXPECT_FAILS(run({"compare", coffee, chelsea}), 1, coffee, "600 x 400, 3 channels", chelsea, "451 x 300, 3 channels");
     EXPECT_FAILS(run({"compare", "--json", astronaut, camera}), 1, "512 x 512, 3 channels", "512 x 512, 1 channel");
@@ -186,14 +210,19 @@ TEST(CompareErrors, ShapesThatDiffer) {
 TEST(CompareErrors, SmallerThanTheWindow) {
     const Folder folder;
     write_png(folder / "a.png", picture(10, 40, 1));
-    EXPECT_FAILS(run({"compare", "--json", folder / "a.png", folder / "a.png"}), 1, "10", "11");
+    write_png(folder / "b.png", picture(10, 40, 1, 8, 2));
+    EXPECT_FAILS(run({"compare", "--json", folder / "a.png", folder / "b.png"}), 1, folder / "b.png: ", "10", "11");
+    EXPECT_FAILS(run({"compare", "--preset", "seed", "--loss", "ssim", folder / "a.png", folder / "b.png"}), 1,
+                 folder / "b.png: ", "10", "11");
     EXPECT_EQ(run({"compare", "--preset", "seed", folder / "a.png", folder / "a.png"}).exit_code, 0);
 }
 
 TEST(CompareErrors, OutputThatCannotBeWritten) {
     const Folder folder;
-    for (const std::string &path : {folder / "none/map.png", folder.path(), std::string("/dev/null")})
+    ASSERT_EQ(mkdir((folder / "folder.png").c_str(), 0700), 0);
+    ASSERT_EQ(symlink("/dev/null", (folder / "device.png").c_str()), 0);
+    for (const std::string &path : {folder / "none/map.png", folder / "folder.png", folder / "device.png"})
         EXPECT_FAILS(run({"compare", "--map", path, coffee, coffee}), 1, path);
-    EXPECT_TRUE(folder.names().empty());
+    EXPECT_EQ(folder.names(), (std::vector<std::string>{"device.png", "folder.png"}));
     EXPECT_NE(run_into("/dev/full", {"compare", coffee, coffee}).exit_code, 0);
 }

@@ -1,6 +1,8 @@
 // `pixloss fit` recovers, draws what it says, and is the same every time.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cmath>
 #include <sstream>
 
@@ -48,6 +50,8 @@ TEST(Fit, RecoversAndDraws) {
     EXPECT_EQ(folder.names(), (std::vector<std::string>{"sheet-curves.png", "sheet.png"}));
     EXPECT_GT(decode_png(folder / "sheet.png").width, 4 * 300);
     EXPECT_GT(decode_png(folder / "sheet-curves.png").width, 800);
+    EXPECT_NE(outcome.out.find("roughness * tv(isotropic)"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("known strength of the noise"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find(folder / "sheet.png"), std::string::npos);
     EXPECT_NE(outcome.out.find(folder / "sheet-curves.png"), std::string::npos);
 }
@@ -84,14 +88,35 @@ TEST(Fit, ManyLossesAndLongNames) {
     decode_png(folder / "o-curves.png");
 }
 
+TEST(FitErrors, WriteNothingOverTheInput) {
+    const Folder folder;
+    write_png(folder / "a-curves.png", picture(20, 20, 1));
+    ASSERT_EQ(symlink("a-curves.png", (folder / "soft.png").c_str()), 0);
+    ASSERT_EQ(symlink("a-curves.png", (folder / "b-curves.png").c_str()), 0);
+    const std::vector<std::string> names = folder.names();
+    const std::string bytes = read_file(folder / "a-curves.png");
+    const auto fit_to = [&](const std::string &out) {
+        return run({"fit", "--steps", "1", "--out", out, folder / "a-curves.png"});
+    };
+    EXPECT_FAILS(fit_to(folder / "a-curves.png"), 1, "--out", folder / "a-curves.png");
+    EXPECT_FAILS(fit_to(folder / "soft.png"), 1, "--out", folder / "soft.png", folder / "a-curves.png");
+    EXPECT_FAILS(fit_to(folder / "a.png"), 1, "--out", folder / "a-curves.png");
+    EXPECT_FAILS(fit_to(folder / "b.png"), 1, "--out", folder / "b-curves.png", folder / "a-curves.png");
+    EXPECT_EQ(folder.names(), names);
+    EXPECT_EQ(read_file(folder / "a-curves.png"), bytes);
+}
+
 TEST(FitErrors, WriteNothing) {
     const Folder folder;
     write_png(folder / "small.png", picture(10, 10, 1));
+    write_png(folder / "window.png", picture(12, 12, 1));
     write_float_tiff(folder / "hdr.tif", 20, 20, std::vector<float>(400, 2.5f));
     write_float_tiff(folder / "nan.tif", 20, 20, std::vector<float>(400, NAN));
     const std::vector<std::string> inputs = folder.names();
     const std::string out = folder / "o.png";
-    EXPECT_FAILS(run({"fit", "--out", out, folder / "small.png"}), 1, "10", "11");
+    EXPECT_FAILS(run({"fit", "--out", out, folder / "small.png"}), 1, folder / "small.png: ", "10", "11");
+    EXPECT_FAILS(run({"fit", "--loss", "ssim(window=13)", "--out", out, folder / "window.png"}), 1, folder / "window.png: ", "12",
+                 "13");
     EXPECT_FAILS(run({"fit", "--out", out, folder / "hdr.tif"}), 1, "hdr.tif", "2.5");
     EXPECT_FAILS(run({"fit", "--out", out, folder / "nan.tif"}), 1, "nan.tif", "nan");
     EXPECT_FAILS(run({"fit", "--out", out, folder / "missing.png"}), 1, "missing.png");

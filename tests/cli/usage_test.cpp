@@ -20,7 +20,8 @@ TEST(Usage, Version) { expect_prints({"--version"}, {"pixloss " PIXLOSS_PROGRAM_
 TEST(Usage, Help) {
     expect_prints({"--help"}, {"compare", "fit", "bench", "info", "Examples:", "pixloss compare --json", "Exit codes"});
     expect_prints({"compare", "--help"}, {"--preset", "--loss", "--json", "--map", "--device", "REFERENCE", "TEST"});
-    expect_prints({"fit", "--help"}, {"--loss", "--out", "--steps", "IMAGE", "FILE-curves.png"});
+    expect_prints({"fit", "--help"}, {"--loss", "--out", "--steps", "IMAGE", "FILE-curves.png", "roughness * tv(isotropic)",
+                                      "known strength of the noise"});
     expect_prints({"bench", "--help"}, {"--loss", "--size", "--dtype", "--threads", "--json"});
     expect_prints({"info", "--help"}, {"info"});
 }
@@ -38,6 +39,8 @@ TEST(Usage, WhatCannotBeMeant) {
     EXPECT_FAILS(run({"compare", "--device", "tpu", coffee, coffee}), 2, "--device", "tpu");
     EXPECT_FAILS(run({"compare", "--preset", "nonesuch", coffee, coffee}), 2, "--preset", "nonesuch", "wang");
     EXPECT_FAILS(run({"compare", "--preset", "wang, sigma=2", coffee, coffee}), 2, "--preset");
+    for (const char *map : {"", "map.jpg", "map", ".png", "map.png/"})
+        EXPECT_FAILS(run({"compare", "--map", map, coffee, coffee}), 2, "--map", std::string("'") + map + "'", ".png");
     EXPECT_FAILS(run({"fit"}), 2, "IMAGE");
     EXPECT_FAILS(run({"fit", "--steps", "0", coffee}), 2, "--steps", "0");
     EXPECT_FAILS(run({"fit", "--steps", "ten", coffee}), 2, "--steps", "ten");
@@ -49,7 +52,7 @@ TEST(Usage, WhatCannotBeMeant) {
 }
 
 TEST(Usage, ExpressionsThatCannotBeMeant) {
-    for (const char *expression : {"0.84*sim", "ssim +", "ssim(window=4)", "mse mse"}) {
+    for (const char *expression : {"", "0.84*sim", "ssim +", "ssim(window=4)", "mse mse"}) {
         EXPECT_FAILS(run({"compare", "--loss", expression, coffee, coffee}), 2, "--loss", expression);
         EXPECT_FAILS(run({"fit", "--loss", "mse", "--loss", expression, coffee}), 2, "--loss", expression);
         EXPECT_FAILS(run({"bench", "--loss", expression}), 2, "--loss", expression);
