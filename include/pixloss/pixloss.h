@@ -34,7 +34,8 @@
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
- *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least.
+ *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least. A call
+ *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */
@@ -111,7 +112,7 @@ PXL_API pxl_tensor pxl_crop(pxl_tensor tensor, int64_t y, int64_t x, int64_t hei
 /* ---- Contexts ------------------------------------------------------------------------------------------------------- */
 /* A device and what belongs to it. NULL does wherever a context is asked for: the tensors' device, all its threads. */
 typedef struct pxl_context pxl_context;
-/* `threads`: at most so many on the CPU; 0: as many as OpenMP would use. */
+/* `threads`: at most so many on the CPU; 0: as many as OpenMP would use. Never more than 4 for each processor (or 8). */
 PXL_API pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **context);
 PXL_API void pxl_context_destroy(pxl_context *context); /* NULL is allowed */
 
@@ -246,11 +247,12 @@ typedef struct pxl_args {
     const pxl_tensor *pred, *target; /* same sizes, dtype and device */
     /* N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
-     * and the gradients are 0. Not together with downsample. If all weights that count are 0, the mean is 0. */
+     * and the gradients are 0. Not together with downsample. If all weights that count are 0, the mean is 0. The weights themselves are not
+     * checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
     const pxl_tensor *grad_pred, *grad_target; /* sizes of pred; its dtype or f32; NULL: not wanted. Overwritten, not added to */
     const float *grad_loss;                    /* the upstream gradient of the total; NULL: 1. With per_image one per image */
-    /* One per term, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and the
+    /* One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and the
      * gradient, even if its value is not finite. */
     const float *term_weights;
     double *values;        /* the weighted total, then each term's value without its weight; NULL: not wanted */

@@ -254,7 +254,8 @@ void add_rounding(const Term &term, const Moments &m, real range, real rounding,
         s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), step_error * step / q));
         s.slack += step_error * step / q;
     }
-    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, step_error * step, step_error, s);
+    // Beside its rounding, the manual lets a variance below 2e-6 (f32) of the mean square count as 0: as much again.
+    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, 2 * step_error * step, step_error, s);
 }
 
 } // namespace
