@@ -300,8 +300,8 @@ typedef struct pxl_filter {
     pxl_filter_kind kind;
     pxl_border border; /* default zero */
     int neighbours;    /* laplacian: 4 (default) or 8 */
-    int window; /* blur, box: taps, 1 to 1023; an even number only with border = valid. blur's default: 2 int(3.5 sigma + 0.5) + 1 */
-    double sigma; /* blur: > 0 */
+    int window;        /* blur, box: taps, 1 to 1023; even only with border = valid. blur's default: 2 int(3.5 sigma + 0.5) + 1 */
+    double sigma;      /* blur: > 0 */
 } pxl_filter;
 #ifdef __cplusplus
 static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
