@@ -29,16 +29,17 @@ void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int h
     r->left = tile->x0 - halo > 0 ? tile->x0 - halo : 0;
     r->right = tile->x1 + halo < r->pass->w ? tile->x1 + halo : r->pass->w;
     r->ready = first;
-    r->base = 0;
+    r->base = r->gap = 0;
     if (r->pass->factor > 1) {
-        real k;
-        load_row(&r->x, 0, 0, 1, &k);
-        r->base = k - k == 0 ? 2 * k : 0; /* finite */
+        real p, q;
+        load_row(&r->x, 0, 0, 1, &p), load_row(&r->y, 0, 0, 1, &q);
+        const real sum = p + q;
+        if (sum - sum == 0) r->base = sum, r->gap = p - q; /* finite */
     }
     memset(r->zeros, 0, (size_t)r->pitch * sizeof(real));
 }
 
-/* x[i] += sum of (x - k) + (y - k), y[i] += sum of x - y, over the columns in source row `row` of blocks [first, first + count) */
+/* x[i] += sum of (x - k) + (y - k), y[i] += sum of (x - y) - gap, over the columns in source row `row` of blocks [first, first + count) */
 static void add_block_row(const reader *r, int64_t row, int64_t first, int64_t count, real *x, real *y) {
     const int f = r->pass->factor;
     const int64_t from = first * f - r->pass->block_offset, to = from + count * f;
@@ -49,7 +50,9 @@ static void add_block_row(const reader *r, int64_t row, int64_t first, int64_t c
     for (int64_t i = 0; i < count; i++)
         for (int64_t c = from + i * f; c < from + (i + 1) * f; c++) {
             const int64_t pixel = pxli_block_pixel(r->image_w, c) - low;
-            x[i] += (r->line[pixel] - k) + (r->other[pixel] - k), y[i] += r->line[pixel] - r->other[pixel];
+            const real p = r->line[pixel], q = r->other[pixel], difference = p - q, back = difference - p;
+            x[i] += (p - k) + (q - k);
+            y[i] += (difference - r->gap) + ((p - (difference - back)) - (q + back)); /* and what rounding p - q dropped */
         }
 }
 static void average_blocks(const reader *r, int64_t row, int64_t first, int64_t count, real *x, real *y) {
@@ -77,7 +80,7 @@ static void fill_slot(reader *r, int64_t row, int64_t at) {
     const int64_t source = pxli_border_index(r->pass->window->border, r->pass->h, row), count = r->right - r->left;
     real *const x = r->ring_x + at, *const y = r->ring_y + at;
     if (source < 0) {
-        for (int64_t i = 0; i < count; i++) x[i] = -r->base, y[i] = 0;
+        for (int64_t i = 0; i < count; i++) x[i] = -r->base, y[i] = -r->gap;
         return;
     }
     read(r, source, r->left, count, x, y);

@@ -7,8 +7,8 @@
 
 enum { READER_PAD = 64 }; /* readable elements on both sides of a converted row */
 
-/* Where blocks are averaged, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of x - y, with 2 k = base some constant
- * near the pixels: means of x and y rounded one by one would lose their difference. Else they are the images, and base is 0. */
+/* Where blocks are averaged, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of (x - y) - gap, 2 k = base and gap
+ * being those of some pixel: means of x and y rounded one by one would lose their difference. Else they are the images. */
 typedef struct reader {
     const pxli_pass *pass;
     plane x, y, weight;
@@ -20,7 +20,7 @@ typedef struct reader {
     int ring;                       /* rows of it */
     real *ring_x, *ring_y, *ring_w; /* slot r % ring holds row r, which may lie outside of the image */
     real *zeros, *line, *other;     /* a row of zeros; source pixels of both images before averaging */
-    real base;                      /* see below */
+    real base, gap;                 /* see above; 0 for the images themselves */
 } reader;
 
 /* Scratch from the arena for strips of up to `width` columns with `halo` more on both sides. */

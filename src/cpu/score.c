@@ -78,7 +78,7 @@ INLINE pxli_vector_moments moments_at(const strip *s, int i) {
     vf *const *f = s->work.f;
     const vf mu = f[MAP_U][i], mv = f[MAP_V][i];
     pxli_vector_moments t = {mu + s->two_c,
-                             mv + s->d,
+                             mv + s->gap,
                              (f[MAP_UU][i] - mu * mu) * s->variance_factor,
                              (f[MAP_VV][i] - mv * mv) * s->variance_factor,
                              {0}};

@@ -273,13 +273,13 @@ static void set_shifts(strip *s) {
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
     s->c = median(sum, n), s->d = median(difference, n);
-    if (is_mostly_outside(s->pass)) s->c = -s->reader.base / 2;
+    if (is_mostly_outside(s->pass)) s->c = -s->reader.base / 2, s->d = -s->reader.gap;
     for (int i = 0; i < n; i++) difference[i] = difference[i] > s->d ? difference[i] - s->d : s->d - difference[i];
     const real offset = s->d < 0 ? -s->d : s->d;
     s->exact = offset > 8 * median(difference, n);
     const bool zero = s->pass->window->border == PXL_ZERO;
-    s->two_c = 2 * s->c + s->reader.base;
-    s->outside[MAP_U] = zero ? -s->two_c : 0, s->outside[MAP_V] = zero ? -s->d : 0;
+    s->two_c = 2 * s->c + s->reader.base, s->gap = s->d + s->reader.gap;
+    s->outside[MAP_U] = zero ? -s->two_c : 0, s->outside[MAP_V] = zero ? -s->gap : 0;
     s->outside[MAP_UU] = s->outside[MAP_U] * s->outside[MAP_U], s->outside[MAP_VV] = s->outside[MAP_V] * s->outside[MAP_V];
     s->outside[MAP_UV] = s->outside[MAP_U] * s->outside[MAP_V];
 }

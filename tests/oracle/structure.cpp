@@ -226,7 +226,8 @@ bool has_roots(const Term &term) { return term.kind == PXL_CONTRAST || term.kind
 // How far sqrt(v) may move where v is known to +-error.
 real root_error(real v, real error) { return std::sqrt(v + error) - std::sqrt(std::max<real>(v - error, 0)); }
 
-// The square roots of contrast and structure: steep where a window is nearly flat, and then so are their slopes.
+// The square roots of contrast and structure: steep where a window is nearly flat, and then so are their slopes. An implementation may
+// take a variance within its `error` for 0.
 void add_rounding_of_roots(const Moments &m, real q, real c2, real error, real step_error, Score &s) {
     const real sx = std::sqrt(m.vx), sy = std::sqrt(m.vy), least = std::sqrt(error);
     q = std::min(q, sx * sy + c2 / 2);
@@ -254,8 +255,9 @@ void add_rounding(const Term &term, const Moments &m, real range, real rounding,
         s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), step_error * step / q));
         s.slack += step_error * step / q;
     }
-    // Beside its rounding, the manual lets a variance below 2e-6 (f32) of the mean square count as 0: as much again.
-    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, 2 * step_error * step, step_error, s);
+    // Beside its rounding, the manual lets a variance below 2e-6 (f32) of the mean square, at most size^2, count as 0.
+    const real cut = rounding / 4 * largest.size * largest.size;
+    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, step_error * step + cut, step_error, s);
 }
 
 } // namespace
