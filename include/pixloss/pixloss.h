@@ -27,7 +27,7 @@
  *   Devices      All tensors, values and the workspace of a call live on one device. CPU calls are done when they return.
  *   Range        Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
  *                images, 255 for u8 and 65535 for u16 unless it is given.
- *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64. f64 images
+ *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64 (scores: of groups of 16). f64 images
  *                (CPU only) are computed in f64 throughout: the reference.
  *   Determinism  Same device, same build, same instruction set, same arguments: same bits, for any number of threads.
  *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
