@@ -1,25 +1,9 @@
 /* The calls that compute: check, plan, hand to the device's backend. */
-#include <string.h>
-
 #include "backend.h"
 #include "check.h"
+#include "device.h"
 #include "error.h"
 #include "view.h"
-
-/* The checks have refused every device that this build does not have. */
-static const pxli_backend *backend_of(pxl_device device) {
-    (void)device;
-    return &pxli_cpu_backend;
-}
-
-pxl_status pxl_device_describe(pxl_device device, char *text, size_t size) {
-    if (!text || !size) return pxli_fail(PXL_INVALID_ARGUMENT, "text is NULL or size is 0; room for the description is needed");
-    if (device.type != PXL_CPU)
-        return pxli_fail(PXL_UNSUPPORTED, "device.type is %d; this build has the CPU (0) alone", (int)device.type);
-    if (device.index != 0) return pxli_fail(PXL_INVALID_ARGUMENT, "device.index is %d; the only CPU is 0", device.index);
-    backend_of(device)->describe(device, text, size);
-    return PXL_OK;
-}
 
 /* ---- Losses -------------------------------------------------------------------------------------------------------- */
 pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes) {
@@ -29,7 +13,7 @@ pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const 
     pxli_call call;
     size_t least;
     pxli_plan(loss, args, &call);
-    *bytes = backend_of(args->pred->device)->size(context, &call, &least);
+    *bytes = pxli_backend_of(args->pred->device)->size(context, &call, &least);
     return PXL_OK;
 }
 
@@ -49,20 +33,21 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
                                        args->map,  args->statistics, &values,      &upstream,       &weights};
     size_t least;
     pxli_plan(loss, args, call);
-    backend_of(args->pred->device)->size(context, call, &least);
+    pxli_backend_of(args->pred->device)->size(context, call, &least);
     return pxli_check_workspace(workspace, bytes, least, views, sizeof views / sizeof views[0]);
 }
 pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                               pxl_stream stream) {
     pxli_call call;
-    (void)stream;
-    return prepare(context, loss, args, workspace, bytes, &call); /* a CPU workspace keeps nothing between calls */
+    const pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
+    if (status || !pxli_backend_of(args->pred->device)->init) return status;
+    return pxli_backend_of(args->pred->device)->init(context, &call, (pxli_workspace){workspace, bytes, stream});
 }
 pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                         pxl_stream stream) {
     pxli_call call;
     const pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
-    return status ? status : backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
+    return status ? status : pxli_backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
 }
 
 pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]) {
@@ -87,15 +72,15 @@ pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *fil
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     const pxli_filter_call call = {filter, input, output, false};
     size_t least;
-    *bytes = backend_of(input->device)->filter_size(context, &call, &least);
+    *bytes = pxli_backend_of(input->device)->filter_size(context, &call, &least);
     return PXL_OK;
 }
 static pxl_status run_filter(pxl_context *context, const pxli_filter_call *call, pxli_workspace workspace) {
     const pxl_tensor *const views[] = {call->from, call->to};
     size_t least;
-    backend_of(call->from->device)->filter_size(context, call, &least);
+    pxli_backend_of(call->from->device)->filter_size(context, call, &least);
     const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 2);
-    return status ? status : backend_of(call->from->device)->filter(context, call, workspace);
+    return status ? status : pxli_backend_of(call->from->device)->filter(context, call, workspace);
 }
 pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
                             void *workspace, size_t bytes, pxl_stream stream) {
@@ -131,16 +116,16 @@ pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_te
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     size_t least;
     plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, NULL); /* needs more than the statistics themselves, for any outputs */
-    *bytes = backend_of(pred->device)->size(context, &s.call, &least);
+    *bytes = pxli_backend_of(pred->device)->size(context, &s.call, &least);
     return PXL_OK;
 }
 static pxl_status run_statistics(pxl_context *context, statistics_call *s, pxli_workspace workspace) {
     const pxl_args *a = &s->args;
     const pxl_tensor *const views[] = {a->pred, a->target, a->statistics, a->grad_pred, a->grad_target, s->call.grad_statistics};
     size_t least;
-    backend_of(a->pred->device)->size(context, &s->call, &least);
+    pxli_backend_of(a->pred->device)->size(context, &s->call, &least);
     const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 6);
-    return status ? status : backend_of(a->pred->device)->evaluate(context, &s->call, workspace);
+    return status ? status : pxli_backend_of(a->pred->device)->evaluate(context, &s->call, workspace);
 }
 pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
                                const pxl_tensor *statistics, void *workspace, size_t bytes, pxl_stream stream) {
@@ -172,7 +157,7 @@ pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind,
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     const pxli_reduce_call call = {kind, over, input, NULL};
     size_t least;
-    *bytes = backend_of(input->device)->reduce_size(context, &call, &least);
+    *bytes = pxli_backend_of(input->device)->reduce_size(context, &call, &least);
     return PXL_OK;
 }
 pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input, double *results,
@@ -182,9 +167,9 @@ pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_ove
     if ((status = pxli_check_results(over, input, results))) return status;
     const pxli_reduce_call call = {kind, over, input, results};
     size_t least;
-    backend_of(input->device)->reduce_size(context, &call, &least);
+    pxli_backend_of(input->device)->reduce_size(context, &call, &least);
     const int64_t groups = over == PXL_OVER_ALL ? 1 : input->size[0] * (over == PXL_OVER_CHANNEL ? input->size[1] : 1);
     const pxl_tensor written = array(results, PXL_F64, groups), *const views[] = {input, &written};
     status = pxli_check_workspace(workspace, bytes, least, views, 2);
-    return status ? status : backend_of(input->device)->reduce(context, &call, (pxli_workspace){workspace, bytes, stream});
+    return status ? status : pxli_backend_of(input->device)->reduce(context, &call, (pxli_workspace){workspace, bytes, stream});
 }

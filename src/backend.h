@@ -24,6 +24,7 @@ typedef struct pxli_workspace {
 
 typedef struct pxli_backend {
     size_t (*size)(const pxl_context *context, pxli_call *call, size_t *least);
+    pxl_status (*init)(const pxl_context *context, pxli_call *call, pxli_workspace workspace); /* NULL: nothing to do */
     pxl_status (*evaluate)(const pxl_context *context, pxli_call *call, pxli_workspace workspace);
     size_t (*filter_size)(const pxl_context *context, const pxli_filter_call *call, size_t *least);
     pxl_status (*filter)(const pxl_context *context, const pxli_filter_call *call, pxli_workspace workspace);
@@ -33,4 +34,7 @@ typedef struct pxli_backend {
 } pxli_backend;
 
 extern const pxli_backend pxli_cpu_backend;
+#ifdef PXLI_CUDA
+extern const pxli_backend pxli_cuda_backend;
+#endif
 #endif

@@ -6,6 +6,8 @@
 #include "view.h"
 
 static pxl_status check_real(const char *name, const pxl_tensor *tensor) {
+    if (tensor->dtype == PXL_F64 && tensor->device.type == PXL_CUDA)
+        return pxli_fail(PXL_UNSUPPORTED, "%s is f64 on a CUDA device; f64 images are computed on the CPU alone", name);
     if (tensor->dtype != PXL_U8 && tensor->dtype != PXL_U16) return PXL_OK;
     return pxli_fail(PXL_UNSUPPORTED, "%s is %s; f32, f16, bf16 or f64 is needed", name, pxli_dtype_name(tensor->dtype));
 }

@@ -3,6 +3,7 @@
 #define PXLI_LOSS_H
 #include <stdbool.h>
 
+#include "math/value.h"
 #include "pixloss/pixloss.h"
 
 enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 384, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
@@ -43,8 +44,6 @@ struct pxl_loss {
 
 /* kind >= PXL_SSIM: scored from windowed statistics. */
 static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
-/* rmse, psnr: functions of a mean, so the gradient needs a value pass first. */
-static inline bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == PXL_RMSE || kind == PXL_PSNR; }
 
 /* Whether two terms are scored from the same statistics. */
 static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) {

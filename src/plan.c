@@ -93,6 +93,8 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
     const int crop_x = window->border == PXL_VALID && !pass->identity_x ? pass->radius : 0;
     pass->map_y0 = crop_y, pass->map_y1 = pass->h - crop_y, pass->map_x0 = crop_x, pass->map_x1 = pass->w - crop_x;
     pass->variance_factor = window->sample_covariance ? n / (n - 1) : 1;
+    set_axis(call, window, pass->identity_y, pass->taps_y);
+    set_axis(call, window, pass->identity_x, pass->taps_x);
 }
 
 static bool has_exponents(const pxli_term *t) { return t->kind == PXL_SSIM && !(t->alpha == 1 && t->beta == 1 && t->gamma == 1); }
@@ -182,6 +184,16 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
     if (args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
 }
 
+pxli_crop pxli_crop_of(const pxli_call *call, int k) {
+    for (int p = 0; p < call->passes; p++)
+        for (int i = 0; i < call->pass[p].scored_count; i++) {
+            const pxli_pass *pass = &call->pass[p];
+            if (pass->scored[i] == k) return (pxli_crop){pass->map_y0, pass->map_y1, pass->map_x0, pass->map_x1};
+        }
+    const int R = call->terms[k].window.border == PXL_VALID ? pxli_term_radius(&call->terms[k]) : 0;
+    return (pxli_crop){R, call->h - R, R, call->w - R};
+}
+
 /* ---- Layout -------------------------------------------------------------------------------------------------------- */
 typedef void taps_at(const double *taps, int radius, pxl_border border, int64_t size, int64_t position, double *out);
 static double *take_folds(const pxli_pass *pass, taps_at *function, const double *taps, int64_t size, pxli_arena *arena) {
@@ -201,12 +213,7 @@ static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *aren
         pass->blur_taps[k] = pxli_take(arena, (size_t)term->window.taps * sizeof(double));
         if (arena->base) pxli_window_taps(term->window.taps, term->window.sigma, pass->blur_taps[k]);
     }
-    if (!pass->window) return;
-    if (arena->base) {
-        set_axis(call, pass->window, pass->identity_y, pass->taps_y);
-        set_axis(call, pass->window, pass->identity_x, pass->taps_x);
-    }
-    if (!pxli_border_folds(pass->window->border)) return;
+    if (!pass->window || !pxli_border_folds(pass->window->border)) return;
     pass->folds.forward_x = take_folds(pass, pxli_forward_taps, pass->taps_x, pass->w, arena);
     if (!pass->gradients) return;
     pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->w, arena);

@@ -85,17 +85,19 @@ typedef struct pxli_tile {
     int64_t image, channel, y0, y1, x0, x1;
 } pxli_tile;
 
+typedef struct pxli_crop { /* positions [y0, y1) x [x0, x1) */
+    int64_t y0, y1, x0, x1;
+} pxli_crop;
+static inline double pxli_crop_area(pxli_crop c) { return (double)(c.y1 - c.y0) * (double)(c.x1 - c.x0); }
+/* Of term k's map inside the image: what its mean is taken over. */
+pxli_crop pxli_crop_of(const pxli_call *call, int k);
+
 /* Groups the terms of `loss` for these arguments (already checked). Allocation happens in pxli_plan_layout. */
 void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call);
-/* Takes the plan's arrays from the arena and, unless it only counts, fills taps and folds. */
+/* Takes the CPU's arrays from the arena and, unless it only counts, fills blurs' taps and folds. */
 void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
 /* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */
 void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call);
-/* (k L)^2. With k or L = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
-static inline double pxli_stabiliser(double k, double L) {
-    const double c = k * L * (k * L), tiny = 1e-30;
-    return c > tiny || c != c ? c : tiny;
-}
 
 static inline int64_t pxli_tile_count(const pxli_call *call, const pxli_pass *pass) {
     return call->n * call->c * pass->strips * pass->segments;

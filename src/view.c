@@ -2,9 +2,11 @@
  * known to fit does any arithmetic take place. */
 #include "view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "context.h"
+#include "device.h"
 #include "error.h"
 
 const char *pxli_dtype_name(pxl_dtype dtype) {
@@ -17,14 +19,10 @@ static const char *device_name(pxl_device device) { return device.type == PXL_CP
 static pxl_status check_type(const char *name, const pxl_tensor *tensor) {
     if (!pxli_dtype_bytes(tensor->dtype))
         return pxli_fail(PXL_INVALID_ARGUMENT, "%s.dtype is %d, which is no pxl_dtype", name, (int)tensor->dtype);
-    if (tensor->device.type == PXL_CUDA)
-        return pxli_fail(PXL_UNSUPPORTED, "%s is on CUDA device %d, but this build has no CUDA backend", name,
-                         tensor->device.index);
-    if (tensor->device.type != PXL_CPU)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "%s.device.type is %d, which is no pxl_device_type", name,
-                         (int)tensor->device.type);
-    if (tensor->device.index != 0)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "%s.device.index is %d; the only CPU device is 0", name, tensor->device.index);
+    char device[PXLI_MAX_NAME];
+    snprintf(device, sizeof device, "%s.device", name);
+    const pxl_status status = pxli_check_device(device, tensor->device);
+    if (status) return status;
     if (tensor->ndim != 4)
         return pxli_fail(PXL_UNSUPPORTED, "%s.ndim is %d; only 4 (N, C, H, W) is supported", name, tensor->ndim);
     return PXL_OK;
@@ -137,6 +135,8 @@ pxl_status pxli_check_pair(const pxl_context *context, const pxl_tensor *pred, c
     pxl_status status = pxli_check_view("pred", pred, false);
     if (!status) status = pxli_check_view("target", target, false);
     if (!status) status = pxli_check_same_device("target", target, "pred", pred);
+    if (!status && pred->dtype == PXL_F64 && pred->device.type == PXL_CUDA)
+        return pxli_fail(PXL_UNSUPPORTED, "pred is f64 on a CUDA device; f64 images are computed on the CPU alone");
     if (!status && target->dtype != pred->dtype)
         return pxli_fail(PXL_INVALID_ARGUMENT, "target is %s, but pred is %s; one dtype is needed",
                          pxli_dtype_name(target->dtype), pxli_dtype_name(pred->dtype));

@@ -142,7 +142,7 @@ TEST(CheckArgs, EveryView) {
                            std::memcpy(&t.device.type, &type, sizeof type);
                        }));
         expect_invalid(prefix + ".device.index is 1", spoil([](pxl_tensor &t) { t.device.index = 1; }));
-        expect_refused(PXL_UNSUPPORTED, prefix + " is on CUDA device 3",
+        expect_refused(PXL_UNSUPPORTED, prefix + ".device is CUDA device 3",
                        spoil([](pxl_tensor &t) { t.device = PXL_CUDA_DEVICE(3); }));
         expect_refused(PXL_UNSUPPORTED, prefix + ".ndim is 5", spoil([](pxl_tensor &t) { t.ndim = 5; }));
         expect_refused(PXL_UNSUPPORTED, prefix + ".ndim is 3", spoil([](pxl_tensor &t) { t.ndim = 3; }));

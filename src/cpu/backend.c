@@ -183,4 +183,4 @@ static void describe(pxl_device device, char *text, size_t size) {
     snprintf(text, size, "CPU, %s (of %s), %d threads", pxli_isa_name(), list, pxli_threads(NULL));
 }
 
-const pxli_backend pxli_cpu_backend = {size, evaluate, filter_size, filter, reduce_size, reduce, describe};
+const pxli_backend pxli_cpu_backend = {size, NULL, evaluate, filter_size, filter, reduce_size, reduce, describe};

@@ -42,25 +42,8 @@ pxli_partial pxli_reduce_region(const pxli_team *team, const pxli_region *region
 }
 
 /* ---- Norms --------------------------------------------------------------------------------------------------------- */
-typedef struct crop { /* of the map inside the image */
-    int64_t y0, y1, x0, x1;
-} crop;
-static const pxli_pass *pass_of(const pxli_call *call, int k) {
-    for (int p = 0; p < call->passes; p++)
-        for (int i = 0; i < call->pass[p].scored_count; i++)
-            if (call->pass[p].scored[i] == k) return &call->pass[p];
-    return NULL;
-}
-static crop crop_of(const pxli_call *call, int k) {
-    const pxli_pass *pass = pass_of(call, k);
-    if (pass) return (crop){pass->map_y0, pass->map_y1, pass->map_x0, pass->map_x1};
-    const int R = call->terms[k].window.border == PXL_VALID ? pxli_term_radius(&call->terms[k]) : 0;
-    return (crop){R, call->h - R, R, call->w - R};
-}
-static double area(crop c) { return (double)(c.y1 - c.y0) * (double)(c.x1 - c.x0); }
-
 /* The sum of one image's weights over the crop. */
-static double weights_in(const pxli_team *team, const pxli_call *call, crop c, int64_t image, pxli_partial *parts) {
+static double weights_in(const pxli_team *team, const pxli_call *call, pxli_crop c, int64_t image, pxli_partial *parts) {
     pxl_tensor view = *call->args->weight;
     const int64_t bytes = view.dtype == PXL_F64 ? 8 : 4;
     if (c.x1 <= c.x0 || c.y1 <= c.y0) return 0;
@@ -72,21 +55,21 @@ static double weights_in(const pxli_team *team, const pxli_call *call, crop c, i
 
 /* Fills norm[.][k] with the sum of what counts, of each image: its positions, or their weights. */
 static void count_positions(const pxli_team *team, pxli_call *call, int k, pxli_partial *parts) {
-    const crop c = crop_of(call, k);
+    const pxli_crop c = pxli_crop_of(call, k);
     for (int64_t n = 0; n < call->n; n++)
-        call->norm[n * call->count + k] = call->args->weight ? weights_in(team, call, c, n, parts) : area(c);
+        call->norm[n * call->count + k] = call->args->weight ? weights_in(team, call, c, n, parts) : pxli_crop_area(c);
 }
 static void copy_counts(pxli_call *call, int from, int k) {
     for (int64_t n = 0; n < call->n; n++) call->norm[n * call->count + k] = call->norm[n * call->count + from];
 }
 /* tv with own_counts: from the norm of all pixels to that of the pixels that have a neighbour to the right, or below. */
 static void set_own_counts(const pxli_team *team, pxli_call *call, int k, pxli_partial *parts) {
-    const crop c[2] = {{0, call->h, 0, call->w - 1}, {0, call->h - 1, 0, call->w}};
+    const pxli_crop c[2] = {{0, call->h, 0, call->w - 1}, {0, call->h - 1, 0, call->w}};
     for (int q = 0; q < 2; q++) {
         double all = 0, own = 0;
         for (int64_t n = 0; n < call->n; n++) {
             double *share = &call->own[2 * (n * call->count + k) + q];
-            *share = call->args->weight ? weights_in(team, call, c[q], n, parts) : area(c[q]);
+            *share = call->args->weight ? weights_in(team, call, c[q], n, parts) : pxli_crop_area(c[q]);
             all += call->norm[n * call->count + k], own += *share;
         }
         for (int64_t n = 0; n < call->n; n++) {
@@ -101,24 +84,19 @@ static bool is_per_image(const pxli_call *call, const pxli_term *term) { return 
 /* From counts to norms. */
 static void finish_norm(pxli_call *call, int k) {
     const pxli_term *term = &call->terms[k];
-    const bool function = pxli_is_function_of_mean(term->kind);
     double all = 0;
     for (int64_t n = 0; n < call->n; n++) all += call->norm[n * call->count + k];
     for (int64_t n = 0; n < call->n; n++) {
         double *norm = &call->norm[n * call->count + k];
         const double counts = is_per_image(call, term) ? *norm : all;
-        const double channels = !function && term->reduction == PXL_SPATIAL ? 1 : (double)call->c;
-        if (!function && term->reduction == PXL_SUM)
-            *norm = 1;
-        else
-            *norm = counts != 0 ? 1 / (counts * channels) : 0;
+        *norm = pxli_norm(term->kind, term->reduction, counts, (double)call->c);
     }
 }
-static bool same_crop(crop a, crop b) { return a.y0 == b.y0 && a.y1 == b.y1 && a.x0 == b.x0 && a.x1 == b.x1; }
+static bool same_crop(pxli_crop a, pxli_crop b) { return a.y0 == b.y0 && a.y1 == b.y1 && a.x0 == b.x0 && a.x1 == b.x1; }
 void pxli_set_norms(const pxli_team *team, pxli_call *call, pxli_partial *parts) {
     for (int k = 0; k < call->count; k++) {
         int same = 0;
-        while (same < k && !same_crop(crop_of(call, same), crop_of(call, k))) same++;
+        while (same < k && !same_crop(pxli_crop_of(call, same), pxli_crop_of(call, k))) same++;
         if (same < k)
             copy_counts(call, same, k);
         else
@@ -161,14 +139,7 @@ void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts
 
 /* ---- Functions of a mean ------------------------------------------------------------------------------------------- */
 static double function_of(const pxli_term *term, double L, double mean) {
-    if (term->kind == PXL_RMSE) return sqrt(mean);
-    return mean + term->param == 0 ? INFINITY : 20 * log10(L) - 10 * log10(mean + term->param);
-}
-/* The slope; 0 where it is not finite, at 0. After an overflow it is not known. */
-static double slope_of(const pxli_term *term, double mean) {
-    if (isinf(mean)) return NAN;
-    if (term->kind == PXL_RMSE) return mean == 0 ? 0 : 0.5 / sqrt(mean);
-    return mean + term->param == 0 ? 0 : -10 / (log(10) * (mean + term->param));
+    return pxli_function_of_mean(term->kind, term->param, L, mean);
 }
 /* The mean that image n's value is a function of. */
 static double mean_for(const pxli_call *call, int k, int64_t n) {
@@ -188,7 +159,7 @@ static double scale_of(const pxli_call *call, int k, int64_t n, double mean) {
     if (weight == 0) return 0;
     double scale = weight * upstream * call->norm[n * call->count + k];
     if (pxli_is_function_of_mean(term->kind)) {
-        scale *= slope_of(term, mean);
+        scale *= pxli_slope_of_mean(term->kind, term->param, mean);
         if (term->mean_of_images && !args->per_image) scale /= (double)call->n;
     }
     return scale;

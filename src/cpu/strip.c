@@ -12,7 +12,6 @@
  *   grad_pred   = G'(Lu + Lv) + 2u G'Luu + 2v G'Lvv + (u + v) G'Luv
  *   grad_target = G'(Lu - Lv) + 2u G'Luu - 2v G'Lvv + (v - u) G'Luv       with G' the window's adjoint, border included. */
 #include "strip.h"
-
 #include "residual.h"
 #include "sink.h"
 

@@ -34,7 +34,6 @@ typedef PXLI_LANE vi __attribute__((vector_size(PXLI_VECTOR_BYTES)));
 #define UNROLL      _Pragma("GCC unroll 32")
 #define INLINE      static inline __attribute__((always_inline))
 #define NOINLINE    static __attribute__((noinline))
-#define PXLI_INLINE INLINE
 
 /* Rounded to this precision; what is finite stays so: infinity times 0 is NaN. */
 INLINE real to_real(double a) {

@@ -1,0 +1,51 @@
+// What the kernels need of CUDA, in one place, so that tests/cuda_host can compile the same sources for the CPU (PXLI_CUDA_HOST).
+#ifndef PXLI_RUNTIME_CUH
+#define PXLI_RUNTIME_CUH
+#ifdef PXLI_CUDA_HOST
+#include "cuda_host.h"
+#else
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_pipeline.h>
+#include <cuda_runtime.h>
+// Static shared memory: PXLI_SHARED(float, tile, [16][17]). Dynamic: PXLI_DYNAMIC_SHARED(float, memory), 16-byte aligned.
+#define PXLI_SHARED(T, name, dims) __shared__ T name dims
+#define PXLI_DYNAMIC_SHARED(T, name)                                   \
+    extern __shared__ __align__(16) unsigned char pxli_dynamic_shared[]; \
+    T *const name = reinterpret_cast<T *>(pxli_dynamic_shared)
+#endif
+
+#define PXLI_REAL   float
+#define PXLI_INLINE static __host__ __device__ __forceinline__
+#ifdef PXLI_CUDA_HOST
+#undef PXLI_INLINE
+#define PXLI_INLINE static inline
+#endif
+
+extern "C" {
+#include "../backend.h"
+#include "../error.h"
+}
+#include "../math/ssim.h"
+
+namespace pxli {
+
+// 1 / a to 2^-23. Flushes: for |a| above 8e37 it is 0, see reciprocal_is_safe.
+__device__ inline float reciprocal(float a) {
+#ifdef __CUDA_ARCH__
+    float r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    return r;
+#else
+    return 1.0f / a;
+#endif
+}
+
+__device__ inline double warp_sum(double v) { // the same tree every time; valid in lane 0
+#pragma unroll
+    for (int d = 16; d; d >>= 1) v += __shfl_down_sync(~0u, v, d);
+    return v;
+}
+
+} // namespace pxli
+#endif

@@ -1,0 +1,38 @@
+/* From sums to values, in double: what a mean divides by, functions of a mean and their slopes, SSIM's stabilisers. One
+ * definition for every backend; a backend may define PXLI_INLINE first. */
+#ifndef PXLI_VALUE_H
+#define PXLI_VALUE_H
+#include <math.h>
+#include <stdbool.h>
+
+#include "pixloss/pixloss.h"
+
+#ifndef PXLI_INLINE
+#define PXLI_INLINE static inline __attribute__((always_inline))
+#endif
+
+/* (k L)^2. With k or L = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
+PXLI_INLINE double pxli_stabiliser(double k, double L) {
+    const double c = k * L * (k * L), tiny = 1e-30;
+    return c > tiny || c != c ? c : tiny;
+}
+/* rmse, psnr: functions of the mean square, so their gradient needs a value pass first. */
+PXLI_INLINE bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == PXL_RMSE || kind == PXL_PSNR; }
+/* The factor from a sum to the term's value. counts: positions, or their weights, in one channel of what is averaged over. */
+PXLI_INLINE double pxli_norm(pxl_term_kind kind, pxl_reduction reduction, double counts, double channels) {
+    const bool function = pxli_is_function_of_mean(kind);
+    if (!function && reduction == PXL_SUM) return 1;
+    return counts != 0 ? 1 / (counts * (!function && reduction == PXL_SPATIAL ? 1 : channels)) : 0;
+}
+/* rmse or psnr of a mean square; eps: psnr's */
+PXLI_INLINE double pxli_function_of_mean(pxl_term_kind kind, double eps, double L, double mean) {
+    if (kind == PXL_RMSE) return sqrt(mean);
+    return mean + eps == 0 ? (double)INFINITY : 20 * log10(L) - 10 * log10(mean + eps);
+}
+/* Its slope; 0 where it is not finite, at 0. After an overflow it is not known. */
+PXLI_INLINE double pxli_slope_of_mean(pxl_term_kind kind, double eps, double mean) {
+    if (mean - mean != 0) return (double)NAN;
+    if (kind == PXL_RMSE) return mean == 0 ? 0 : 0.5 / sqrt(mean);
+    return mean + eps == 0 ? 0 : -10 / (2.302585092994046 * (mean + eps));
+}
+#endif
