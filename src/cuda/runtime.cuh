@@ -24,22 +24,22 @@
 
 extern "C" {
 #include "../backend.h"
+#include "../math/window.h"
 #include "../error.h"
 }
-#include "../math/ssim.h"
-
 namespace pxli {
 
-// 1 / a to 2^-23. Flushes: for |a| above 8e37 it is 0, see reciprocal_is_safe.
-__device__ inline float reciprocal(float a) {
+// 1 / a to 2^-22, also where the quick instruction would flush its result to 0 (|a| > 2^126); 0 of infinity.
+__host__ __device__ inline float reciprocal(float a) {
 #ifdef __CUDA_ARCH__
     float r;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
-    return r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(0.25f * a));
+    return 0.25f * r;
 #else
     return 1.0f / a;
 #endif
 }
+#define PXLI_RECIPROCAL(x) pxli::reciprocal(x)
 
 __device__ inline double warp_sum(double v) { // the same tree every time; valid in lane 0
 #pragma unroll
@@ -48,4 +48,6 @@ __device__ inline double warp_sum(double v) { // the same tree every time; valid
 }
 
 } // namespace pxli
+
+#include "../math/ssim.h"
 #endif

@@ -1,0 +1,85 @@
+// Charging differences: what the kernels read of a term, penalties and slopes of a few differences at once, and the sums.
+#ifndef PXLI_CHARGE_CUH
+#define PXLI_CHARGE_CUH
+#include "terms.cuh"
+
+namespace pxli {
+
+struct Charge {
+    int kind; // PXL_PIXEL for rmse and psnr too
+    int penalty, border;
+    bool eight, isotropic, own_counts;
+    float param, scale, own[2]; // scale: of the gradient, 0: leave it alone; own: each component's share
+};
+
+// Of all slots of a pass, by the threads of a block whose images are `group`; ends with a barrier.
+__device__ inline void read_charges(const Terms &t, const Finish &f, int64_t group, bool gradients, Charge *to) {
+    for (int i = threadIdx.x; i < f.slots; i += blockDim.x) {
+        const int k = f.term[i];
+        const Term &term = t.term[k];
+        Charge c;
+        c.kind = pxli_is_function_of_mean(term.kind) ? PXL_PIXEL : term.kind;
+        c.penalty = term.penalty, c.border = term.border, c.eight = term.neighbours == 8;
+        c.isotropic = term.isotropic, c.own_counts = term.own_counts, c.param = term.param;
+        c.scale = gradients ? to_float(scale_of(t, k, group)) : 0;
+        for (int q = 0; q < 2; q++) c.own[q] = static_cast<float>(own_of(t, k, group, q));
+        to[i] = c;
+    }
+    __syncthreads();
+}
+
+// value = penalty(d), and its slope in place of d.
+template <int N>
+__device__ void penalise(int penalty, float param, float (&d)[N], float (&value)[N]) {
+    switch (penalty) {
+#define CASE(ENUMERATOR, FUNCTION)                           \
+    case ENUMERATOR:                                         \
+        _Pragma("unroll") for (int k = 0; k < N; k++) {      \
+            const pxli_charge charged = FUNCTION(d[k], param); \
+            value[k] = charged.value, d[k] = charged.slope;  \
+        }                                                    \
+        break;
+        PXLI_PENALTIES(CASE)
+#undef CASE
+        default:
+#pragma unroll
+            for (int k = 0; k < N; k++) value[k] = d[k] = 0;
+    }
+}
+
+// pxli_magnitude, without its divisions where the squares neither overflow nor vanish
+__device__ inline float magnitude(float x, float y) {
+    const float square = x * x + y * y;
+    const bool tiny = square < PXLI_SMALLEST && (x != 0 || y != 0);
+    return square > PXLI_LARGEST || tiny ? pxli_magnitude(x, y) : pxli_sqrt(square);
+}
+// The same of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy.
+template <int N>
+__device__ void penalise_magnitude(int penalty, float param, float (&dx)[N], float (&dy)[N], float (&value)[N]) {
+    float m[N], slope[N];
+#pragma unroll
+    for (int k = 0; k < N; k++) m[k] = slope[k] = magnitude(dx[k], dy[k]);
+    penalise(penalty, param, slope, value);
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        const float f = m[k] == 0 ? 0 : slope[k] / m[k];
+        dx[k] *= f, dy[k] *= f;
+    }
+}
+
+// Adds a few values to a thread's sum: in float, or where that overflows in double.
+template <int N>
+__device__ void add_values(const float (&value)[N], double *to) {
+    float sum = 0;
+#pragma unroll
+    for (int k = 0; k < N; k++) sum += value[k];
+    double exact = sum;
+    if (!(sum < PXLI_LARGEST)) {
+        exact = 0;
+        for (int k = 0; k < N; k++) exact += value[k];
+    }
+    *to += exact;
+}
+
+} // namespace pxli
+#endif
