@@ -47,7 +47,7 @@ double cost(const pxl_term &term, const Shape &shape) {
 void draw_terms(Case &test, std::mt19937 &random) {
     const size_t count = chance(random, 2) ? 1 : 2 + random() % 3;
     while (test.terms.size() < count) {
-        pxl_term term = pick(all_specs(), random).term;
+        pxl_term term = chance(random, 3) ? random_term(random) : pick(all_specs(), random).term;
         if (cost(term, test.shape) > 3e6 || !oracle::fits(oracle::resolve(term), test.shape.h, test.shape.w)) continue;
         term.weight = chance(random, 6) ? 0 : std::round((uniform(random) * 4 - 1.5) * 1024) / 1024;
         test.terms.push_back(term);

@@ -23,6 +23,9 @@ const std::vector<Spec> &all_specs();
 std::vector<pxl_term> specs_of(const std::string &family);
 const std::vector<std::string> &all_families();
 
+// Parameters drawn at random: tests/random_term.cpp.
+pxl_term random_term(std::mt19937 &random);
+
 struct Shape {
     int64_t n, c, h, w;
 };

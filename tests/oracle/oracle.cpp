@@ -94,7 +94,8 @@ void put_batch(Image &batch, int64_t n, const Image &one, int64_t images) {
 int downsample_factor(const Term &term, int64_t h, int64_t w) {
     if (!is_windowed(term.kind)) return 1;
     if (term.downsample != PXL_DOWNSAMPLE_AUTO) return term.downsample;
-    return std::max(1, static_cast<int>(std::lround(static_cast<double>(std::min(h, w)) / 256)));
+    const double blocks = static_cast<double>(std::min(h, w)) / 256; // libvmaf rounds halves up, piq (Python) to even
+    return std::max(1, static_cast<int>(term.decimate ? std::lround(blocks) : std::nearbyint(blocks)));
 }
 
 bool fits(const Term &term, int64_t h, int64_t w) {
