@@ -16,19 +16,20 @@ template <int R_, Back BACK_, bool PIXELS_, int WIDTH_>
 struct Config {
     static constexpr int R = R_, T = 128, B = 8, P = 8; // radius; threads = score columns; rows of a batch; columns of a task
     static constexpr Back BACK = BACK_;
-    static constexpr bool PIXELS = PIXELS_;              // terms on single pixels ride along
-    static constexpr int WIDTH = WIDTH_;                 // columns of a copy: 4, or 1 where rows are not aligned or not dense
-    static constexpr int min_blocks = R > 5 || BACK == BOTH || (PIXELS && WIDTH == 1) ? 2 : 3; // a multiprocessor: bounds registers
-    static constexpr int score_halo = BACK ? R : 0;      // the first score column is this far left of the first output column
-    static constexpr int left = round_up(score_halo + R, 4);      // columns in the ring left of the first output column
-    static constexpr int offset = left - score_halo - R;          // score s reads ring columns s + offset .. s + offset + 2R
-    static constexpr int out = BACK ? (T - 2 * R) / 4 * 4 : T;    // output columns
-    static constexpr int raw = odd_pitch(T + round_up(offset + 2 * R, 4)); // ring columns
-    static constexpr int lag = BACK ? 2 * R : R;                  // output row = newest input row - lag
+    static constexpr bool PIXELS = PIXELS_; // terms on single pixels ride along
+    static constexpr int WIDTH = WIDTH_;    // columns of a copy: 4, or 1 where rows are not aligned or not dense
+    static constexpr int min_blocks = R > 5 || BACK == BOTH || (PIXELS && WIDTH == 1) ? 2
+                                                                                      : 3; // a multiprocessor: bounds registers
+    static constexpr int score_halo = BACK ? R : 0;          // the first score column is this far left of the first output column
+    static constexpr int left = round_up(score_halo + R, 4); // columns in the ring left of the first output column
+    static constexpr int offset = left - score_halo - R;     // score s reads ring columns s + offset .. s + offset + 2R
+    static constexpr int out = BACK ? (T - 2 * R) / 4 * 4 : T;                    // output columns
+    static constexpr int raw = odd_pitch(T + round_up(offset + 2 * R, 4));        // ring columns
+    static constexpr int lag = BACK ? 2 * R : R;                                  // output row = newest input row - lag
     static constexpr int depth = round_up(2 * B + (BACK || PIXELS ? lag : 0), B); // ring rows: two batches and the delay
     static constexpr int pitch = odd_pitch(T), map = B * pitch;
     static constexpr int window = round_up(offset + P + 2 * R, 4), back_window = round_up(P + 2 * R, 4); // floats a task reads
-    static constexpr int ring = depth * raw;                      // floats of one image
+    static constexpr int ring = depth * raw;                                                             // floats of one image
 };
 
 constexpr int kMaxPixels = 4; // terms on pixels that ride along
@@ -39,10 +40,8 @@ struct Args {
     int64_t map_y0, map_y1, map_x0, map_x1;
     float taps_x[15], taps_y[15];
     double variance_factor;
-    int scored;              // the term 1 - SSIM
-    int pixel[kMaxPixels];   // terms on pixels
-    int pixels;
-    bool shifted;            // subtract the tile's medians
+    int pixels;   // terms on pixels, after 1 - SSIM among the step's
+    bool shifted; // subtract the tile's medians
     bool accumulate, dssim;
 };
 
