@@ -74,7 +74,7 @@ __device__ void add_values(const float (&value)[N], double *to) {
 #pragma unroll
     for (int k = 0; k < N; k++) sum += value[k];
     double exact = sum;
-    if (!(sum < PXLI_LARGEST)) {
+    if (!(pxli_abs(sum) < PXLI_LARGEST)) {
         exact = 0;
         for (int k = 0; k < N; k++) exact += value[k];
     }

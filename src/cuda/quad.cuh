@@ -154,6 +154,10 @@ int64_t quads_of(const Axes<VIEWS> &a) {
     return a.size[0] * a.size[1] * a.size[2] * ((a.size[3] + 3) / 4);
 }
 
+// a / b for a and b up to `most`: a division of 64 bits takes several times as long.
+__device__ inline int64_t quotient(int64_t a, int64_t b, int64_t most) {
+    return most < INT32_MAX ? static_cast<unsigned>(a) / static_cast<unsigned>(b) : a / b;
+}
 // A run of quads; quad number `start` of a group is the first.
 struct Run {
     int64_t row, quad, per_row, rows;
@@ -164,10 +168,6 @@ __device__ Run run_from(const Axes<VIEWS> &a, int64_t start) {
     if (r.rows > 1) r.row = start / r.per_row, r.quad = start % r.per_row;
     return r;
 }
-// a / b for a up to `most`: a division of 64 bits takes several times as long.
-__device__ inline int64_t quotient(int64_t a, int64_t b, int64_t most) {
-    return most < INT32_MAX ? static_cast<unsigned>(a) / static_cast<unsigned>(b) : a / b;
-}
 // A quad: its indices on the outer axes, its first element on the last, and the number of its last element, below 0 past the
 // end.
 struct Quad {
@@ -175,10 +175,10 @@ struct Quad {
     int last;
 };
 template <int VIEWS>
-__device__ Quad quad_at(const Axes<VIEWS> &a, const Run &r, unsigned ahead) {
+__device__ Quad quad_at(const Axes<VIEWS> &a, const Run &r, int64_t ahead) {
     Quad q = {{0, 0, r.row}, r.quad + ahead, -1};
     if (r.rows > 1) {
-        const int64_t over = r.per_row < 1 << 30 ? static_cast<unsigned>(q.x) / static_cast<unsigned>(r.per_row) : q.x >= r.per_row;
+        const int64_t over = quotient(q.x, r.per_row, q.x | r.per_row);
         q.x -= over * r.per_row, q.outer[2] += over;
     }
     const bool inside = q.outer[2] < r.rows;

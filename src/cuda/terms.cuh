@@ -8,16 +8,15 @@
 
 namespace pxli {
 
-struct Term {
-    pxl_term_kind kind;
-    pxl_penalty penalty; // of rmse and psnr: l2
-    pxl_reduction reduction;
-    pxl_border border;
-    int neighbours;
+struct Term { // small: 32 of them are parameters of every kernel
+    pxl_term_kind kind : 8;
+    pxl_penalty penalty : 8; // of rmse and psnr: l2
+    pxl_reduction reduction : 8;
+    pxl_border border : 8;
+    unsigned char neighbours;
     bool isotropic, own_counts, mean_of_images;
-    float param; // the penalty's
-    double weight, eps; // psnr's
-    float alpha, beta, gamma;
+    float param, alpha, beta, gamma; // param: the penalty's
+    double weight, eps;              // eps: psnr's
     double k1, k2;
     // Where they are known before the call; else they are in Terms's tables.
     double norm, own[2], range;
@@ -34,6 +33,8 @@ struct Terms {
     double *values;                     // the caller's; NULL
     Term term[PXLI_MAX_TERMS];
 };
+
+static_assert(sizeof(Terms) <= 3072, "kernels take 4096 bytes of parameters");
 
 __device__ inline double norm_of(const Terms &t, int k, int64_t n) { return t.norm ? t.norm[n * t.count + k] : t.term[k].norm; }
 __device__ inline double range_of(const Terms &t, int k, int64_t n) {
