@@ -5,7 +5,7 @@
 
 namespace pxli {
 
-struct Charge {
+struct alignas(16) Charge {
     int kind; // PXL_PIXEL for rmse and psnr too
     int penalty, border;
     bool eight, isotropic, own_counts;
@@ -53,20 +53,6 @@ __device__ inline float magnitude(float x, float y) {
     const bool tiny = square < PXLI_SMALLEST && (x != 0 || y != 0);
     return square > PXLI_LARGEST || tiny ? pxli_magnitude(x, y) : pxli_sqrt(square);
 }
-// The same of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy.
-template <int N>
-__device__ void penalise_magnitude(int penalty, float param, float (&dx)[N], float (&dy)[N], float (&value)[N]) {
-    float m[N], slope[N];
-#pragma unroll
-    for (int k = 0; k < N; k++) m[k] = slope[k] = magnitude(dx[k], dy[k]);
-    penalise(penalty, param, slope, value);
-#pragma unroll
-    for (int k = 0; k < N; k++) {
-        const float f = m[k] == 0 ? 0 : slope[k] / m[k];
-        dx[k] *= f, dy[k] *= f;
-    }
-}
-
 // Adds a few values to a thread's sum: in float, or where that overflows in double.
 template <int N>
 __device__ void add_values(const float (&value)[N], double *to) {

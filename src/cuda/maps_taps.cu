@@ -13,7 +13,7 @@ struct Given {
     int count;
 };
 __global__ void give_taps(const __grid_constant__ Given given, float *taps) {
-    if (threadIdx.x < given.count) taps[threadIdx.x] = given.taps[threadIdx.x];
+    if (threadIdx.x < static_cast<unsigned>(given.count)) taps[threadIdx.x] = given.taps[threadIdx.x];
 }
 
 // pxli_window_taps, rounded, from tap `first` on

@@ -8,7 +8,7 @@ namespace pxli {
 
 // ---- Loads ------------------------------------------------------------------------------------------------------------------
 // Four elements as they lie in memory: packed if they came by one load, else one in each word.
-struct Raw {
+struct alignas(16) Raw {
     unsigned v[4];
 };
 
@@ -39,6 +39,15 @@ __device__ inline Raw fetch(const View &v, int64_t at, int last, bool packed) {
             if (k <= last) raw.v[k] = fetch_element(v, at + k * v.stride[3]);
     }
     return raw;
+}
+// The same without waiting: what fetch would return is at `to` once the copy is done.
+__device__ inline void copy_packed(const View &v, int dtype, int64_t at, Raw *to) {
+    if (dtype == PXL_F32)
+        __pipeline_memcpy_async(to, v.data + 4 * at, 16);
+    else if (dtype != PXL_U8)
+        __pipeline_memcpy_async(to, v.data + 2 * at, 8);
+    else
+        __pipeline_memcpy_async(to, v.data + at, 4);
 }
 __device__ inline float from_bits(unsigned bits) {
     float f;

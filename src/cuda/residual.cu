@@ -16,17 +16,20 @@ __device__ Strip strip_of(const Strips &s, int64_t group, int64_t task) {
     return {group * s.images + plane / s.c, plane % s.c, y0, y1, strip * kStripColumns, strip == 0, strip == s.strips - 1};
 }
 
-// A warp per strip of a segment, a block's warps side by side. Shared memory: a sum of each term for each thread.
-template <bool DIFFERENCE, bool TV, bool WEIGHT>
+// A warp per strip of a segment, a block's warps side by side. Shared memory: a sum of each term for each thread, the warps' rings.
+template <bool DIFFERENCE, bool TV, bool WEIGHT, bool DENSE>
 __global__ void __launch_bounds__(kThreads) residual_strips(const __grid_constant__ Terms t, const __grid_constant__ Finish f,
                                                             const __grid_constant__ Strips s) {
+    using Marching = March<DIFFERENCE, TV, WEIGHT, DENSE, kThreads>;
     PXLI_DYNAMIC_SHARED(double, mine);
     PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);
-    const int64_t group = blockIdx.x / s.blocks, task = (blockIdx.x - group * s.blocks) * kWarps + threadIdx.x / 32;
+    const int warp = threadIdx.x / 32;
+    const int64_t group = blockIdx.x / s.blocks, task = (blockIdx.x - group * s.blocks) * kWarps + warp;
+    Raw *const rings = reinterpret_cast<Raw *>(mine + f.slots * kThreads);
     read_charges(t, f, group, s.gradients, charges);
     for (int i = 0; i < f.slots; i++) mine[i * kThreads + threadIdx.x] = 0;
     if (task < s.images * s.c * s.strips * s.segments)
-        March<DIFFERENCE, TV, WEIGHT, kThreads>(s, strip_of(s, group, task), charges, f.slots, mine).run();
+        Marching(s, strip_of(s, group, task), charges, f.slots, mine, rings + warp * kAhead * Marching::views * 32).run();
     finish<kThreads>(f, t, mine);
 }
 
@@ -165,10 +168,14 @@ int64_t rows_per_segment(int64_t planes, int64_t strips, int64_t h) {
     while (rows > 8 && planes * strips * divide_up(h, rows) < 4096) rows /= 2;
     return divide_up(h, divide_up(h, rows));
 }
+bool is_dense(const View &v) { return !v.data || (v.vector && v.dtype == PXL_F32); }
 template <bool WEIGHT>
-auto strips_kernel(bool difference, bool tv) {
-    return !tv ? residual_strips<true, false, WEIGHT>
-               : difference ? residual_strips<true, true, WEIGHT> : residual_strips<false, true, WEIGHT>;
+auto strips_kernel(const Strips &s, bool difference, bool tv) {
+    const bool dense = s.w % 4 == 0 && !s.accumulate && is_dense(s.pred) && is_dense(s.target) && is_dense(s.weight) &&
+                       is_dense(s.grad_pred) && is_dense(s.grad_target);
+    if (!dense) return tv ? residual_strips<true, true, WEIGHT, false> : residual_strips<true, false, WEIGHT, false>;
+    if (!tv) return residual_strips<true, false, WEIGHT, true>;
+    return difference ? residual_strips<true, true, WEIGHT, true> : residual_strips<false, true, WEIGHT, true>;
 }
 void run_strips(Sequence &s, const Evaluation &e, const Step &step, bool difference, bool tv) {
     const int64_t groups = e.terms.groups;
@@ -181,8 +188,8 @@ void run_strips(Sequence &s, const Evaluation &e, const Step &step, bool differe
     z.blocks = divide_up(z.images * e.c * z.strips * z.segments, kWarps);
     z.gradients = step.gradients, z.accumulate = step.accumulate;
     const Finish f = finish_of(s, e, step, groups * z.blocks);
-    s.launch("residual_strips", e.weight.data ? strips_kernel<true>(difference, tv) : strips_kernel<false>(difference, tv),
-             {groups * z.blocks, kThreads, shared_bytes(step)}, e.terms, f, z);
+    s.launch("residual_strips", e.weight.data ? strips_kernel<true>(z, difference, tv) : strips_kernel<false>(z, difference, tv),
+             {groups * z.blocks, kThreads, shared_bytes(step) + kWarps * ring_bytes(2 + (e.weight.data != nullptr))}, e.terms, f, z);
 }
 
 } // namespace

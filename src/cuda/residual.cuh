@@ -1,12 +1,12 @@
 // Stencils, tv and pixels of one strip: a warp marches down the rows of a segment, four adjacent columns a lane.
 //
-// It keeps a window of three rows of e = pred - target (of pred for tv), one column wider on both sides, and the gradient of
-// three rows, as wide. At row m of a map each term charges the four positions of the lane and adds its slopes to rows m - 1, m
-// and m + 1 of the gradient; row m - 1 is then complete but for what the lanes on both sides hold for its outer columns. What a
-// border adds is folded in where it arises: a term's outside rows and columns are set before it looks at them, and what it
-// leaves there goes to the pixels that they were read from. The next three rows' loads are always under way. No shared memory,
-// no barriers; the state does not depend on the number of terms. The first and last lane are there for their neighbours, unless
-// the image ends with them: strips advance by 30 lanes.
+// It keeps a window of three rows of e = pred - target (of two rows of pred for tv), one column wider on both sides, and the
+// gradient of three rows, as wide. At each row of the maps every term charges the four positions of the lane and adds its slopes
+// to the rows above, at and below; the row above is then complete but for what the lanes on both sides hold for its outer columns.
+// What a border adds is folded in where it arises: a term's outside rows and columns are set before it looks at them, and what it
+// leaves there goes to the pixels that they were read from. The next rows are on their way to a ring in shared memory, where each
+// lane finds what it asked for itself, so there are no barriers; the state does not depend on the number of terms. The first and
+// last lane are there for their neighbours, unless the image ends with them: strips advance by 30 lanes.
 #ifndef PXLI_RESIDUAL_CUH
 #define PXLI_RESIDUAL_CUH
 #include "charge.cuh"
@@ -28,81 +28,104 @@ struct Strip { // of one warp
     bool first, last; // of its row
 };
 
-// DIFFERENCE: some term is not tv. TV: some is. WEIGHT: there is a weight map.
-template <bool DIFFERENCE, bool TV, bool WEIGHT, int THREADS>
+constexpr int kAhead = 4; // rows on their way, the next one among them; a power of 2
+// Of one warp, for `views` tensors.
+constexpr int ring_bytes(int views) { return kAhead * views * 32 * static_cast<int>(sizeof(Raw)); }
+
+// DIFFERENCE: some term is not tv. TV: some is. WEIGHT: there is a weight map. DENSE: every tensor is f32, and lanes have four
+// columns or none, to be had by one load; gradients are stored, not added.
+template <bool DIFFERENCE, bool TV, bool WEIGHT, bool DENSE, int THREADS>
 class March {
   public:
-    __device__ March(const Strips &s, const Strip &at, const Charge *charges, int slots, double *mine)
-        : s_(s), charges_(charges), slots_(slots), mine_(mine + threadIdx.x), lane_(threadIdx.x % 32), y0_(at.y0), y1_(at.y1) {
-        const int64_t x = at.x0 + 4 * lane_, left = s.w - 1 - x;
-        last_ = left < 0 ? -1 : left > 99 ? 99 : static_cast<int>(left);
+    static constexpr int views = 1 + DIFFERENCE + WEIGHT;
+
+    __device__ March(const Strips &s, const Strip &at, const Charge *charges, int slots, double *mine, Raw *ring)
+        : s_(s), charges_(charges), slots_(slots), mine_(mine + threadIdx.x), lane_(threadIdx.x % 32), ring_(ring + lane_) {
+        const int64_t x = at.x0 + 4 * lane_;
+        last_ = clamp(s.w - 1 - x, 99);
         leftmost_ = x == 0, edge_ = at.first || at.last;
-        own_ = (lane_ > 0 || at.first) && (lane_ < 31 || at.last);
-        packed_ = s.pred.vector && (!DIFFERENCE || s.target.vector) && last_ >= 3;
-        packed_weight_ = s.weight.vector && last_ >= 3;
+        own_ = (lane_ > 0 || at.first) && (lane_ < 31 || at.last) && last_ >= 0;
+        packed_ = DENSE || (s.pred.vector && (!DIFFERENCE || s.target.vector) && last_ >= 3);
+        packed_weight_ = DENSE || (s.weight.vector && last_ >= 3);
         place(at, x);
     }
 
     __device__ void run() {
-        int64_t m = top_;
-        request<0>(m - 1), request<1>(m), request<2>(m + 1);
-        receive<0>(m - 1), request<0>(m + 2);
-        receive<1>(m), request<1>(m + 3);
-        for (;;) {
-            step<0>(m);
-            if (++m == end_) break;
-            step<1>(m);
-            if (++m == end_) break;
-            step<2>(m);
-            if (++m == end_) break;
+        int row = top_ - 1;
+        for (int i = 0; i < kAhead; i++) request(row + i);
+        receive(row), request(row + kAhead), shift();
+        receive(row + 1), request(row + 1 + kAhead), shift();
+        for (row = top_; row < end_; row++) {
+            receive(row + 1), request(row + 1 + kAhead);
+            step(row);
+            shift();
         }
     }
 
   private:
-    // Maps from row top_ on, to end_: one row more on both sides where there is a gradient.
+    static constexpr int lag = DIFFERENCE; // the row of the gradient that is complete is so far above
+
+    // Rows are counted from the segment's first. Far beyond it all are the same.
+    __device__ static int clamp(int64_t a, int most) { return a < -1 ? -1 : a > most ? most : static_cast<int>(a); }
+    // Maps from row top_ on, to end_: with a gradient one row more above, and below where it depends on that.
     __device__ void place(const Strip &at, int64_t x) {
-        top_ = s_.gradients && y0_ > 0 ? y0_ - 1 : y0_;
-        end_ = s_.gradients ? y1_ + 1 : y1_;
-        bottom_ = end_ < s_.h ? end_ + 1 : s_.h;
-        from_pred_ = row_of(s_.pred, at.n, at.c, top_ - 1) + x * s_.pred.stride[3];
-        from_target_ = row_of(s_.target, at.n, at.c, top_ - 1) + x * s_.target.stride[3];
-        from_weight_ = WEIGHT ? row_of(s_.weight, at.n, 0, top_ - 1) + x * s_.weight.stride[3] : 0;
-        to_pred_ = row_of(s_.grad_pred, at.n, at.c, y0_) + x * s_.grad_pred.stride[3];
-        to_target_ = row_of(s_.grad_target, at.n, at.c, y0_) + x * s_.grad_target.stride[3];
+        rows_ = static_cast<int>(at.y1 - at.y0);
+        first_ = at.y0 == 0 ? 0 : -99, bottom_ = clamp(s_.h - 1 - at.y0, rows_ + 99);
+        top_ = at.y0 == 0 || !s_.gradients ? 0 : -1, end_ = rows_ + (s_.gradients ? lag : 0);
+        needed_ = end_ < bottom_ ? end_ : bottom_;
+        const int64_t y = at.y0 + top_ - 1;
+        from_pred_ = row_of(s_.pred, at.n, at.c, y) + x * s_.pred.stride[3];
+        from_target_ = row_of(s_.target, at.n, at.c, y) + x * s_.target.stride[3];
+        from_weight_ = WEIGHT ? row_of(s_.weight, at.n, 0, y) + x * s_.weight.stride[3] : 0;
+        to_pred_ = row_of(s_.grad_pred, at.n, at.c, at.y0) + x * s_.grad_pred.stride[3];
+        to_target_ = row_of(s_.grad_target, at.n, at.c, at.y0) + x * s_.grad_target.stride[3];
     }
 
-    // ---- Rows in; row r of anything is at [(r - top_ + 1) % 3] ---------------------------------------------------------------
-    template <int I>
-    __device__ void request(int64_t row) {
-        if (row >= 0 && row < bottom_) {
-            raw_pred_[I] = fetch(s_.pred, from_pred_, last_, packed_);
-            if (DIFFERENCE) raw_target_[I] = fetch(s_.target, from_target_, last_, packed_);
-            if (WEIGHT) raw_weight_[I] = fetch(s_.weight, from_weight_, last_, packed_weight_);
+    // ---- Rows in ------------------------------------------------------------------------------------------------------------
+    __device__ Raw *slot(int row, int view) const { return ring_ + ((row & (kAhead - 1)) * views + view) * 32; }
+    __device__ static void get(const View &v, int64_t at, int last, bool packed, Raw *to) {
+        if (DENSE ? last >= 0 : packed)
+            copy_packed(v, DENSE ? PXL_F32 : v.dtype, at, to);
+        else if (!DENSE)
+            *to = fetch(v, at, last, false);
+    }
+    __device__ void request(int row) {
+        if (row >= first_ && row <= needed_) {
+            get(s_.pred, from_pred_, last_, packed_, slot(row, 0));
+            if (DIFFERENCE) get(s_.target, from_target_, last_, packed_, slot(row, 1));
+            if (WEIGHT) get(s_.weight, from_weight_, last_, packed_weight_, slot(row, views - 1));
         }
+        __pipeline_commit();
         from_pred_ += s_.pred.stride[2];
         if (DIFFERENCE) from_target_ += s_.target.stride[2];
         if (WEIGHT) from_weight_ += s_.weight.stride[2];
     }
-    template <int I>
-    __device__ void receive(int64_t row) {
-        if (row < 0 || row >= bottom_) return;
+    __device__ void take(int row, int view, int dtype, bool packed, float (&out)[4]) const {
+        Raw raw = {{0, 0, 0, 0}};
+        if (last_ >= 0) raw = *slot(row, view);
+        convert(DENSE ? PXL_F32 : dtype, raw, packed, out);
+    }
+    __device__ void receive(int row) {
+        __pipeline_wait_prior(kAhead - 1);
+        if (row < first_ || row > needed_) return;
         float x[4], y[4];
-        convert(s_.pred.dtype, raw_pred_[I], packed_, x);
-        if (WEIGHT) convert(PXL_F32, raw_weight_[I], packed_weight_, weight_[I]);
+        take(row, 0, s_.pred.dtype, packed_, x);
+        if (WEIGHT) take(row, views - 1, PXL_F32, packed_weight_, weight_[D]);
         if (DIFFERENCE) {
-            convert(s_.target.dtype, raw_target_[I], packed_, y);
+            take(row, 1, s_.target.dtype, packed_, y);
 #pragma unroll
-            for (int k = 0; k < 4; k++) e_[I][k + 1] = WEIGHT && weight_[I][k] == 0 ? 0 : x[k] - y[k]; // selected: 0 * NaN is NaN
-            e_[I][0] = __shfl_up_sync(~0u, e_[I][4], 1);
-            e_[I][5] = __shfl_down_sync(~0u, e_[I][1], 1);
+            for (int k = 0; k < 4; k++) e_[D][k + 1] = WEIGHT && weight_[D][k] == 0 ? 0 : x[k] - y[k]; // selected: 0 * NaN is NaN
+            e_[D][0] = __shfl_up_sync(~0u, e_[D][4], 1);
+            e_[D][5] = __shfl_down_sync(~0u, e_[D][1], 1);
         }
         if (TV) {
 #pragma unroll
-            for (int k = 0; k < 4; k++) pred_[I][k] = x[k];
-            pred_[I][4] = __shfl_down_sync(~0u, x[0], 1);
+            for (int k = 0; k < 4; k++) pred_[D][k] = x[k];
+            pred_[D][4] = __shfl_down_sync(~0u, x[0], 1);
+            if (edge_)
 #pragma unroll
-            for (int k = 0; k < 4; k++)
-                if (edge_ && k == last_) pred_[I][k + 1] = x[k]; // a difference of 0
+                for (int k = 0; k < 4; k++)
+                    if (k == last_) pred_[D][k + 1] = x[k]; // a difference of 0
         }
     }
 
@@ -111,36 +134,28 @@ class March {
     __device__ static float outside(int border, bool single, float a, float b) {
         return border == PXL_REPLICATE || (border == PXL_REFLECT && single) ? a : border == PXL_REFLECT ? b : 0;
     }
-    template <int I>
-    __device__ void set_outside(int border, int64_t m) {
-        constexpr int U = I, M = (I + 1) % 3, D = (I + 2) % 3;
-        if (m == 0)
+    __device__ void set_outside(int border, int row) {
 #pragma unroll
-            for (int j = 0; j < 6; j++) e_[U][j] = outside(border, s_.h == 1, e_[M][j], e_[D][j]);
-        if (m == s_.h - 1)
-#pragma unroll
-            for (int j = 0; j < 6; j++) e_[D][j] = outside(border, s_.h == 1, e_[M][j], e_[U][j]);
-        if (!edge_) return;
-#pragma unroll
-        for (int r = 0; r < 3; r++) {
-            if (leftmost_) e_[r][0] = outside(border, s_.w == 1, e_[r][1], e_[r][2]);
-#pragma unroll
-            for (int k = 0; k < 4; k++)
-                if (k == last_) e_[r][k + 2] = outside(border, s_.w == 1, e_[r][k + 1], e_[r][k]);
+        for (int j = 0; j < 6; j++) {
+            if (row == first_) e_[U][j] = outside(border, s_.h == 1, e_[M][j], e_[D][j]);
+            if (row == bottom_) e_[D][j] = outside(border, s_.h == 1, e_[M][j], e_[U][j]);
         }
+        if (edge_) set_columns(border, e_[U]), set_columns(border, e_[M]), set_columns(border, e_[D]);
     }
-    template <int I>
-    __device__ void sobel(float (&dx)[4], float (&dy)[4]) const {
-        constexpr int U = I, M = (I + 1) % 3, D = (I + 2) % 3;
+    __device__ void set_columns(int border, float (&a)[6]) const {
+        if (leftmost_) a[0] = outside(border, s_.w == 1, a[1], a[2]);
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            if (k == last_) a[k + 2] = outside(border, s_.w == 1, a[k + 1], a[k]);
+    }
+    __device__ void sobel(float (&d)[8]) const {
         float smooth[6], slope[6];
 #pragma unroll
         for (int j = 0; j < 6; j++) smooth[j] = e_[U][j] + e_[D][j] + 2 * e_[M][j], slope[j] = e_[D][j] - e_[U][j];
 #pragma unroll
-        for (int k = 0; k < 4; k++) dx[k] = smooth[k + 2] - smooth[k], dy[k] = slope[k] + slope[k + 2] + 2 * slope[k + 1];
+        for (int k = 0; k < 4; k++) d[k] = smooth[k + 2] - smooth[k], d[k + 4] = slope[k] + slope[k + 2] + 2 * slope[k + 1];
     }
-    template <int I>
-    __device__ void laplacian(bool eight, float (&d)[4]) const {
-        constexpr int U = I, M = (I + 1) % 3, D = (I + 2) % 3;
+    __device__ void laplacian(bool eight, float (&d)[8]) const {
         float column[6];
 #pragma unroll
         for (int j = 0; j < 6; j++) column[j] = e_[U][j] + e_[D][j];
@@ -151,73 +166,79 @@ class March {
         }
     }
     // A difference to or from a masked pixel is 0.
-    template <int I>
-    __device__ void tv(int64_t m, float (&dx)[4], float (&dy)[4]) const {
-        constexpr int M = (I + 1) % 3, D = (I + 2) % 3;
-        const bool bottom = m == s_.h - 1;
+    __device__ void tv(int row, float (&d)[8]) const {
+        const bool bottom = row == bottom_;
         const float next = WEIGHT ? __shfl_down_sync(~0u, weight_[M][0], 1) : 1;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            dx[k] = pred_[M][k + 1] - pred_[M][k], dy[k] = (bottom ? pred_[M][k] : pred_[D][k]) - pred_[M][k];
+            d[k] = pred_[M][k + 1] - pred_[M][k], d[k + 4] = (bottom ? pred_[M][k] : pred_[D][k]) - pred_[M][k];
             if (!WEIGHT) continue;
             const float here = weight_[M][k], right = k == last_ ? here : k < 3 ? weight_[M][(k + 1) % 4] : next;
-            if (here == 0 || right == 0) dx[k] = 0;
-            if (here == 0 || (!bottom && weight_[D][k] == 0)) dy[k] = 0;
+            if (here == 0 || right == 0) d[k] = 0;
+            if (here == 0 || (!bottom && weight_[D][k] == 0)) d[k + 4] = 0;
         }
     }
-    template <int I>
-    __device__ void differ(const Charge &c, int64_t m, float (&d0)[4], float (&d1)[4]) {
-        constexpr int M = (I + 1) % 3;
-        if (TV && (!DIFFERENCE || c.kind == PXL_TV)) {
-            tv<I>(m, d0, d1);
+    // Both components of the lane's four positions, one after the other.
+    __device__ void differ(const Charge &c, int row, float (&d)[8]) {
+        if (is_tv(c)) {
+            tv(row, d);
             return;
         }
         if (c.kind == PXL_PIXEL) {
 #pragma unroll
-            for (int k = 0; k < 4; k++) d0[k] = e_[M][k + 1];
+            for (int k = 0; k < 4; k++) d[k] = e_[M][k + 1];
             return;
         }
-        if (edge_ || m == 0 || m == s_.h - 1) set_outside<I>(c.border, m);
+        if (edge_ || row == first_ || row == bottom_) set_outside(c.border, row);
         if (c.kind == PXL_SOBEL)
-            sobel<I>(d0, d1);
+            sobel(d);
         else
-            laplacian<I>(c.eight, d0);
+            laplacian(c.eight, d);
     }
+    __device__ static bool is_tv(const Charge &c) { return TV && (!DIFFERENCE || c.kind == PXL_TV); }
 
-    // ---- Charges: of row m into the sums, and the slopes in place of the differences ----------------------------------------
-    template <int I>
-    __device__ void charge(const Charge &c, int64_t m, bool two, float (&d0)[4], float (&d1)[4], double *sum) const {
-        constexpr int M = (I + 1) % 3;
-        float value[4], other[4];
-        if (two && c.isotropic) {
-            penalise_magnitude(c.penalty, c.param, d0, d1, value);
-        } else {
-            penalise(c.penalty, c.param, d0, value);
-            if (two) penalise(c.penalty, c.param, d1, other);
-            if (TV && c.own_counts) own_counts(c, m, d0, d1, value, other);
-            if (two)
+    // ---- Charges: of a row of the map into the sums, and the slopes in place of the differences -----------------------------
+    __device__ void charge(const Charge &c, int row, float (&d)[8], double *sum) const {
+        float value[4], both[8];
+        if ((is_tv(c) || c.kind == PXL_SOBEL) && !c.isotropic) {
+            penalise(c.penalty, c.param, d, both);
+            if (TV && c.own_counts) own_counts(c, row, d, both);
 #pragma unroll
-                for (int k = 0; k < 4; k++) value[k] += other[k];
+            for (int k = 0; k < 4; k++) value[k] = both[k] + both[k + 4];
+        } else {
+            charge_one(c, d, value);
         }
         const int crop = c.border == PXL_VALID;
+        if (edge_)
 #pragma unroll
-        for (int k = 0; k < 4; k++)
-            if (edge_ && (k > last_ - crop || (crop && k == 0 && leftmost_))) value[k] = d0[k] = d1[k] = 0;
+            for (int k = 0; k < 4; k++)
+                if (k > last_ - crop || (crop && k == 0 && leftmost_)) value[k] = d[k] = d[k + 4] = 0;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            const float weight = WEIGHT ? weight_[M][k] : 1, scale = c.scale * weight;
-            value[k] *= weight, d0[k] *= scale, d1[k] *= scale;
+            const float weight = WEIGHT ? weight_[M][k] : 1, scale = WEIGHT ? c.scale * weight : c.scale;
+            value[k] *= weight, d[k] *= scale, d[k + 4] *= scale;
         }
-        if (own_ && m >= y0_ && m < y1_) add_values(value, sum);
+        if (own_ && row >= 0 && row < rows_) add_values(value, sum);
+    }
+    // Of one component, or of the magnitude m of both, whose slopes are slope(m) / m times them.
+    __device__ static void charge_one(const Charge &c, float (&d)[8], float (&value)[4]) {
+        float m[4], slope[4];
+#pragma unroll
+        for (int k = 0; k < 4; k++) m[k] = slope[k] = c.isotropic ? magnitude(d[k], d[k + 4]) : d[k];
+        penalise(c.penalty, c.param, slope, value);
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            const float f = !c.isotropic || m[k] == 0 ? 0 : slope[k] / m[k];
+            d[k] = c.isotropic ? f * d[k] : slope[k], d[k + 4] *= f;
+        }
     }
     // None lies past the last column or row.
-    __device__ void own_counts(const Charge &c, int64_t m, float (&d0)[4], float (&d1)[4], float (&value)[4],
-                               float (&other)[4]) const {
-        const bool bottom = m == s_.h - 1;
+    __device__ void own_counts(const Charge &c, int row, float (&d)[8], float (&value)[8]) const {
+        const bool bottom = row == bottom_;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            value[k] = k == last_ ? 0 : value[k] * c.own[0], d0[k] = k == last_ ? 0 : d0[k] * c.own[0];
-            other[k] = bottom ? 0 : other[k] * c.own[1], d1[k] = bottom ? 0 : d1[k] * c.own[1];
+            value[k] = k == last_ ? 0 : value[k] * c.own[0], d[k] = k == last_ ? 0 : d[k] * c.own[0];
+            value[k + 4] = bottom ? 0 : value[k + 4] * c.own[1], d[k + 4] = bottom ? 0 : d[k + 4] * c.own[1];
         }
     }
 
@@ -236,115 +257,110 @@ class March {
         for (int k = 0; k < 4; k++)
             if (k == last_) give(border, s_.w == 1, a[k + 2], a[k + 1], a[k]);
     }
-    // Adds slopes that reach three rows.
-    template <int I>
-    __device__ void add_rows(int border, int64_t m, float (&up)[6], float (&mid)[6], float (&down)[6]) {
-        if (edge_) fold_columns(border, up), fold_columns(border, mid), fold_columns(border, down);
-        if (m == 0)
-            for (int j = 0; j < 6; j++) give(border, s_.h == 1, up[j], mid[j], down[j]);
-        if (m == s_.h - 1)
-            for (int j = 0; j < 6; j++) give(border, s_.h == 1, down[j], mid[j], up[j]);
+    __device__ static float at(const float (&s)[8], int component, int k) { // k is a constant
+        return k >= 0 && k < 4 ? s[4 * component + k] : 0;
+    }
+    // Adds the slopes of a stencil at row `row` to the three rows that they reach.
+    __device__ void pull_stencil(const Charge &c, int row, const float (&s)[8]) {
+        float up[6], mid[6], down[6];
+        if (c.kind == PXL_SOBEL)
+#pragma unroll
+            for (int j = 0; j < 6; j++) {
+                const float along = at(s, 0, j - 2) - at(s, 0, j), across = at(s, 1, j - 2) + at(s, 1, j) + 2 * at(s, 1, j - 1);
+                up[j] = along - across, mid[j] = 2 * along, down[j] = along + across;
+            }
+        else
+#pragma unroll
+            for (int j = 0; j < 6; j++) {
+                const float sides = at(s, 0, j - 2) + at(s, 0, j), centre = at(s, 0, j - 1);
+                up[j] = down[j] = c.eight ? sides + centre : centre;
+                mid[j] = sides - (c.eight ? 8.0f : 4.0f) * centre;
+            }
+        if (edge_ || row == first_ || row == bottom_) fold(c.border, row, up, mid, down);
 #pragma unroll
         for (int j = 0; j < 6; j++)
-            grad_[I][j] += up[j], grad_[(I + 1) % 3][j] += mid[j], grad_[(I + 2) % 3][j] += down[j];
+            grad_[U][j] += up[j], grad_[M][j] += mid[j], grad_[D][j] += down[j];
     }
-    __device__ static float at(const float (&s)[4], int k) { return k >= 0 && k < 4 ? s[k] : 0; } // k is a constant
-    template <int I>
-    __device__ void pull_sobel(int border, int64_t m, const float (&sx)[4], const float (&sy)[4]) {
-        float up[6], mid[6], down[6];
+    __device__ void fold(int border, int row, float (&up)[6], float (&mid)[6], float (&down)[6]) const {
+        if (edge_) fold_columns(border, up), fold_columns(border, mid), fold_columns(border, down);
 #pragma unroll
         for (int j = 0; j < 6; j++) {
-            const float along = at(sx, j - 2) - at(sx, j), across = at(sy, j - 2) + at(sy, j) + 2 * at(sy, j - 1);
-            up[j] = along - across, mid[j] = 2 * along, down[j] = along + across;
+            if (row == first_) give(border, s_.h == 1, up[j], mid[j], down[j]);
+            if (row == bottom_) give(border, s_.h == 1, down[j], mid[j], up[j]);
         }
-        add_rows<I>(border, m, up, mid, down);
     }
-    template <int I>
-    __device__ void pull_laplacian(int border, bool eight, int64_t m, const float (&s)[4]) {
-        float up[6], mid[6], down[6];
+    __device__ void pull_tv(const float (&s)[8]) {
 #pragma unroll
-        for (int j = 0; j < 6; j++) {
-            const float sides = at(s, j - 2) + at(s, j), centre = at(s, j - 1);
-            up[j] = down[j] = eight ? sides + centre : centre;
-            mid[j] = sides - (eight ? 8.0f : 4.0f) * centre;
-        }
-        add_rows<I>(border, m, up, mid, down);
+        for (int k = 0; k < 4; k++) tv_[M][k] += at(s, 0, k - 1) - s[k] - s[k + 4], tv_[D][k] += s[k + 4];
+        tv_[M][4] += s[3];
     }
-    template <int I>
-    __device__ void pull_tv(const float (&sx)[4], const float (&sy)[4]) {
-        constexpr int M = (I + 1) % 3, D = (I + 2) % 3;
-#pragma unroll
-        for (int k = 0; k < 4; k++) {
-            tv_[M][k] += (k > 0 ? sx[(k + 3) % 4] : 0) - sx[k] - sy[k];
-            tv_[D][k] += sy[k];
-        }
-        tv_[M][4] += sx[3];
-    }
-    template <int I>
-    __device__ void pull(const Charge &c, int64_t m, const float (&d0)[4], const float (&d1)[4]) {
-        if (TV && (!DIFFERENCE || c.kind == PXL_TV)) {
-            pull_tv<I>(d0, d1);
+    __device__ void pull(const Charge &c, int row, const float (&d)[8]) {
+        if (is_tv(c)) {
+            pull_tv(d);
         } else if (c.kind == PXL_PIXEL) {
 #pragma unroll
-            for (int k = 0; k < 4; k++) grad_[(I + 1) % 3][k + 1] += d0[k];
-        } else if (c.kind == PXL_SOBEL) {
-            pull_sobel<I>(c.border, m, d0, d1);
+            for (int k = 0; k < 4; k++) grad_[M][k + 1] += d[k];
         } else {
-            pull_laplacian<I>(c.border, c.eight, m, d0);
+            pull_stencil(c, row, d);
         }
     }
 
     // ---- Rows out -----------------------------------------------------------------------------------------------------------
     // What the lanes on both sides hold for this one's columns is added; masked pixels have a gradient of 0.
-    template <int I>
     __device__ void write() {
-        float e[4], p[4];
+        float e[4] = {0, 0, 0, 0}, p[4];
         if (DIFFERENCE) {
-            const float left = __shfl_up_sync(~0u, grad_[I][5], 1), right = __shfl_down_sync(~0u, grad_[I][0], 1);
+            const float left = __shfl_up_sync(~0u, grad_[U][5], 1), right = __shfl_down_sync(~0u, grad_[U][0], 1);
 #pragma unroll
-            for (int k = 0; k < 4; k++) e[k] = grad_[I][k + 1];
+            for (int k = 0; k < 4; k++) e[k] = grad_[U][k + 1];
             e[0] += lane_ > 0 ? left : 0, e[3] += lane_ < 31 ? right : 0;
         }
         if (TV) {
-            const float left = __shfl_up_sync(~0u, tv_[I][4], 1);
+            const float left = __shfl_up_sync(~0u, tv_[M - lag][4], 1);
 #pragma unroll
-            for (int k = 0; k < 4; k++) p[k] = tv_[I][k];
+            for (int k = 0; k < 4; k++) p[k] = tv_[M - lag][k];
             p[0] += lane_ > 0 ? left : 0;
         }
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            p[k] = TV ? DIFFERENCE ? p[k] + e[k] : p[k] : e[k];
-            e[k] = DIFFERENCE ? -e[k] : 0;
-            if (WEIGHT && weight_[I][k] == 0) p[k] = e[k] = 0;
+            p[k] = TV ? p[k] + e[k] : e[k];
+            if (WEIGHT && weight_[M - lag][k] == 0) p[k] = e[k] = 0;
+            e[k] = -e[k];
         }
-        if (own_ && s_.grad_pred.data) store_row(s_.grad_pred, to_pred_, p);
-        if (own_ && s_.grad_target.data) store_row(s_.grad_target, to_target_, e);
+        if (own_ && s_.grad_pred.data) put(s_.grad_pred, to_pred_, p);
+        if (own_ && s_.grad_target.data) put(s_.grad_target, to_target_, e);
         to_pred_ += s_.grad_pred.stride[2], to_target_ += s_.grad_target.stride[2];
     }
-    __device__ void store_row(const View &v, int64_t at, float (&a)[4]) const {
+    __device__ void put(const View &v, int64_t at, float (&a)[4]) const {
+        if (DENSE) {
+            *reinterpret_cast<float4 *>(v.data + 4 * at) = make_float4(a[0], a[1], a[2], a[3]);
+            return;
+        }
         if (s_.accumulate) load_and_add(v, at, a, last_);
         store_quad(v, at, a, last_);
     }
 
-    template <int I>
-    __device__ void step(int64_t m) {
-        constexpr int D = (I + 2) % 3;
-        receive<D>(m + 1), request<D>(m + 4);
-#pragma unroll
-        for (int j = 0; j < 6; j++) grad_[D][j] = 0;
-#pragma unroll
-        for (int k = 0; k < 5; k++) tv_[D][k] = 0;
-        for (int i = 0; i < slots_ && m < s_.h; i++) {
-            const Charge &c = charges_[i];
-            const bool two = TV && !DIFFERENCE ? true : c.kind == PXL_SOBEL || (TV && c.kind == PXL_TV);
+    __device__ void step(int row) {
+        for (int i = 0; i < slots_ && row <= bottom_; i++) {
+            const Charge c = charges_[i];
             const int crop = c.border == PXL_VALID;
-            if (m < crop || m >= s_.h - crop) continue;
-            float d0[4] = {0, 0, 0, 0}, d1[4] = {0, 0, 0, 0};
-            differ<I>(c, m, d0, d1);
-            charge<I>(c, m, two, d0, d1, mine_ + i * THREADS);
-            if (c.scale != 0) pull<I>(c, m, d0, d1);
+            if (row < first_ + crop || row > bottom_ - crop) continue;
+            float d[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+            differ(c, row, d);
+            charge(c, row, d, mine_ + i * THREADS);
+            if (c.scale != 0) pull(c, row, d);
         }
-        if (s_.gradients && m > y0_) write<I>();
+        if (s_.gradients && row >= lag) write();
+    }
+    __device__ void shift() {
+#pragma unroll
+        for (int j = 0; j < 6; j++) e_[U][j] = e_[M][j], e_[M][j] = e_[D][j];
+#pragma unroll
+        for (int j = 0; j < 6; j++) grad_[U][j] = grad_[M][j], grad_[M][j] = grad_[D][j], grad_[D][j] = 0;
+#pragma unroll
+        for (int j = 0; j < 5; j++) pred_[M][j] = pred_[D][j], tv_[U][j] = tv_[M][j], tv_[M][j] = tv_[D][j], tv_[D][j] = 0;
+#pragma unroll
+        for (int k = 0; k < 4; k++) weight_[U][k] = weight_[M][k], weight_[M][k] = weight_[D][k];
     }
 
     const Strips &s_;
@@ -352,13 +368,14 @@ class March {
     const int slots_;
     double *const mine_; // [slots][THREADS], from this thread's on
     const int lane_;
-    const int64_t y0_, y1_;
-    int last_;                       // number of the image's last column among the lane's, below 0 if it is before them
-    bool leftmost_, edge_, own_;     // the lane has column 0; the warp has columns outside; the lane's columns are the strip's
+    Raw *const ring_; // [kAhead][views][32], from this lane's on
+    int last_;                   // number of the image's last column among the lane's, below 0 if it is before them
+    bool leftmost_, edge_, own_; // the lane has column 0; the warp has columns outside; the lane's columns are the strip's
     bool packed_, packed_weight_;
-    int64_t top_, end_, bottom_;     // bottom_: rows from here on are not needed
+    int rows_, top_, end_;            // of the segment; the maps'
+    int first_, bottom_, needed_;     // the image's, if they are near; the last that is read
     int64_t from_pred_, from_target_, from_weight_, to_pred_, to_target_;
-    Raw raw_pred_[3], raw_target_[3], raw_weight_[3];
+    enum { U, M, D }; // the rows above, at and below the maps'
     float e_[3][6] = {}, pred_[3][5] = {}, weight_[3][4] = {};
     float grad_[3][6] = {}, tv_[3][5] = {};
 };

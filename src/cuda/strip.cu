@@ -56,12 +56,11 @@ struct Block {
     Shared &shared;
     Tile tile;
     float *maps, *ring_x, *ring_y;
-    float2 *limits; // C1 and C2 of each score column; infinite where it does not count, so that score and derivatives vanish
-    double *sums;   // [1 + pixels][T]
+    double *sums;                     // [1 + pixels][T]; the first overlays the maps, once they are done with
     int64_t in0, in1, bottom, column; // of the thread's score
     int map0, sum0, segment, task_row;
     unsigned map_rows, sum_rows;
-    bool mine, has_map; // this thread's scores are summed, and stored
+    bool counts, mine, has_map; // this thread's scores are of the map; are summed; are stored
     float c, d;
     bool exact;
 };
@@ -80,7 +79,7 @@ __device__ __forceinline__ Block<K> block_of(const Args &g, Shared &shared, floa
     constexpr int segments = K::T / K::P;
     const int t = threadIdx.x;
     Block<K> b = {g, shared, tile_at(g, K::out), memory, memory + 4 * K::map, memory + 4 * K::map + K::ring};
-    b.limits = reinterpret_cast<float2 *>(b.ring_y + K::ring), b.sums = reinterpret_cast<double *>(b.limits + K::T);
+    b.sums = reinterpret_cast<double *>(K::PIXELS ? b.ring_y + K::ring : memory);
     const Tile &tile = b.tile;
     b.in0 = max(tile.r0 - K::score_halo - K::R, static_cast<int64_t>(-K::R)), b.in1 = tile.r1 + K::score_halo + K::R;
     b.bottom = min(b.in1, g.h), b.column = tile.c0 - K::score_halo + t;
@@ -89,8 +88,9 @@ __device__ __forceinline__ Block<K> block_of(const Args &g, Shared &shared, floa
     b.sum_rows = static_cast<unsigned>(tile.r1 - tile.r0);
     b.mine = t >= K::score_halo && t < K::score_halo + tile.columns && b.column >= g.map_x0 && b.column < g.map_x1;
     b.has_map = g.map.data && b.mine;
-    // Tasks by rows: a quarter of a warp has 4 tasks in each of 2 rows, which makes no bank conflicts.
-    b.segment = K::P * ((t & 3) + 4 * (t / 8 % (segments / 4))), b.task_row = 2 * (t / (2 * segments)) + (t >> 2 & 1);
+    // Tasks by rows. With eight columns a quarter of a warp has 4 tasks in each of 2 rows, which makes no bank conflicts.
+    b.segment = K::P * (K::P == 4 ? t % segments : (t & 3) + 4 * (t / 8 % (segments / 4)));
+    b.task_row = K::P == 4 ? t / segments : 2 * (t / (2 * segments)) + (t >> 2 & 1);
     return b;
 }
 
@@ -126,9 +126,8 @@ __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, c
     }
     __syncthreads();
     b.c = s.shifts.c, b.d = s.shifts.d, b.exact = s.shifts.exact;
-    const bool counts = b.column >= b.g.map_x0 && b.column < b.g.map_x1;
-    b.limits[t] = counts ? make_float2(s.C1, s.C2) : make_float2(INFINITY, INFINITY);
-    for (int k = 0; k <= b.g.pixels; k++) b.sums[k * K::T + t] = 0;
+    b.counts = b.column >= b.g.map_x0 && b.column < b.g.map_x1;
+    for (int k = 1; k <= b.g.pixels; k++) b.sums[k * K::T + t] = 0;
 }
 
 // ---- Stage 1: u, v, their squares; horizontal window -------------------------------------------------------------------------
@@ -170,6 +169,7 @@ template <class K>
 struct Column { // pending sums of one column
     float u[2 * K::R] = {}, v[2 * K::R] = {}, uu[2 * K::R] = {}, vv[2 * K::R] = {};
     float to_pred[2 * K::R] = {}, to_target[2 * K::R] = {}, to_uu[2 * K::R] = {}, to_vv[2 * K::R] = {};
+    double score = 0; // the sum
 };
 // Row q counted from in0; returns the score if this block sums it.
 template <class K>
@@ -177,7 +177,7 @@ __device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, floa
     const float *const taps = b.g.taps_y;
     const float u = fir<K::R>(p.u, taps, at[0]), v = fir<K::R>(p.v, taps, at[K::map]);
     const float uu = fir<K::R>(p.uu, taps, at[2 * K::map]), vv = fir<K::R>(p.vv, taps, at[3 * K::map]);
-    const bool in_map = static_cast<unsigned>(q - b.map0) < b.map_rows;
+    const bool in_map = b.counts && static_cast<unsigned>(q - b.map0) < b.map_rows; // else infinite stabilisers: all is 0
     const pxli_moments m = {fmaf(2, b.c, u), v + b.d, fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
     const pxli_score l = pxli_ssim(m, in_map ? C1 : INFINITY, in_map ? C2 : INFINITY);
     if (K::BACK != BOTH && b.has_map) at[3 * K::map] = l.value; // for store_scores: this map is free
@@ -197,8 +197,8 @@ __device__ __forceinline__ void fill_row(const Block<K> &b, Column<K> &p, const 
 }
 template <class K>
 __device__ __forceinline__ void score_column(const Block<K> &b, Column<K> &p, int first) { // batch of input rows from `first` on
-    const float C1 = b.limits[threadIdx.x].x, C2 = b.limits[threadIdx.x].y;
     const int end = first + K::B, full = min(2 * K::R, end);
+    const float C1 = b.shared.C1, C2 = b.shared.C2;
     float loss = 0, *at = b.maps + threadIdx.x;
     int r = first;
 #pragma unroll 1
@@ -209,7 +209,7 @@ __device__ __forceinline__ void score_column(const Block<K> &b, Column<K> &p, in
         loss += score_row(b, p, C1, C2, r - K::R, at);
         loss += score_row(b, p, C1, C2, r + 1 - K::R, at + K::pitch);
     }
-    if (b.mine) b.sums[threadIdx.x] += loss;
+    if (b.mine) p.score += loss;
 }
 // A batch of one column's scores, from its shared memory to the caller's map.
 template <class K>
@@ -289,12 +289,10 @@ __device__ __forceinline__ void finish_task(const Block<K> &b, int64_t in, int s
 }
 
 // ---- The kernel --------------------------------------------------------------------------------------------------------------
-template <int R, Back BACK, bool PIXELS, int WIDTH>
-__global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH>::T, (Config<R, BACK, PIXELS, WIDTH>::min_blocks))
-    march(const __grid_constant__ Args g, const __grid_constant__ Terms terms, const __grid_constant__ Finish f) {
-    using K = Config<R, BACK, PIXELS, WIDTH>;
+template <class K>
+__device__ __forceinline__ void march_block(const Args &g, const Terms &terms, const Finish &f) {
     constexpr int rounds = K::B / K::P, step = K::B / rounds; // row tasks of a thread in a batch
-    static_assert(K::P == 8 && K::T % 64 == 0 && K::B % 2 == 0 && K::B % K::P == 0, "shape");
+    static_assert(K::P % 4 == 0 && K::T % 64 == 0 && K::B % 2 == 0 && K::B % K::P == 0, "shape");
     PXLI_DYNAMIC_SHARED(float, memory);
     PXLI_SHARED(Shared, shared, [1]);
     Block<K> b = block_of<K>(g, shared[0], memory);
@@ -316,8 +314,8 @@ __global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH>::T, (Config<R, 
         for (int n = 0, row = b.task_row; n < rounds; n++, row += step) filter_task(b, slot + row, row);
         __syncthreads();
         score_column(b, pending, first);
-        if (BACK != BOTH && b.has_map) store_scores(b, first);
-        if (BACK != NONE || PIXELS) {
+        if (K::BACK != BOTH && b.has_map) store_scores(b, first);
+        if (K::BACK != NONE || K::PIXELS) {
             __syncthreads();
 #pragma unroll 1
             for (int n = 0, row = b.task_row; n < rounds; n++, row += step) finish_task(b, in, slot, row);
@@ -325,8 +323,20 @@ __global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH>::T, (Config<R, 
         slot = next;
     }
     __pipeline_wait_prior(0);
-    if (g.dssim) b.sums[threadIdx.x] *= 0.5;
+    __syncthreads();
+    b.sums[threadIdx.x] = g.dssim ? 0.5 * pending.score : pending.score;
     finish<K::T>(f, terms, b.sums);
+}
+// The kernel of the other size is there, but empty: the host never launches it.
+template <int R, Back BACK, bool PIXELS, int WIDTH, Size SIZE>
+__global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH, SIZE>::T, (Config<R, BACK, PIXELS, WIDTH, SIZE>::min_blocks))
+    march(const __grid_constant__ Args g, const __grid_constant__ Terms terms, const __grid_constant__ Finish f) {
+#ifdef __CUDA_ARCH__
+    constexpr Size size = size_for(__CUDA_ARCH__ / 100, __CUDA_ARCH__ / 10 % 10);
+#else
+    constexpr Size size = SIZE;
+#endif
+    if constexpr (SIZE == size) march_block<Config<R, BACK, PIXELS, WIDTH, SIZE>>(g, terms, f);
 }
 
 // ---- Launching ---------------------------------------------------------------------------------------------------------------
@@ -348,20 +358,27 @@ size_t shared_bytes(int slots) {
     return (4 * K::map + 2 * K::ring) * sizeof(float) + K::T * sizeof(float2) +
            static_cast<size_t>(slots) * K::T * sizeof(double);
 }
-template <int R, Back BACK, bool PIXELS, int WIDTH>
+template <class K>
 void start(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
-    using K = Config<R, BACK, PIXELS, WIDTH>;
     g.strips = divide_up(e.w, K::out);
-    g.rows = rows_for(g.strips * e.n * e.c, e.h, 2 * K::score_halo + 2 * R, K::B);
+    g.rows = rows_for(g.strips * e.n * e.c, e.h, 2 * K::score_halo + 2 * K::R, K::B);
     g.segments = divide_up(e.h, g.rows);
     const int64_t blocks = g.strips * g.segments * e.n * e.c;
     const Finish f = finish_of(s, e, step, blocks);
-    s.launch("strip", march<R, BACK, PIXELS, WIDTH>, {blocks, K::T, shared_bytes<K>(step.count)}, g, e.terms, f);
+    const Shape shape = {blocks, K::T, shared_bytes<K>(step.count)};
+    s.launch("strip", march<K::R, K::BACK, K::PIXELS, K::WIDTH, K::SIZE>, shape, g, e.terms, f);
+}
+template <int R, Back BACK, bool PIXELS, int WIDTH>
+void choose_size(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
+    if (size_for(e.major, e.minor) == LARGE)
+        start<Config<R, BACK, PIXELS, WIDTH, LARGE>>(s, e, step, g);
+    else
+        start<Config<R, BACK, PIXELS, WIDTH, SMALL>>(s, e, step, g);
 }
 template <int R, Back BACK, bool PIXELS>
 void choose_width(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
     const bool wide = g.x.vector && g.y.vector && e.w % 4 == 0;
-    wide ? start<R, BACK, PIXELS, 4>(s, e, step, g) : start<R, BACK, PIXELS, 1>(s, e, step, g);
+    wide ? choose_size<R, BACK, PIXELS, 4>(s, e, step, g) : choose_size<R, BACK, PIXELS, 1>(s, e, step, g);
 }
 template <int R, Back BACK>
 void choose_pixels(Sequence &s, const Evaluation &e, const Step &step, Args &g) {

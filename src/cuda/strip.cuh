@@ -12,9 +12,17 @@ constexpr int round_up(int a, int b) { return (a + b - 1) / b * b; }
 // Rows of a ring or map: an odd multiple of four floats, so that two rows use complementary banks.
 constexpr int odd_pitch(int columns) { return columns % 8 == 4 ? columns : columns + 4; }
 
-template <int R_, Back BACK_, bool PIXELS_, int WIDTH_>
+// Devices with 160 KB of shared memory a multiprocessor, or with less: both kernels exist, each compiled where it runs.
+enum Size { LARGE, SMALL };
+__host__ __device__ constexpr Size size_for(int major, int minor) {
+    return major == 9 || major == 10 || (major == 8 && minor == 0) ? LARGE : SMALL;
+}
+
+template <int R_, Back BACK_, bool PIXELS_, int WIDTH_, Size SIZE_>
 struct Config {
-    static constexpr int R = R_, T = 128, B = 8, P = 8; // radius; threads = score columns; rows of a batch; columns of a task
+    static constexpr Size SIZE = SIZE_;
+    static constexpr int R = R_, T = 128;                  // radius; threads = score columns
+    static constexpr int B = SIZE == LARGE ? 8 : 4, P = B; // rows of a batch; columns of a task
     static constexpr Back BACK = BACK_;
     static constexpr bool PIXELS = PIXELS_; // terms on single pixels ride along
     static constexpr int WIDTH = WIDTH_;    // columns of a copy: 4, or 1 where rows are not aligned or not dense
