@@ -24,18 +24,26 @@
  *                negative), so NCHW, NHWC, crops, flips and channel slices need no copy. An output may not have a stride of 0 on
  *                an axis longer than 1, nor overlap an input or another output; this is judged by the range of addresses, so
  *                interleaved views of one buffer are refused too. Inputs may overlap freely.
- *   Devices      All tensors, values and the workspace of a call live on one device. CPU calls are done when they return.
+ *   Devices      All that a call points to lives on one device: tensors, values, grad_loss, term_weights, results, workspace.
+ *                CPU calls are done when they return. CUDA calls are queued to `stream` and return at once: they neither
+ *                allocate nor wait, may be captured into a CUDA graph, and leave the current device as it was. What they point
+ *                to has to live until the stream has passed them; weight, term_weights and grad_loss are read when the stream
+ *                gets there, so a captured step follows a schedule. Structs and losses are read before the call returns.
  *   Range        Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
  *                images, 255 for u8 and 65535 for u16 unless it is given.
- *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64 (scores: of groups of 16). f64 images
- *                (CPU only) are computed in f64 throughout: the reference.
- *   Determinism  Same device, same build, same instruction set, same arguments: same bits, for any number of threads.
+ *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
+ *                groups in f32 (16 scores; on CUDA a few dozen). f64 images (CPU only; reductions take them everywhere) are
+ *                computed in f64 throughout: the reference.
+ *   Determinism  Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
+ *                number of threads, multiprocessors and streams.
  *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
- *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws.
+ *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
+ *                call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
+ *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
- *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least. A call
- *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
+ *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least. A
+ *                call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */
@@ -89,7 +97,8 @@ typedef struct pxl_device {
 /* How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is not an error: then pxl_error_message() says
  * why there are none. */
 PXL_API pxl_status pxl_device_count(pxl_device_type type, int *count);
-/* One line about a device: "CPU, avx512 (of avx512, avx2, sse2), 2 threads". Writes at most `size` bytes with the final 0. */
+/* One line about a device: "CPU, avx512 (of avx512, avx2, sse2), 2 threads"; name, compute capability, size, driver of a CUDA
+ * device. Writes at most `size` bytes with the final 0. */
 PXL_API pxl_status pxl_device_describe(pxl_device device, char *text, size_t size);
 
 typedef enum pxl_dtype { PXL_F32 = 0, PXL_F16 = 1, PXL_BF16 = 2, PXL_F64 = 3, PXL_U8 = 4, PXL_U16 = 5 } pxl_dtype;
@@ -247,13 +256,14 @@ typedef struct pxl_args {
     const pxl_tensor *pred, *target; /* same sizes, dtype and device */
     /* N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
-     * and the gradients are 0. Not together with downsample. If all weights that count are 0, the mean is 0. The weights themselves are not
-     * checked: a negative one counts as it is, NaN gives NaN. */
+     * and the gradients are 0. Not together with downsample. If all weights that count are 0, the mean is 0. The weights
+     * themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
     const pxl_tensor *grad_pred, *grad_target; /* sizes of pred; its dtype or f32; NULL: not wanted. Overwritten, not added to */
     const float *grad_loss;                    /* the upstream gradient of the total; NULL: 1. With per_image one per image */
     /* One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and the
-     * gradient, even if its value is not finite. */
+     * gradient, even if its value is not finite. (CUDA does not look at them before: one that is not finite makes the total
+     * and the gradient NaN.) */
     const float *term_weights;
     double *values;        /* the weighted total, then each term's value without its weight; NULL: not wanted */
     int per_image;         /* 1: values has N rows, one per image, and grad_loss N entries */
@@ -275,10 +285,13 @@ PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, in
 typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
 
 /* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at.
- * On the CPU some hundred KiB a thread, whatever the image; and where several windows, or averaged blocks, add up to a gradient in
- * a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the precision of the computation. */
+ * On the CPU some hundred KiB a thread, whatever the image; on CUDA some KiB for `ssim` and all that has no window, and up to
+ * about 100 MiB of maps where windows are wide, masked or fold at the border. And where several windows, or averaged blocks,
+ * add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the
+ * precision of the computation. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
-/* Once per workspace, before its first evaluation. */
+/* Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter; evaluations of other
+ * losses and shapes that need no more bytes may share the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);
 /* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics is wanted. On the CPU a workspace sized

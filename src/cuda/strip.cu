@@ -340,16 +340,18 @@ __global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH, SIZE>::T, (Conf
 }
 
 // ---- Launching ---------------------------------------------------------------------------------------------------------------
-// Rows of a segment: whole batches, as few waves as possible on a nominal device (the shape alone decides, not the device).
+// Rows of a segment. The blocks of a multiprocessor share its issue slots, so the time is that of the fullest of them, times the
+// rows that a block marches; one block alone leaves some of the slots empty. Of a nominal device: the shape alone decides.
 inline int64_t rows_for(int64_t blocks_a_row, int64_t h, int halo, int batch) {
-    constexpr int64_t nominal = 132 * 3;
+    constexpr int64_t multiprocessors = 132, most = 512;
+    constexpr double alone = 1.8, start_rows = 16; // what beginning and ending a block cost, in rows
     int64_t best = h;
     double least = INFINITY;
-    for (int64_t segments = 1; segments <= divide_up(h, batch) && segments <= 512; segments++) {
+    for (int64_t segments = 1; segments <= std::min(divide_up(h, 4), most); segments++) {
         const int64_t rows = divide_up(h, segments), marched = divide_up(rows + halo, batch) * batch;
-        const double waves = static_cast<double>(divide_up(blocks_a_row * segments, nominal));
-        const double cost = waves * static_cast<double>(marched + 2 * batch);
-        if (cost < least * 0.995) least = cost, best = rows;
+        const double fullest = static_cast<double>(divide_up(blocks_a_row * divide_up(h, rows), multiprocessors));
+        const double cost = std::max(fullest, alone) * (static_cast<double>(marched) + start_rows);
+        if (cost < least) least = cost, best = rows;
     }
     return best;
 }
