@@ -1,0 +1,38 @@
+// What a test asks of the shim: failures on demand, the order of threads, and what was called and is still allocated.
+#ifndef CUDA_HOST_CONTROL_H
+#define CUDA_HOST_CONTROL_H
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+
+namespace cuda_host {
+
+// The order of the threads between barriers and of the blocks. The environment sets the first one: PXLOSS_CUDA_ORDER=forward (the
+// default), reverse or random; PXLOSS_CUDA_SEED=number.
+enum class Order { forward, reverse, random };
+void set_order(Order order, unsigned seed = 1);
+
+// Totals since the program began, and what lives now. api_calls leaves out cudaGetLastError, cudaPeekAtLastError and the texts.
+// synchronisations: cudaDeviceSynchronize, cudaStreamSynchronize, cudaEventSynchronize, cudaMemcpy, cudaFree, cudaFreeHost.
+struct Counts {
+    size_t api_calls, launches, allocations, synchronisations;
+    size_t live_allocations, live_host_allocations, live_streams, live_events, live_graphs;
+};
+Counts counts();
+size_t api_calls();
+size_t live_allocations(); // of cudaMalloc and cudaMallocHost
+
+// The nth counted call from now (1: the next, of any host thread) returns `error` and does nothing; the calls that release
+// something release it all the same. 0 takes it back.
+void fail_call(size_t nth, cudaError_t error = cudaErrorUnknown);
+bool fail_call_is_pending();    // not reached yet
+const char *last_failed_call(); // the name of the call that last returned an error, "" if none
+
+// As after a kernel's illegal address: every counted call returns `error` until cudaSuccess is set. Calls that release still do.
+void set_sticky(cudaError_t error);
+
+// cudaMalloc returns cudaErrorMemoryAllocation beyond this many bytes in all on a device (at first 16 GiB).
+void set_memory_limit(size_t bytes);
+
+} // namespace cuda_host
+#endif
