@@ -54,15 +54,15 @@ template <class K>
 struct Block {
     const Args &g;
     Shared &shared;
-    Tile tile;
-    float *maps, *ring_x, *ring_y;
-    double *sums;                     // [1 + pixels][T]; the first overlays the maps, once they are done with
-    int64_t in0, in1, bottom, column; // of the thread's score
-    int map0, sum0, segment, task_row;
-    unsigned map_rows, sum_rows;
-    bool counts, mine, has_map; // this thread's scores are of the map; are summed; are stored
-    float c, d;
-    bool exact;
+    Tile tile{};
+    float *maps = nullptr, *ring_x = nullptr, *ring_y = nullptr;
+    double *sums = nullptr;                           // [1 + pixels][T]; the first overlays the maps, once they are done with
+    int64_t in0 = 0, in1 = 0, bottom = 0, column = 0; // of the thread's score
+    int map0 = 0, sum0 = 0, segment = 0, task_row = 0;
+    unsigned map_rows = 0, sum_rows = 0;
+    bool counts = false, mine = false, has_map = false; // this thread's scores are of the map; are summed; are stored
+    float c = 0, d = 0;
+    bool exact = false;
 };
 
 __device__ inline Tile tile_at(const Args &g, int out) {

@@ -28,13 +28,13 @@ struct Config {
     static constexpr int WIDTH = WIDTH_;    // columns of a copy: 4, or 1 where rows are not aligned or not dense
     static constexpr int min_blocks = R > 5 || BACK == BOTH || (PIXELS && WIDTH == 1) ? 2
                                                                                       : 3; // a multiprocessor: bounds registers
-    static constexpr int score_halo = BACK ? R : 0;          // the first score column is this far left of the first output column
+    static constexpr int score_halo = BACK != NONE ? R : 0;  // the first score column is this far left of the first output column
     static constexpr int left = round_up(score_halo + R, 4); // columns in the ring left of the first output column
     static constexpr int offset = left - score_halo - R;     // score s reads ring columns s + offset .. s + offset + 2R
-    static constexpr int out = BACK ? (T - 2 * R) / 4 * 4 : T;                    // output columns
-    static constexpr int raw = odd_pitch(T + round_up(offset + 2 * R, 4));        // ring columns
-    static constexpr int lag = BACK ? 2 * R : R;                                  // output row = newest input row - lag
-    static constexpr int depth = round_up(2 * B + (BACK || PIXELS ? lag : 0), B); // ring rows: two batches and the delay
+    static constexpr int out = BACK != NONE ? (T - 2 * R) / 4 * 4 : T;                    // output columns
+    static constexpr int raw = odd_pitch(T + round_up(offset + 2 * R, 4));                // ring columns
+    static constexpr int lag = BACK != NONE ? 2 * R : R;                                  // output row = newest input row - lag
+    static constexpr int depth = round_up(2 * B + (BACK != NONE || PIXELS ? lag : 0), B); // ring rows: two batches and the delay
     static constexpr int pitch = odd_pitch(T), map = B * pitch;
     static constexpr int window = round_up(offset + P + 2 * R, 4), back_window = round_up(P + 2 * R, 4); // floats a task reads
     static constexpr int ring = depth * raw;                                                             // floats of one image

@@ -191,7 +191,8 @@ int attribute_value(cudaDeviceAttr attribute, int device) {
         case cudaDevAttrMaxThreadsPerMultiProcessor: return 2048;
         case cudaDevAttrMaxBlocksPerMultiprocessor: return 32;
         case cudaDevAttrL2CacheSize: return 50 << 20;
-        case cudaDevAttrComputeCapabilityMajor: return 9;
+        case cudaDevAttrComputeCapabilityMajor: return device == 0 ? 9 : 8; // two kinds, for code that tells them apart
+        case cudaDevAttrComputeCapabilityMinor: return device == 0 ? 0 : 9;
         case cudaDevAttrConcurrentKernels:
         case cudaDevAttrUnifiedAddressing:
         case cudaDevAttrStreamPrioritiesSupported:
@@ -208,8 +209,9 @@ int attribute_value(cudaDeviceAttr attribute, int device) {
 cudaError_t fill_properties(cudaDeviceProp *p, int device) {
     const auto value = [device](cudaDeviceAttr attribute) { return attribute_value(attribute, device); };
     std::memset(p, 0, sizeof(*p));
-    std::strcpy(p->name, "pixloss CUDA host (sm_90)");
-    p->major = 9, p->minor = 0, p->warpSize = 32;
+    std::strcpy(p->name, device == 0 ? "pixloss CUDA host (sm_90)" : "pixloss CUDA host (sm_89)");
+    p->major = value(cudaDevAttrComputeCapabilityMajor), p->minor = value(cudaDevAttrComputeCapabilityMinor);
+    p->warpSize = 32;
     p->totalGlobalMem = cuda_host::memory_limit();
     p->sharedMemPerBlock = cuda_host::default_shared_bytes;
     p->sharedMemPerBlockOptin = cuda_host::max_shared_bytes;
