@@ -10,7 +10,10 @@
 enum class Layout { nchw, nhwc, crop };
 
 struct Case {
-    std::string loss; // an expression; or "copy", the yardstick itself
+    std::string device; // "cpu" or "cuda"
+    // An expression; or "reduce(sum)", of pred alone; or "copy", the yardstick itself; or on cuda a roof of the card: "fma", its
+    // rate of multiply-adds, "memcpy", cudaMemcpyAsync within the device.
+    std::string loss;
     std::string dtype_name, size_name;
     bool gradient; // or the value alone
 
@@ -19,8 +22,14 @@ struct Case {
     Layout layout;
     bool mask; // with a weight for each pixel
     bool both; // the gradient of the target too
+    // On cuda, where a case's images take turns with copies of them, so that each run finds the L2 without its own:
+    bool warm;  // without copies: what fits stays in the L2
+    bool graph; // so too, and each run is the launch of a CUDA graph
 
     bool is_copy() const { return loss == "copy"; }
+    bool is_roof() const { return loss == "fma" || loss == "memcpy"; }
+    bool is_reduction() const { return loss.rfind("reduce(", 0) == 0; }
+    pxl_reduce_kind reduce_kind() const; // throws std::invalid_argument
     int64_t elements() const { return n * c * h * w; }
     int64_t bytes() const; // of one image
     // "cpu/ssim(border=zero)/f32/1x3x1080x1920,nhwc/gradient"
@@ -29,7 +38,8 @@ struct Case {
 
 // The cases of a loss, `value` and `gradient`, and of the copy beside it.
 // `size` is NxCxHxW and after it, in any order: ",nhwc" or ",crop" (rows and columns cut from a larger image, so that no row is
-// aligned), ",mask" and ",both" (then there is no `value`). Throws std::invalid_argument.
-std::vector<Case> cases_of(const std::string &loss, const std::string &dtype, const std::string &size);
-std::vector<Case> default_cases();
+// aligned), ",mask" and ",both" (then there is no `value`); on cuda ",warm" or ",graph" (no `value`, no copy). Throws
+// std::invalid_argument.
+std::vector<Case> cases_of(const std::string &device, const std::string &loss, const std::string &dtype, const std::string &size);
+std::vector<Case> default_cases(const std::string &device);
 #endif

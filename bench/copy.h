@@ -4,13 +4,14 @@
 #include <memory>
 
 #include "image.h"
+#include "work.h"
 
-class Copy {
+class Copy : public Work {
   public:
     // `bytes` of an array. Two are read; with `write` a third is written past the caches, otherwise both are summed.
     Copy(size_t bytes, bool write);
-    void run();
-    double bytes_to_move() const; // rounded up to whole cache lines
+    void run() override;
+    double bytes_to_move() const override; // rounded up to whole cache lines
 
   private:
     Memory a_, b_;

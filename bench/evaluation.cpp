@@ -36,8 +36,30 @@ Loss parse_loss(const std::string &expression) {
     return Loss(loss);
 }
 
-Evaluation::Evaluation(const pxl_loss *loss, const Case &test)
-    : loss_(loss),
+Evaluation::Set::Set(Device &device, Evaluation &of)
+    : pred(device, of.pred_),
+      target(device, of.target_),
+      values(device, of.values_),
+      upstream(device, of.upstream_),
+      args(PXL_ARGS(pred.view(), target.view())) {
+    const auto place = [&](const std::unique_ptr<Image> &image, std::unique_ptr<DeviceImage> &at, const pxl_tensor *&argument) {
+        if (!image) return;
+        at = std::make_unique<DeviceImage>(device, *image);
+        argument = at->view();
+    };
+    place(of.weight_, weight, args.weight);
+    place(of.grad_pred_, grad_pred, args.grad_pred);
+    place(of.grad_target_, grad_target, args.grad_target);
+    pred.upload(of.pred_), target.upload(of.target_), upstream.upload();
+    if (weight) weight->upload(*of.weight_);
+    args.values = values.data();
+    // A mean's gradient is about 1/N, which f16 does not hold for a large image: as in mixed-precision training, it is scaled.
+    if (of.test_.gradient) args.grad_loss = upstream.data();
+}
+
+Evaluation::Evaluation(Device &device, const pxl_loss *loss, const Case &test, int64_t copies)
+    : device_(device),
+      loss_(loss),
       test_(test),
       pred_(test.dtype, test.layout, test.n, test.c, test.h, test.w),
       target_(test.dtype, test.layout, test.n, test.c, test.h, test.w),
@@ -45,23 +67,27 @@ Evaluation::Evaluation(const pxl_loss *loss, const Case &test)
       grad_pred_(test.gradient ? make_gradient(test) : nullptr),
       grad_target_(test.gradient && test.both ? make_gradient(test) : nullptr),
       values_(1 + pxl_loss_term_count(loss), std::numeric_limits<double>::quiet_NaN()),
-      upstream_(float(test.elements())),
-      args_(PXL_ARGS(pred_.view(), target_.view())) {
+      upstream_(1, float(test.elements())) {
     pred_.draw_pred();
     target_.draw_target();
-    args_.values = values_.data();
-    if (weight_) args_.weight = weight_->view();
-    if (grad_pred_) args_.grad_pred = grad_pred_->view();
-    if (grad_target_) args_.grad_target = grad_target_->view();
-    // A mean's gradient is about 1/N, which f16 does not hold for a large image: as in mixed-precision training, it is scaled.
-    if (test.gradient) args_.grad_loss = &upstream_;
-    size_t bytes = 0;
-    check(pxl_workspace_size(nullptr, loss, &args_, &bytes));
-    workspace_ = std::make_unique<Memory>(bytes);
-    check(pxl_workspace_init(nullptr, loss, &args_, workspace_->data(), bytes, nullptr));
+    for (int64_t i = 0; i < copies; i++) sets_.push_back(std::make_unique<Set>(device, *this));
+    const pxl_args *args = &sets_.front()->args;
+    check(pxl_workspace_size(nullptr, loss, args, &workspace_bytes_));
+    workspace_ = device.allocate(workspace_bytes_);
+    check(pxl_workspace_init(nullptr, loss, args, workspace_.get(), workspace_bytes_, device.stream()));
 }
 
-void Evaluation::run() { check(pxl_evaluate(nullptr, loss_, &args_, workspace_->data(), workspace_->size(), nullptr)); }
+void Evaluation::run() {
+    last_ = (last_ + 1) % sets_.size();
+    check(pxl_evaluate(nullptr, loss_, &sets_[last_]->args, workspace_.get(), workspace_bytes_, device_.stream()));
+}
+
+void Evaluation::fetch() {
+    Set &set = *sets_[last_];
+    set.values.download();
+    if (grad_pred_) set.grad_pred->download(*grad_pred_);
+    if (grad_target_) set.grad_target->download(*grad_target_);
+}
 
 double Evaluation::bytes_to_move() const {
     const int images = 1 + reads_target(loss_) + (grad_pred_ != nullptr) + (grad_target_ != nullptr);

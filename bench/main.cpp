@@ -3,72 +3,119 @@
 
 #include <cstdio>
 #include <cstring>
-#include <functional>
+#include <memory>
 #include <stdexcept>
 
 #include "cases.h"
 #include "check.h"
-#include "copy.h"
+#include "device.h"
 #include "evaluation.h"
 #include "pace.h"
+#include "reduction.h"
 
 namespace {
 
 constexpr const char *usage =
-    "pixloss_bench [--loss=EXPRESSION] [--size=NxCxHxW] [--dtype=f32|f16|bf16|f64] [Google Benchmark's options]\n"
-    "  Without the first three, runs the default list (--benchmark_list_tests=true shows it). With any of them runs that case, "
-    "the\n"
-    "  value and the gradient: of ssim on 1x3x1080x1920 in f32 where not said otherwise. After the size may stand ,nhwc or "
-    ",crop,\n"
-    "  ,mask (a weight per pixel), ,both (the gradients of both images). Threads: OMP_NUM_THREADS.\n"
+    "pixloss_bench [--device=cpu|cuda] [--loss=EXPRESSION] [--size=NxCxHxW] [--dtype=f32|f16|bf16|f64] [Google Benchmark's\n"
+    "  options]\n"
+    "  Without a loss, size and dtype, runs the device's default list (--benchmark_list_tests=true shows it). With any of them\n"
+    "  runs that case, the value and the gradient: of ssim on 1x3x1080x1920 in f32 where not said otherwise. A loss may also be\n"
+    "  reduce(sum|mean|min|max|l1|l2). After the size may stand ,nhwc or ,crop, ,mask (a weight per pixel), ,both (the "
+    "gradients\n"
+    "  of both images), on cuda ,warm (what fits stays in the L2) or ,graph (launched as a CUDA graph). Threads of the CPU:\n"
+    "  OMP_NUM_THREADS.\n"
     "  Exit status: 0, 1 if a case failed its check or none was run, 2 for a wrong option.\n\n";
 
 struct Job {
+    Device &device;
     Case test;
     bool checked;
     std::string failure; // of the check: "" if it passed
+    int64_t runs = 0;    // a sample on a GPU; once chosen the same, since Google Benchmark wants equal repetitions
 };
 bool any_failed = false;
 
-// Times `run` over Google Benchmark's loop, and on either side of that takes its pace beside the copy's, so that what disturbs
-// the machine disturbs both.
-void measure(benchmark::State &state, const Case &test, double bytes, const std::function<void()> &run) {
-    using benchmark::Counter;
-    Copy copy(size_t(test.bytes()), test.gradient);
-    Pace beside([&] { copy.run(); }), own(run);
-    beside.sample();
-    own.sample();
-    for (auto _ : state) {
-        run();
-        benchmark::ClobberMemory();
-    }
-    own.sample();
-    beside.sample();
-    state.counters["px/s"] = Counter(double(test.elements()), Counter::kIsIterationInvariantRate);
-    state.counters["B/s"] = Counter(bytes, Counter::kIsIterationInvariantRate);
-    state.counters["of_copy"] = (bytes / own.seconds()) / (copy.bytes_to_move() / beside.seconds());
+// What a job runs. Google Benchmark calls a job several times in a row: the last one's stays.
+struct Prepared {
+    const Job *job = nullptr;
+    Loss loss;
+    std::unique_ptr<Work> work, graph;
+    Work &timed() const { return graph ? *graph : *work; }
+};
+
+int64_t copies_of(const Job &job, double bytes) {
+    return job.test.warm || job.test.graph ? 1 : job.device.copies_to_be_cold(bytes);
+}
+std::unique_ptr<Work> make_copy(const Job &job) {
+    const double arrays = job.test.gradient ? 3 : 2, bytes = double(job.test.bytes());
+    return job.device.make_copy(size_t(job.test.bytes()), job.test.gradient, copies_of(job, arrays * bytes));
 }
 
-void time_copy(benchmark::State &state, const Case &test) {
-    Copy copy(size_t(test.bytes()), test.gradient);
-    measure(state, test, copy.bytes_to_move(), [&] { copy.run(); });
-}
-
-void time_loss(benchmark::State &state, Job &job) {
-    const Loss loss = parse_loss(job.test.loss);
-    Evaluation evaluation(loss.get(), job.test);
-    if (!job.checked) job.failure = check_against_f64(loss.get(), evaluation);
+template <typename Tested, typename Check>
+std::unique_ptr<Work> checked(Job &job, std::unique_ptr<Tested> work, Check check) {
+    if (!job.checked) job.failure = check(*work);
     job.checked = true;
     if (!job.failure.empty()) throw std::runtime_error(job.failure);
-    measure(state, job.test, evaluation.bytes_to_move(), [&] { evaluation.run(); });
+    return work;
+}
+std::unique_ptr<Work> make_work(Job &job, const pxl_loss *loss) {
+    const Case &test = job.test;
+    const double bytes = double(test.bytes());
+    if (test.is_roof()) return job.device.make_roof(test.loss);
+    if (test.is_copy()) return make_copy(job);
+    if (test.is_reduction())
+        return checked(job, std::make_unique<Reduction>(job.device, test, copies_of(job, bytes)),
+                       [](Reduction &work) { return check_against_f64(work); });
+    const int images = 2 + test.gradient + (test.gradient && test.both);
+    return checked(job, std::make_unique<Evaluation>(job.device, loss, test, copies_of(job, images * bytes)),
+                   [=](Evaluation &work) { return check_against_f64(loss, work); });
+}
+Work &prepare(Job &job) {
+    static Prepared now;
+    if (now.job == &job) return now.timed();
+    now = Prepared();
+    if (!job.test.is_copy() && !job.test.is_roof() && !job.test.is_reduction()) now.loss = parse_loss(job.test.loss);
+    now.work = make_work(job, now.loss.get());
+    if (job.test.graph) now.graph = job.device.capture(*now.work);
+    now.job = &job;
+    return now.timed();
+}
+
+void time_by_clock(benchmark::State &state, Work &work) {
+    for (auto _ : state) {
+        work.run();
+        benchmark::ClobberMemory();
+    }
+}
+// Several runs a sample, so that neither the events nor the first launch's way to the device count.
+void time_by_events(benchmark::State &state, Device &device, Work &work, int64_t runs) {
+    while (state.KeepRunningBatch(runs)) state.SetIterationTime(device.seconds([&] { work.run(); }, runs));
+}
+
+// Times the work over Google Benchmark's loop, and on either side of that takes its pace beside the copy's, so that what disturbs
+// the machine disturbs both.
+void measure(benchmark::State &state, Job &job, Work &work) {
+    using benchmark::Counter;
+    const Case &test = job.test;
+    const std::unique_ptr<Work> copy = test.is_roof() || test.graph ? nullptr : make_copy(job);
+    Pace own(job.device, [&] { work.run(); }), beside(job.device, [&] { copy->run(); });
+    if (copy) beside.sample();
+    own.sample();
+    if (job.device.is_cpu())
+        time_by_clock(state, work);
+    else
+        time_by_events(state, job.device, work, job.runs = job.runs ? job.runs : own.runs());
+    own.sample();
+    if (copy) beside.sample();
+    const double bytes = work.bytes_to_move();
+    if (!test.is_roof()) state.counters["px/s"] = Counter(double(test.elements()), Counter::kIsIterationInvariantRate);
+    state.counters[test.loss == "fma" ? "FMA/s" : "B/s"] = Counter(bytes, Counter::kIsIterationInvariantRate);
+    if (copy) state.counters["of_copy"] = (bytes / own.seconds()) / (copy->bytes_to_move() / beside.seconds());
 }
 
 void time_job(benchmark::State &state, Job &job) {
     try {
-        if (job.test.is_copy())
-            time_copy(state, job.test);
-        else
-            time_loss(state, job);
+        measure(state, job, prepare(job));
     } catch (const std::exception &error) {
         any_failed = true;
         state.SkipWithError(error.what());
@@ -77,7 +124,7 @@ void time_job(benchmark::State &state, Job &job) {
 
 struct Options {
     bool own_case = false;
-    std::string loss = "ssim", size = "1x3x1080x1920", dtype = "f32";
+    std::string device = "cpu", loss = "ssim", size = "1x3x1080x1920", dtype = "f32";
 };
 
 bool take(const char *argument, const char *name, std::string &value) {
@@ -95,16 +142,18 @@ Options take_options(int &argc, char **argv) {
         const bool own = take(argv[i], "--loss=", options.loss) || take(argv[i], "--size=", options.size) ||
                          take(argv[i], "--dtype=", options.dtype);
         options.own_case |= own;
-        if (!own) argv[kept++] = argv[i];
+        if (!own && !take(argv[i], "--device=", options.device)) argv[kept++] = argv[i];
     }
     argv[argc = kept] = nullptr;
     return options;
 }
 
 std::vector<Case> chosen_cases(const Options &options) {
-    if (!options.own_case) return default_cases();
-    parse_loss(options.loss); // refuses it here, with the column, rather than in each of its cases
-    return cases_of(options.loss, options.dtype, options.size);
+    if (!options.own_case) return default_cases(options.device);
+    const std::vector<Case> cases = cases_of(options.device, options.loss, options.dtype, options.size);
+    // Refuses it here, with the column, rather than in each of its cases.
+    if (!cases[0].is_reduction() && !cases[0].is_copy() && !cases[0].is_roof()) parse_loss(options.loss);
+    return cases;
 }
 
 void print_help() {
@@ -112,23 +161,28 @@ void print_help() {
     benchmark::PrintDefaultHelp();
 }
 
-void describe_library() {
-    char device[256] = "";
-    if (pxl_device_describe(PXL_CPU_DEVICE, device, sizeof device) == PXL_OK) benchmark::AddCustomContext("device", device);
+void describe_library(const Device &device) {
+    char text[256] = "";
+    if (pxl_device_describe(device.id(), text, sizeof text) == PXL_OK) benchmark::AddCustomContext("device", text);
     benchmark::AddCustomContext("pixloss", pxl_version());
+    for (const auto &[name, value] : device.properties()) benchmark::AddCustomContext(name, value);
+}
+void register_job(Job &job) {
+    auto *const registered =
+        benchmark::RegisterBenchmark(job.test.name().c_str(), [&job](benchmark::State &state) { time_job(state, job); });
+    registered->Unit(benchmark::kMicrosecond);
+    job.device.is_cpu() ? registered->UseRealTime() : registered->UseManualTime();
 }
 
 int run(int argc, char **argv) {
     const Options options = take_options(argc, argv);
     benchmark::Initialize(&argc, argv, print_help);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    Device &device = open_device(options.device);
     std::vector<Job> jobs;
-    for (const Case &test : chosen_cases(options)) jobs.push_back({test, false, ""});
-    for (Job &job : jobs)
-        benchmark::RegisterBenchmark(job.test.name().c_str(), [&job](benchmark::State &state) { time_job(state, job); })
-            ->UseRealTime()
-            ->Unit(benchmark::kMicrosecond);
-    describe_library();
+    for (const Case &test : chosen_cases(options)) jobs.push_back({device, test, false, ""});
+    for (Job &job : jobs) register_job(job);
+    describe_library(device);
     const size_t matched = benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
     return matched == 0 || any_failed ? 1 : 0;

@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <chrono>
 
-namespace {
-using Clock = std::chrono::steady_clock;
-}
-
-double Pace::seconds_of(int64_t runs) const {
-    const auto begin = Clock::now();
-    for (int64_t i = 0; i < runs; i++) run_();
-    return std::chrono::duration<double>(Clock::now() - begin).count() / double(runs);
-}
+double Pace::seconds_of(int64_t runs) const { return device_.seconds(run_, runs) / double(runs); }
 
 void Pace::sample() {
-    constexpr auto enough = std::chrono::milliseconds(25);
-    constexpr double shortest = 20e-6; // of a sample, beside which reading the clock is nothing
-    run_();                            // brings into the caches what fits
-    const int64_t runs = 1 + int64_t(shortest / std::max(seconds_of(1), 1e-7));
+    using Clock = std::chrono::steady_clock;
+    const auto enough = std::chrono::milliseconds(device_.is_cpu() ? 25 : 5); // a GPU is not shared out in time slices
+    seconds_of(1);                                                            // brings into the caches what fits
+    runs_ = 1 + int64_t(device_.shortest_sample() / std::max(seconds_of(1), 1e-7));
     const auto start = Clock::now();
-    for (int samples = 0; samples < 3 || Clock::now() - start < enough; samples++) seconds_.push_back(seconds_of(runs));
+    for (int samples = 0; samples < 3 || Clock::now() - start < enough; samples++) seconds_.push_back(seconds_of(runs_));
 }
 
 double Pace::seconds() const {

@@ -6,16 +6,21 @@
 #include <functional>
 #include <vector>
 
+#include "device.h"
+
 class Pace {
   public:
-    explicit Pace(std::function<void()> run) : run_(std::move(run)) {}
-    void sample();          // runs it for some milliseconds
-    double seconds() const; // for one run, after sample()
+    Pace(Device &device, std::function<void()> run) : device_(device), run_(std::move(run)) {}
+    void sample();                         // runs it for some milliseconds
+    double seconds() const;                // for one run, after sample()
+    int64_t runs() const { return runs_; } // that one sample is long enough with
 
   private:
     double seconds_of(int64_t runs) const; // for one of them
 
+    Device &device_;
     std::function<void()> run_;
+    int64_t runs_ = 1;
     std::vector<double> seconds_;
 };
 #endif

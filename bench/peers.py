@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+"""Times other libraries' losses in one run, on the sizes and pixels of pixloss_bench, and sets pixloss beside them.
+
+    peers.py [--json OUT.json] [--pixloss-json RAW.json] [--fused-ssim FOLDER] [--filter REGEX]
+    peers.py --device cpu --sizes 1x3x64x64            # tries the script itself on a machine without a GPU
+
+Peers: torch's own operations, eager and compiled; SSIM written with conv2d as pytorch-msssim has it (and that package itself),
+fused-ssim, torchmetrics, piq, kornia. What cannot be imported, built or run is named with its reason and left out. On a GPU times
+are medians of CUDA events around several calls; `RAW.json` is pixloss_bench's own output (--benchmark_out) of the same session.
+Every peer's value is compared with the same formula in float64 first: one that is not what it is taken for is not timed.
+"""
+import argparse
+import contextlib
+import datetime
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+import torch
+import torch.nn.functional as F
+
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
+SIZES = ["5x5x1080x1920", "1x3x1080x1920", "16x3x256x256", "1x3x256x256"]
+PACKAGES = ["torch", "triton", "fused-ssim", "pytorch-msssim", "torchmetrics", "piq", "kornia", "numpy"]
+
+
+# ---- Pixels: multiples of 1/256, the target uniform, the prediction the target with noise, as bench/image.cpp draws them -------
+
+def make_images(size, device):
+    generator = torch.Generator().manual_seed(1)
+    target = torch.randint(32, 225, size, generator=generator)
+    noise = torch.randint(-16, 17, size, generator=generator)
+    return tuple((levels.float() / 256).to(device) for levels in (target + noise, target))
+
+
+# ---- Peers -------------------------------------------------------------------------------------------------------------------
+
+def gaussian(channels, like):
+    x = torch.arange(11, dtype=torch.float64, device=like.device) - 5
+    taps = torch.exp(-x * x / (2 * 1.5 ** 2))
+    return (taps / taps.sum()).to(like.dtype).repeat(channels, 1, 1, 1)
+
+
+def conv2d_ssim(pred, target, taps, padding=0):
+    """1 - SSIM by pytorch-msssim's formula: five maps, each filtered along both axes by grouped convolutions. taps: C,1,1,11."""
+    channels = pred.shape[1]
+
+    def blur(image):
+        image = F.conv2d(image, taps.transpose(2, 3), groups=channels, padding=(padding, 0))
+        return F.conv2d(image, taps, groups=channels, padding=(0, padding))
+    c1, c2 = 0.01 ** 2, 0.03 ** 2
+    mx, my = blur(pred), blur(target)
+    vx, vy, vxy = blur(pred * pred) - mx * mx, blur(target * target) - my * my, blur(pred * target) - mx * my
+    ssim = ((2 * mx * my + c1) / (mx * mx + my * my + c1)) * ((2 * vxy + c2) / (vx + vy + c2))
+    return 1 - ssim.mean()
+
+
+@dataclass
+class Peer:
+    name: str
+    loss: str                                     # the pixloss expression that computes the same
+    make: Callable                                # (pred, target) -> a function of them; may raise
+    value_only: Optional[Callable] = None         # where inference differs: as `make`
+    compiled: bool = False
+    backward: bool = True
+
+
+def torch_peers():
+    def ssim(padding):
+        def make(pred, _):
+            taps = gaussian(pred.shape[1], pred)
+            return lambda a, b: conv2d_ssim(a, b, taps, padding)
+        return make
+    peers = [Peer("torch eager, conv2d SSIM", "ssim", ssim(0)),
+             Peer("torch.compile, conv2d SSIM", "ssim", ssim(0), compiled=True),
+             Peer("torch eager, conv2d SSIM, zero border", "ssim(border=zero)", ssim(5)),
+             Peer("torch.compile, conv2d SSIM, zero border", "ssim(border=zero)", ssim(5), compiled=True)]
+    for name, loss, function in (("l1_loss", "l1", F.l1_loss), ("mse_loss", "mse", F.mse_loss)):
+        peers += [Peer(f"torch eager, {name}", loss, lambda *_, f=function: f),
+                  Peer(f"torch.compile, {name}", loss, lambda *_, f=function: f, compiled=True)]
+    for name, function in (("sum", lambda a, _: a.sum()), ("mean", lambda a, _: a.mean()),
+                           ("l2", lambda a, _: torch.linalg.vector_norm(a))):
+        peers.append(Peer(f"torch, {name}", f"reduce({name})", lambda *_, f=function: f, backward=False))
+    return peers
+
+
+def fused_ssim_peer(folder):
+    def function():
+        if folder:
+            return built_fused_ssim(folder)
+        return importlib.import_module("fused_ssim").fused_ssim
+
+    def make(train):
+        def inner(*_):
+            fused = function()
+            return lambda a, b: 1 - fused(a, b, padding="same", train=train)
+        return inner
+    return Peer("fused-ssim", "ssim(border=zero)", make(True), value_only=make(False))
+
+
+BUILT = {}
+
+
+def built_fused_ssim(folder):
+    """The function `fused_ssim` of a source folder, its extension built beside torch's others."""
+    if folder not in BUILT:
+        from torch.utils.cpp_extension import load
+        sources = [os.path.join(folder, name) for name in ("ssim.cu", "ext.cpp")]
+        missing = [name for name in sources if not os.path.exists(name)]
+        if missing:
+            raise FileNotFoundError(f"--fused-ssim: no {missing[0]}")
+        module = load(name="fused_ssim_cuda", sources=sources, extra_cuda_cflags=["-O3", "--maxrregcount=32", "--use_fast_math"])
+        sys.modules["fused_ssim_cuda"] = module  # its Python imports it by this name
+        sys.path.insert(0, folder)
+        BUILT[folder] = importlib.import_module("fused_ssim").fused_ssim
+    return BUILT[folder]
+
+
+def package_peers():
+    def msssim(*_):
+        package = importlib.import_module("pytorch_msssim")
+        return lambda a, b: 1 - package.ssim(a, b, data_range=1)
+
+    def torchmetrics(*_):
+        package = importlib.import_module("torchmetrics.functional.image")
+        return lambda a, b: 1 - package.structural_similarity_index_measure(a, b, data_range=1.0)
+
+    def piq(*_):
+        package = importlib.import_module("piq")
+        return lambda a, b: 1 - package.ssim(a, b, data_range=1.0)
+
+    def kornia(*_):
+        package = importlib.import_module("kornia.metrics")
+        return lambda a, b: 1 - package.ssim(a, b, window_size=11).mean()
+    return [Peer("pytorch-msssim", "ssim", msssim), Peer("torchmetrics", "ssim(preset=torchmetrics,data_range=1)", torchmetrics),
+            Peer("piq", "ssim(preset=piq)", piq), Peer("kornia", "ssim(preset=kornia)", kornia)]
+
+
+# ---- A check that a peer computes what it is taken for -------------------------------------------------------------------------
+
+REFERENCES = {
+    "ssim": lambda a, b: conv2d_ssim(a, b, gaussian(a.shape[1], a), 0),
+    "ssim(border=zero)": lambda a, b: conv2d_ssim(a, b, gaussian(a.shape[1], a), 5),
+    "l1": F.l1_loss, "mse": F.mse_loss,
+    "reduce(sum)": lambda a, _: a.sum(), "reduce(mean)": lambda a, _: a.mean(),
+    "reduce(l2)": lambda a, _: torch.linalg.vector_norm(a),
+}
+
+
+def check(peer, function, size):
+    reference = REFERENCES.get(peer.loss)
+    if reference is None:
+        return
+    pred, target = (image[:1, :, :256, :256].contiguous() for image in make_images(size, DEVICE))
+    with torch.no_grad():
+        expected = reference(pred.double(), target.double()).item()
+    got = function(pred.requires_grad_(), target).item()
+    if not abs(got - expected) <= 1e-4 * abs(expected):
+        raise ValueError(f"its value is {got:.9g}; float64 gives {expected:.9g}")
+
+
+# ---- Time ----------------------------------------------------------------------------------------------------------------------
+
+DEVICE = torch.device("cpu")
+
+
+def sample(call, runs):
+    """Seconds of one call, of several in a row."""
+    if DEVICE.type == "cpu":
+        start = time.perf_counter()
+        for _ in range(runs):
+            call()
+        return (time.perf_counter() - start) / runs
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    for _ in range(runs):
+        call()
+    end.record()
+    end.synchronize()
+    return 1e-3 * begin.elapsed_time(end) / runs
+
+
+def median_time(call, seconds):
+    """(median, spread) over samples of 2 ms or more, after a warm-up."""
+    for _ in range(3):
+        call()
+    once = sample(call, 1)
+    runs = max(1, int(2e-3 / max(once, 1e-7)))
+    count = max(5, min(100, int(seconds / max(once * runs, 1e-6))))
+    times = [sample(call, runs) for _ in range(count)]
+    middle = statistics.median(times)
+    return middle, statistics.pstdev(times) / middle
+
+
+def copies_to_be_cold(bytes_of_one):
+    """How many sets of images take turns, so that none is in the L2 when its turn comes: as pixloss_bench."""
+    if DEVICE.type == "cpu":
+        return 1
+    cache = getattr(torch.cuda.get_device_properties(DEVICE), "L2_cache_size", 64 << 20)
+    return min(64, max(1, -(-4 * cache // bytes_of_one)))
+
+
+def calls(peer, size, what):
+    """A function of no arguments that does one evaluation, `value` or `gradient`, on the next set of images."""
+    images = [make_images(size, DEVICE)]
+    count = copies_to_be_cold((3 if what == "gradient" else 2) * images[0][0].nbytes)
+    images += [tuple(image.clone() for image in images[0]) for _ in range(count - 1)]
+    make = peer.value_only if what == "value" and peer.value_only else peer.make
+    function = make(*images[0])
+    check(peer, function, size)
+    if peer.compiled:
+        torch.compiler.reset()  # else the second size is compiled for any size, and runs slower
+        function = torch.compile(function, dynamic=False)
+    turn = 0
+
+    def value():
+        nonlocal turn
+        turn = (turn + 1) % len(images)
+        with torch.no_grad():
+            return function(*images[turn])
+
+    def gradient():
+        nonlocal turn
+        turn = (turn + 1) % len(images)
+        pred, target = images[turn]
+        pred.grad = None
+        function(pred, target).backward()
+    if what == "value":
+        return value
+    for pred, _ in images:
+        pred.requires_grad_()
+    return gradient
+
+
+def time_peer(peer, size, what, seconds):
+    """A row of the results, or one with `error`."""
+    row = {"peer": peer.name, "loss": peer.loss, "size": "x".join(map(str, size)), "what": what}
+    try:
+        call = calls(peer, size, what)
+        row["seconds"], row["spread"] = median_time(call, seconds)
+        row["px/s"] = size[0] * size[1] * size[2] * size[3] / row["seconds"]
+    except Exception as error:  # a peer that fails is no reason to stop
+        lines = str(error).strip().splitlines()
+        row["error"] = f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+    finally:
+        if DEVICE.type == "cuda":
+            with contextlib.suppress(RuntimeError):  # after a peer's failure in a kernel, everything fails
+                torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+    return row
+
+
+# ---- pixloss's results of the same session -------------------------------------------------------------------------------------
+
+def pixloss_times(path):
+    """{(loss, size, what): seconds} of f32 cases: medians where there are repetitions."""
+    with open(path, encoding="utf-8") as file:
+        runs = json.load(file)["benchmarks"]
+    aggregated = any(run.get("aggregate_name") == "median" for run in runs)
+    times = {}
+    for run in runs:
+        if run.get("error_occurred") or (run.get("aggregate_name") != "median" if aggregated else "aggregate_name" in run):
+            continue
+        parts = re.sub(r"/(real_time|manual_time)$", "", re.sub(r"/(iterations|repeats):\d+", "", run["run_name"])).split("/")
+        if len(parts) == 5 and parts[2] == "f32":
+            times[parts[1], parts[3], parts[4]] = run["real_time"] * UNITS[run["time_unit"]]
+    return times
+
+
+def add_ratios(rows, path):
+    times = pixloss_times(path)
+    for row in rows:
+        ours = times.get((row["loss"], row["size"], row["what"]))
+        if ours and "seconds" in row:
+            row["pixloss_seconds"], row["ratio"] = ours, row["seconds"] / ours
+
+
+# ---- Output --------------------------------------------------------------------------------------------------------------------
+
+def versions():
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    if torch.version.cuda:
+        found["cuda"] = torch.version.cuda
+        found["cudnn"] = str(torch.backends.cudnn.version())
+    return found
+
+
+def driver_version():
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], check=True, timeout=30,
+                              stdout=subprocess.PIPE, text=True).stdout.splitlines()[0].strip()
+    return "unknown"
+
+
+def table(rows):
+    lines = ["| peer | computes | size | | time | Mpx/s | spread | pixloss | times faster |",
+             "|---|---|---|---|--:|--:|--:|--:|--:|"]
+    for row in rows:
+        if "error" in row:
+            continue
+        ours = f"{row['pixloss_seconds'] * 1e6:.1f} µs | {row['ratio']:.2f}" if "ratio" in row else "| "
+        lines.append(f"| {row['peer']} | `{row['loss']}` | {row['size']} | {row['what']} | {row['seconds'] * 1e6:.1f} µs | "
+                     f"{row['px/s'] / 1e6:.0f} | {100 * row['spread']:.1f} % | {ours} |")
+    left_out = [f"- {row['peer']}, {row['size']}, {row['what']}: {row['error']}" for row in rows if "error" in row]
+    return "\n".join(lines + (["", "Left out:"] + left_out if left_out else []))
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--sizes", default=",".join(SIZES), help="NxCxHxW, separated by commas")
+    parser.add_argument("--filter", default="", help="only peers whose name matches this regular expression")
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each peer, size, and value or gradient")
+    parser.add_argument("--fused-ssim", metavar="FOLDER", help="fused-ssim's source folder, to be built")
+    parser.add_argument("--json", metavar="FILE", help="where the results go, with all versions")
+    parser.add_argument("--pixloss-json", metavar="FILE", help="pixloss_bench's --benchmark_out of the same session")
+    return parser.parse_args()
+
+
+def main():
+    global DEVICE
+    options = parse_options()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("peers.py: torch sees no CUDA device; --device cpu tries the script without one")
+    DEVICE = torch.device(options.device)
+    torch.backends.cudnn.benchmark = True  # the fastest algorithm for each convolution, found during the warm-up
+    # Exact fp32, as pixloss computes: no tf32 in convolutions.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    name = torch.cuda.get_device_name(DEVICE) if options.device == "cuda" else platform.processor() or platform.machine()
+    sizes = [tuple(int(number) for number in size.split("x")) for size in options.sizes.split(",")]
+    rows, failed = [], {}
+    for peer in torch_peers() + [fused_ssim_peer(options.fused_ssim)] + package_peers():
+        if not re.search(options.filter, peer.name):
+            continue
+        for size in sizes:
+            for what in ["value", "gradient"] if peer.backward else ["value"]:
+                if peer.name in failed:  # not importable: once is enough
+                    continue
+                row = time_peer(peer, size, what, options.seconds)
+                rows.append(row)
+                if re.match(r"(ModuleNotFound|FileNotFound|Import)Error", row.get("error", "")):
+                    failed[peer.name] = True
+                print(f"peers: {peer.name}, {row['size']}, {what}: {row.get('error') or '%.1f us' % (1e6 * row['seconds'])}",
+                      file=sys.stderr, flush=True)
+    if options.pixloss_json:
+        add_ratios(rows, options.pixloss_json)
+    context = {"device": name, "driver": driver_version() if options.device == "cuda" else None,
+               "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "versions": versions()}
+    print(f"{name}. {', '.join(f'{k} {v}' for k, v in context['versions'].items())}"
+          f"{', driver ' + context['driver'] if context['driver'] else ''}; {context['date']}.\n\n{table(rows)}")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"context": context, "results": rows}, file, indent=1)
+            file.write("\n")
+    sys.exit(0 if any("seconds" in row for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()
