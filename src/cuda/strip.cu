@@ -8,7 +8,8 @@
 //               window of the derivatives (again a FIR), in place                                                -> maps
 //   3 rows      maps -> horizontal window; gradient = A + 2u B + 2v D; pixels' terms; stored
 // The adjoint of a separable filter may be taken in either order, so the score sits between the two vertical filters in one
-// thread: its halo is the score's, not the input's, and its values never leave the registers. What lies outside of the image
+// thread: its halo is the score's, not the input's, and its values never leave the registers. SSIM does not change when both
+// images and L are halved: the horizontal taps do that, so that 1 / P is in the range of the quick reciprocal. What lies outside of the image
 // reads as x = y = 0; positions that do not count get infinite stabilisers, so that their score and derivatives vanish.
 #include <cmath>
 
@@ -18,6 +19,21 @@
 
 namespace pxli {
 namespace strip {
+
+__device__ __forceinline__ float quick_reciprocal(float a) { // 2^-23; 0 for a > 2^126, which half an image does not reach
+#ifdef __CUDA_ARCH__
+    float r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    return r;
+#else
+    return 1.0f / a;
+#endif
+}
+#undef PXLI_RECIPROCAL
+#define PXLI_RECIPROCAL(x)    quick_reciprocal(x)
+#define PXLI_SCORE_TYPE       float
+#define PXLI_SCORE_NAME(name) quick_##name
+#include "../math/ssim_ratios.h"
 
 // Feeds one sample to a transposed FIR of 2R pending sums; returns the output centred R samples back.
 template <int R>
@@ -38,7 +54,15 @@ __device__ __forceinline__ void filter_row(const float *taps, const float (&v)[N
         for (int j = 0; j < P; j++) out[j] = k ? fmaf(taps[k], v[j + k + OFFSET], out[j]) : taps[0] * v[j + OFFSET];
 }
 // ---- A block ----------------------------------------------------------------------------------------------------------------
+// Rows of the block, counted from its first input row: ints in shared memory, or the compiler would compute them anew in every
+// batch from 64 bits for want of registers.
+struct Rows {
+    int count;                  // of input
+    int top, bottom;            // of the image
+    int map0, map1, sum0, sum1; // of the map, and those whose scores this block sums, which it also stores
+};
 struct Shared { // what all threads of a block read
+    Rows rows;
     Shifts shifts;
     Samples samples;
     float C1, C2;
@@ -49,17 +73,16 @@ struct Tile {
     int columns;
 };
 
-// What a thread knows of its block. Input rows are in0 .. in1 - 1; rows of the map and of the sum are counted from in0.
+// What a thread knows of its block.
 template <class K>
 struct Block {
     const Args &g;
     Shared &shared;
     Tile tile{};
     float *maps = nullptr, *ring_x = nullptr, *ring_y = nullptr;
-    double *sums = nullptr;                           // [1 + pixels][T]; the first overlays the maps, once they are done with
-    int64_t in0 = 0, in1 = 0, bottom = 0, column = 0; // of the thread's score
-    int map0 = 0, sum0 = 0, segment = 0, task_row = 0;
-    unsigned map_rows = 0, sum_rows = 0;
+    double *sums = nullptr;      // [1 + pixels][T]; the first overlays the maps, once they are done with
+    int64_t in0 = 0, column = 0; // the first input row; the column of the thread's score
+    int segment = 0, task_row = 0;
     bool counts = false, mine = false, has_map = false; // this thread's scores are of the map; are summed; are stored
     float c = 0, d = 0;
     bool exact = false;
@@ -81,17 +104,27 @@ __device__ __forceinline__ Block<K> block_of(const Args &g, Shared &shared, floa
     Block<K> b = {g, shared, tile_at(g, K::out), memory, memory + 4 * K::map, memory + 4 * K::map + K::ring};
     b.sums = reinterpret_cast<double *>(K::PIXELS ? b.ring_y + K::ring : memory);
     const Tile &tile = b.tile;
-    b.in0 = max(tile.r0 - K::score_halo - K::R, static_cast<int64_t>(-K::R)), b.in1 = tile.r1 + K::score_halo + K::R;
-    b.bottom = min(b.in1, g.h), b.column = tile.c0 - K::score_halo + t;
-    b.map0 = static_cast<int>(max(g.map_y0 - b.in0, static_cast<int64_t>(0))), b.sum0 = static_cast<int>(tile.r0 - b.in0);
-    b.map_rows = static_cast<unsigned>(max(min(g.map_y1, b.in1) - b.in0 - b.map0, static_cast<int64_t>(0)));
-    b.sum_rows = static_cast<unsigned>(tile.r1 - tile.r0);
+    b.in0 = max(tile.r0 - K::score_halo - K::R, static_cast<int64_t>(-K::R));
+    b.column = tile.c0 - K::score_halo + t;
     b.mine = t >= K::score_halo && t < K::score_halo + tile.columns && b.column >= g.map_x0 && b.column < g.map_x1;
     b.has_map = g.map.data && b.mine;
     // Tasks by rows. With eight columns a quarter of a warp has 4 tasks in each of 2 rows, which makes no bank conflicts.
     b.segment = K::P * (K::P == 4 ? t % segments : (t & 3) + 4 * (t / 8 % (segments / 4)));
     b.task_row = K::P == 4 ? t / segments : 2 * (t / (2 * segments)) + (t >> 2 & 1);
     return b;
+}
+
+template <class K>
+__device__ __forceinline__ Rows rows_of(const Block<K> &b) {
+    const auto from_in0 = [&](int64_t row) { return static_cast<int>(row - b.in0); };
+    const int64_t in1 = b.tile.r1 + K::score_halo + K::R, zero = 0;
+    return {from_in0(in1),
+            from_in0(max(b.in0, zero)),
+            from_in0(min(in1, b.g.h)),
+            from_in0(max(b.g.map_y0, b.in0)),
+            from_in0(max(min(b.g.map_y1, in1), b.in0)),
+            from_in0(b.tile.r0),
+            from_in0(b.tile.r1)};
 }
 
 // Columns outside of the image: zero for good.
@@ -120,8 +153,8 @@ __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, c
         const Term &term = terms.term[f.term[0]];
         const double L = range_of(terms, f.term[0], b.tile.image);
         s.shifts = b.g.shifted ? shifts_of(s.samples) : Shifts{0, 0, false};
-        s.C1 = static_cast<float>(pxli_stabiliser(term.k1, L));
-        s.C2 = static_cast<float>(pxli_stabiliser(term.k2, L) / b.g.variance_factor); // in place of a factor on every variance
+        s.C1 = static_cast<float>(pxli_stabiliser(term.k1, L) / 4);
+        s.C2 = static_cast<float>(pxli_stabiliser(term.k2, L) / 4 / b.g.variance_factor); // in place of a factor on variances
         if (b.g.dssim) s.charge[0].scale *= 0.5f;
     }
     __syncthreads();
@@ -150,18 +183,17 @@ __device__ __forceinline__ void shift(float (&x)[N], float (&y)[N], float c, flo
 }
 template <class K>
 __device__ __forceinline__ void filter_task(const Block<K> &b, int ring_row, int row) {
-    const float *const taps = b.g.taps_x;
     const int at = ring_row * K::raw + b.segment;
     float *const to = b.maps + row * K::pitch + b.segment;
     float u[K::window], v[K::window], out[K::P];
     load_row(b.ring_x + at, u), load_row(b.ring_y + at, v);
     shift<K::offset>(u, v, b.c, b.d, b.exact);
-    filter_row<K::R, K::offset>(taps, u, out), store_row(to, out);
-    filter_row<K::R, K::offset>(taps, v, out), store_row(to + K::map, out);
+    filter_row<K::R, K::offset>(b.g.half, u, out), store_row(to, out);
+    filter_row<K::R, K::offset>(b.g.half, v, out), store_row(to + K::map, out);
 #pragma unroll
     for (int k = K::offset; k < K::window; k++) u[k] *= u[k], v[k] *= v[k];
-    filter_row<K::R, K::offset>(taps, u, out), store_row(to + 2 * K::map, out);
-    filter_row<K::R, K::offset>(taps, v, out), store_row(to + 3 * K::map, out);
+    filter_row<K::R, K::offset>(b.g.quarter, u, out), store_row(to + 2 * K::map, out);
+    filter_row<K::R, K::offset>(b.g.quarter, v, out), store_row(to + 3 * K::map, out);
 }
 
 // ---- Stage 2: vertical window (score row = input row - R), score, its adjoint (output row = input row - 2R), in place ---------
@@ -171,23 +203,37 @@ struct Column { // pending sums of one column
     float to_pred[2 * K::R] = {}, to_target[2 * K::R] = {}, to_uu[2 * K::R] = {}, to_vv[2 * K::R] = {};
     double score = 0; // the sum
 };
-// Row q counted from in0; returns the score if this block sums it.
-template <class K>
-__device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, float C1, float C2, int q, float *at) {
+// What a column's scores need besides the maps. WHOLE: every row of the batch is of the map and of the block's sum.
+struct Limits {
+    float C1, C2; // infinite for columns outside of the map: the score and its derivatives are 0
+    int q;        // the row, counted from in0
+};
+template <bool WHOLE, class K>
+__device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, const Limits &l, float *at) {
     const float *const taps = b.g.taps_y;
     const float u = fir<K::R>(p.u, taps, at[0]), v = fir<K::R>(p.v, taps, at[K::map]);
     const float uu = fir<K::R>(p.uu, taps, at[2 * K::map]), vv = fir<K::R>(p.vv, taps, at[3 * K::map]);
-    const bool in_map = b.counts && static_cast<unsigned>(q - b.map0) < b.map_rows; // else infinite stabilisers: all is 0
-    const pxli_moments m = {fmaf(2, b.c, u), v + b.d, fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
-    const pxli_score l = pxli_ssim(m, in_map ? C1 : INFINITY, in_map ? C2 : INFINITY);
-    if (K::BACK != BOTH && b.has_map) at[3 * K::map] = l.value; // for store_scores: this map is free
+    const bool in_map = WHOLE || (l.q >= b.shared.rows.map0 && l.q < b.shared.rows.map1);
+    const quick_moments m = {u + b.c, fmaf(0.5f, b.d, v), fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
+    const quick_score s = quick_ssim(m, in_map ? l.C1 : INFINITY, in_map ? l.C2 : INFINITY);
+    if (!WHOLE && K::BACK != BOTH && b.has_map) at[3 * K::map] = s.value; // for store_scores: this map is free
     if (K::BACK != NONE) {
-        const float lu = fmaf(-2 * u, l.su, l.M), lv = fmaf(-2 * v, l.sv, l.m);
+        const float lu = fmaf(-2 * u, s.su, s.M), lv = fmaf(-2 * v, s.sv, s.m);
         at[0] = fir<K::R>(p.to_pred, taps, lu + lv);
-        at[K::map] = fir<K::R>(p.to_uu, taps, l.su), at[2 * K::map] = fir<K::R>(p.to_vv, taps, l.sv);
+        at[K::map] = fir<K::R>(p.to_uu, taps, s.su), at[2 * K::map] = fir<K::R>(p.to_vv, taps, s.sv);
         if (K::BACK == BOTH) at[3 * K::map] = fir<K::R>(p.to_target, taps, lu - lv);
     }
-    return static_cast<unsigned>(q - b.sum0) < b.sum_rows ? l.value : 0;
+    return WHOLE || (l.q >= b.shared.rows.sum0 && l.q < b.shared.rows.sum1) ? s.value : 0;
+}
+template <bool WHOLE, class K>
+__device__ __forceinline__ float score_rows(const Block<K> &b, Column<K> &p, Limits l, int count, float *at) {
+    float loss = 0;
+#pragma unroll 1
+    for (int k = 0; k < count; k += 2, at += 2 * K::pitch) { // two at a time: the pending sums move by two registers
+        loss += score_row<WHOLE>(b, p, l, at), l.q++;
+        loss += score_row<WHOLE>(b, p, l, at + K::pitch), l.q++;
+    }
+    return loss;
 }
 template <class K>
 __device__ __forceinline__ void fill_row(const Block<K> &b, Column<K> &p, const float *at) {
@@ -197,18 +243,16 @@ __device__ __forceinline__ void fill_row(const Block<K> &b, Column<K> &p, const 
 }
 template <class K>
 __device__ __forceinline__ void score_column(const Block<K> &b, Column<K> &p, int first) { // batch of input rows from `first` on
-    const int end = first + K::B, full = min(2 * K::R, end);
-    const float C1 = b.shared.C1, C2 = b.shared.C2;
-    float loss = 0, *at = b.maps + threadIdx.x;
-    int r = first;
+    const int fill = min(max(2 * K::R - first, 0), K::B), q = first - K::R;
+    float *at = b.maps + threadIdx.x;
+    Limits l = {b.counts ? b.shared.C1 : INFINITY, b.counts ? b.shared.C2 : INFINITY, q + fill};
 #pragma unroll 1
-    for (; r < full; r += 2, at += 2 * K::pitch) // the first 2R rows of a block only fill the forward filters
+    for (int k = 0; k < fill; k += 2, at += 2 * K::pitch) // the first 2R rows of a block only fill the forward filters
         fill_row(b, p, at), fill_row(b, p, at + K::pitch);
-#pragma unroll 1
-    for (; r < end; r += 2, at += 2 * K::pitch) { // two at a time: the pending sums move by two registers
-        loss += score_row(b, p, C1, C2, r - K::R, at);
-        loss += score_row(b, p, C1, C2, r + 1 - K::R, at + K::pitch);
-    }
+    const Rows &rows = b.shared.rows;
+    const int low = max(rows.map0, rows.sum0), high = min(rows.map1, rows.sum1);
+    const bool whole = fill == 0 && q >= low && q + K::B <= high && !b.g.map.data;
+    const float loss = whole ? score_rows<true>(b, p, l, K::B, at) : score_rows<false>(b, p, l, K::B - fill, at);
     if (b.mine) p.score += loss;
 }
 // A batch of one column's scores, from its shared memory to the caller's map.
@@ -226,27 +270,24 @@ __device__ __forceinline__ void store_scores(const Block<K> &b, int first) {
 }
 
 // ---- Stage 3: horizontal adjoint, gradient, terms on pixels ------------------------------------------------------------------
-// x, y -> the structure's gradients
+// x, y -> the structure's gradients, 1/2 unit (a + u uu + v vv): 1/2 because the scores are of halved images.
 template <class K>
 __device__ __forceinline__ void pull_back(const Block<K> &b, int row, float (&x)[K::P], float (&y)[K::P], float (&pred)[K::P],
                                           float (&target)[K::P]) {
     const float *const from = b.maps + row * K::pitch + b.segment, *const taps = b.g.taps_x;
-    const float unit = b.shared.charge[0].scale;
+    const float unit = 0.5f * b.shared.charge[0].scale;
+    if (unit == 0) return; // leaves the gradient alone, whether the derivatives are finite or not
     float w[K::back_window], a[K::P], uu[K::P], vv[K::P];
     shift<0>(x, y, b.c, b.d, b.exact);
     load_row(from + K::map, w), filter_row<K::R, 0>(taps, w, uu);
     load_row(from + 2 * K::map, w), filter_row<K::R, 0>(taps, w, vv);
     load_row(from, w), filter_row<K::R, 0>(taps, w, a);
 #pragma unroll
-    for (int j = 0; j < K::P; j++) {
-        const float p = 2 * x[j] * uu[j], q = 2 * y[j] * vv[j];
-        pred[j] = unit == 0 ? 0 : unit * (a[j] + (p + q)); // a weight of 0 leaves the gradient alone, finite or not
-        target[j] = p - q;
-    }
+    for (int j = 0; j < K::P; j++) pred[j] = unit * fmaf(y[j], vv[j], fmaf(x[j], uu[j], a[j]));
     if (K::BACK != BOTH) return;
     load_row(from + 3 * K::map, w), filter_row<K::R, 0>(taps, w, a);
 #pragma unroll
-    for (int j = 0; j < K::P; j++) target[j] = unit == 0 ? 0 : unit * (a[j] + target[j]);
+    for (int j = 0; j < K::P; j++) target[j] = unit * fmaf(-y[j], vv[j], fmaf(x[j], uu[j], a[j]));
 }
 template <class K>
 __device__ __forceinline__ void charge_pixels(const Block<K> &b, const float (&e)[K::P], int count, float (&pred)[K::P],
@@ -268,10 +309,10 @@ __device__ __forceinline__ void charge_pixels(const Block<K> &b, const float (&e
     }
 }
 template <class K>
-__device__ __forceinline__ void finish_task(const Block<K> &b, int64_t in, int slot, int row) {
-    const int64_t y = in + row - K::lag;
-    const int count = min(b.tile.columns - b.segment, K::P);
-    if (y < b.tile.r0 || y >= b.tile.r1 || count <= 0) return;
+__device__ __forceinline__ void finish_task(const Block<K> &b, int first, int slot, int row) {
+    const int count = min(b.tile.columns - b.segment, K::P), line = first + row - K::lag; // the output row, counted from in0
+    if (line < b.shared.rows.sum0 || line >= b.shared.rows.sum1 || count <= 0) return;
+    const int64_t y = b.in0 + line;
     const int ring_row = slot + row >= K::lag ? slot + row - K::lag : slot + row - K::lag + K::depth;
     const int at = ring_row * K::raw + b.segment + K::left;
     float u[K::P], v[K::P], e[K::P], pred[K::P] = {}, target[K::P] = {};
@@ -300,16 +341,18 @@ __device__ __forceinline__ void march_block(const Args &g, const Terms &terms, c
     const View &view = odd ? g.y : g.x;
     Fetch<K> fetch(view, odd ? b.ring_y : b.ring_x, row_of(view, b.tile.image, b.tile.channel, 0), b.tile.c0, b.in0, g.w);
     clear_outside(b);
-    fetch.rows(b.in0, b.bottom, 0);
+    const Rows rows = rows_of(b);
+    if (threadIdx.x == 0) b.shared.rows = rows;
+    fetch.rows(0, rows.top, rows.bottom, 0);
     set_constants(b, terms, f);
     Column<K> pending;
     int slot = 0;
 #pragma unroll 1
-    for (int64_t in = b.in0; in < b.in1; in += K::B) {
+    for (int first = 0; first < b.shared.rows.count; first += K::B) {
         __pipeline_wait_prior(0);
         __syncthreads();
-        const int next = slot + K::B == K::depth ? 0 : slot + K::B, first = static_cast<int>(in - b.in0);
-        fetch.rows(in + K::B, b.bottom, next);
+        const int next = slot + K::B == K::depth ? 0 : slot + K::B;
+        fetch.rows(first + K::B, b.shared.rows.top, b.shared.rows.bottom, next);
 #pragma unroll 1
         for (int n = 0, row = b.task_row; n < rounds; n++, row += step) filter_task(b, slot + row, row);
         __syncthreads();
@@ -318,7 +361,7 @@ __device__ __forceinline__ void march_block(const Args &g, const Terms &terms, c
         if (K::BACK != NONE || K::PIXELS) {
             __syncthreads();
 #pragma unroll 1
-            for (int n = 0, row = b.task_row; n < rounds; n++, row += step) finish_task(b, in, slot, row);
+            for (int n = 0, row = b.task_row; n < rounds; n++, row += step) finish_task(b, first, slot, row);
         }
         slot = next;
     }
@@ -410,6 +453,7 @@ Args args_of(const Evaluation &e, const Step &step) {
     g.map_y0 = pass->map_y0, g.map_y1 = pass->map_y1, g.map_x0 = pass->map_x0, g.map_x1 = pass->map_x1;
     for (int k = 0; k <= 2 * pass->radius; k++) {
         g.taps_x[k] = static_cast<float>(pass->taps_x[k]), g.taps_y[k] = static_cast<float>(pass->taps_y[k]);
+        g.half[k] = 0.5f * g.taps_x[k], g.quarter[k] = 0.25f * g.taps_x[k];
     }
     g.variance_factor = pass->variance_factor;
     g.pixels = step.count - 1, g.dssim = e.call->terms[step.term[0]].kind == PXL_DSSIM;

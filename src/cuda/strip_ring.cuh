@@ -30,53 +30,57 @@ struct Fetch {
     const View &view;
     float *const to;     // this lane's first place in the ring
     int64_t from;        // the element that belongs there in the next batch
-    unsigned inside = 0; // bit k: the lane's k-th copy lies in the ring and in the image
-    const int warp_row;
+    bool inside[copies]; // the lane's k-th copy lies in the ring and in the image
 
-    __device__ Fetch(const View &v, float *ring, int64_t plane, int64_t c0, int64_t in0, int64_t w)
-        : view(v), to(ring + threadIdx.x / 64 * K::raw + threadIdx.x % 32 * WIDTH), warp_row(threadIdx.x / 64) {
-        const int64_t column = c0 - K::left + threadIdx.x % 32 * WIDTH;
-        from = plane + (in0 + warp_row) * v.stride[2] + column * v.stride[3];
+    __device__ __forceinline__ Fetch(const View &v, float *ring, int64_t plane, int64_t c0, int64_t in0, int64_t w)
+        : view(v), to(ring + threadIdx.x / 64 * K::raw + threadIdx.x % 32 * WIDTH) {
+        const int place = threadIdx.x % 32 * WIDTH;
+        from = plane + (in0 + threadIdx.x / 64) * v.stride[2] + (c0 - K::left + place) * v.stride[3];
+#pragma unroll
         for (int k = 0; k < copies; k++) {
-            const int64_t c = column + 32 * WIDTH * k;
-            const bool held = threadIdx.x % 32 * WIDTH + 32 * WIDTH * k < K::raw;
-            if (held && c >= 0 && c + WIDTH <= w) inside |= 1u << k;
+            const int64_t c = c0 - K::left + place + 32 * WIDTH * k;
+            inside[k] = place + 32 * WIDTH * k < K::raw && c >= 0 && c + WIDTH <= w;
         }
     }
-    __device__ __forceinline__ void copy(int j, int k, int slot, bool is_float) const {
-        float *const out = to + (slot + j * step) * K::raw + 32 * WIDTH * k;
-        const int64_t at = from + j * step * view.stride[2] + 32 * WIDTH * k * (WIDTH > 1 ? 1 : view.stride[3]);
-        if (is_float) {
-            __pipeline_memcpy_async(out, reinterpret_cast<const float *>(view.data) + at, 4 * WIDTH);
-        } else if (WIDTH == 4) {
-            float v[4];
-            load4(view, at, v);
+    // The next B rows, whole and of floats.
+    __device__ __forceinline__ void copy(float *out) const {
+        const float *row = reinterpret_cast<const float *>(view.data) + from;
+        const int64_t down = step * view.stride[2], across = WIDTH > 1 ? 1 : view.stride[3];
+#pragma unroll
+        for (int j = 0; j < K::B; j += step, row += down, out += step * K::raw)
+#pragma unroll
+            for (int k = 0; k < copies; k++)
+                if (inside[k]) __pipeline_memcpy_async(out + 32 * WIDTH * k, row + 32 * WIDTH * k * across, 4 * WIDTH);
+    }
+    // One element, or four: of other types, or of rows outside of the image.
+    __device__ void convert(float *out, int64_t at, bool zero) const {
+        float v[4] = {0, 0, 0, 0};
+        if (WIDTH == 4) {
+            if (!zero) load4(view, at, v);
             *reinterpret_cast<float4 *>(out) = make_float4(v[0], v[1], v[2], v[3]);
         } else {
-            *out = load(view, at);
+            *out = zero ? 0 : load(view, at);
         }
     }
-    __device__ void clear(int j, int k, int slot) const {
-        float *const out = to + (slot + j * step) * K::raw + 32 * WIDTH * k;
-        for (int e = 0; e < WIDTH; e++) out[e] = 0;
-    }
-    // The next B rows, which begin at row0; zeros outside of [0, bottom).
-    __device__ void rows(int64_t row0, int64_t bottom, int slot) {
-        if (row0 >= 0 && row0 + K::B <= bottom && view.dtype == PXL_F32) {
-#pragma unroll
-            for (int n = 0; n < K::B / step * copies; n++)
-                if (inside >> n % copies & 1) copy(n / copies, n % copies, slot, true);
-        } else {
+    __device__ void convert_rows(int row0, int top, int bottom, float *out) const {
+        int64_t at = from;
 #pragma unroll 1
-            for (int n = 0; n < K::B / step * copies; n++) {
-                const int64_t row = row0 + warp_row + n / copies * step;
-                if (!(inside >> n % copies & 1)) continue;
-                if (row < 0 || row >= bottom)
-                    clear(n / copies, n % copies, slot);
-                else
-                    copy(n / copies, n % copies, slot, view.dtype == PXL_F32);
-            }
+        for (int j = 0; j < K::B; j += step, at += step * view.stride[2], out += step * K::raw) {
+            const int row = row0 + static_cast<int>(threadIdx.x) / 64 + j;
+#pragma unroll
+            for (int k = 0; k < copies; k++)
+                if (inside[k])
+                    convert(out + 32 * WIDTH * k, at + 32 * WIDTH * k * (WIDTH > 1 ? 1 : view.stride[3]),
+                            row < top || row >= bottom);
         }
+    }
+    // The next B rows, which begin at row0; zeros outside of [top, bottom).
+    __device__ __forceinline__ void rows(int row0, int top, int bottom, int slot) {
+        float *const out = to + slot * K::raw;
+        if (row0 >= top && row0 + K::B <= bottom && view.dtype == PXL_F32)
+            copy(out);
+        else
+            convert_rows(row0, top, bottom, out);
         __pipeline_commit();
         from += K::B * view.stride[2];
     }
