@@ -1,9 +1,8 @@
-// `pixloss bench`: how fast a loss is, beside plain loops that move as many bytes.
+// `pixloss bench`: how fast a loss is, beside plain loops that move as many bytes; on CUDA beside a copy within the device.
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <functional>
-#include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #if defined _OPENMP
 #include <omp.h>
@@ -60,14 +59,25 @@ void put_random(uint64_t bits, Type type, int64_t i, void *data) {
     if (type.dtype == PXL_BF16) static_cast<uint16_t *>(data)[i] = uint16_t(0x3f00u | (bits >> 57)); // sign, 01111110, 7 bits
 }
 
-// In parallel, so that each thread's memory is near it.
-void fill_random(int64_t count, Type type, uint64_t seed, void *data) {
+// Numbers `first`, `first` + 1, ... of a sequence. In parallel, so that each thread's memory is near it.
+void fill_random(int64_t first, int64_t count, Type type, uint64_t seed, void *data) {
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        uint64_t z = (uint64_t(i) + seed) * 0x9e3779b97f4a7c15u; // splitmix64, by index
+        uint64_t z = (uint64_t(first + i) + seed) * 0x9e3779b97f4a7c15u; // splitmix64, by index
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         put_random(z ^ (z >> 31), type, i, data);
+    }
+}
+
+void fill_random(Device &device, int64_t count, Type type, uint64_t seed, void *data) {
+    if (device.is_cpu()) return fill_random(0, count, type, seed, data);
+    const int64_t piece = 1 << 24;
+    std::vector<unsigned char> bytes(size_t(std::min(count, piece)) * type.bytes);
+    for (int64_t first = 0; first < count; first += piece) {
+        const int64_t now = std::min(piece, count - first);
+        fill_random(first, now, type, seed, bytes.data());
+        device.upload(static_cast<unsigned char *>(data) + size_t(first) * type.bytes, bytes.data(), size_t(now) * type.bytes);
     }
 }
 
@@ -112,19 +122,40 @@ double median(std::vector<double> values) {
     return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+using Contender = std::function<void()>;
+
+// How often each contender runs in one sample, after a warm-up. A GPU is measured by events, which are good to a microsecond, and
+// its clock rises under load; on the CPU one run is a sample.
+std::vector<int> runs_in_a_sample(Device &device, const std::vector<Contender> &contenders) {
+    std::vector<int> runs(contenders.size(), 1);
+    for (const Contender &run : contenders) run();
+    if (device.is_cpu()) return runs;
+    for (size_t i = 0; i < contenders.size(); i++) {
+        int count = 1;
+        double seconds = 0;
+        for (; seconds < 0.05 && count < 100000; count *= 2)
+            seconds = device.seconds([&] {
+                for (int k = 0; k < count; k++) contenders[i]();
+            });
+        const double once = seconds / (count / 2);
+        runs[i] = int(std::clamp(0.002 / once, 3.0, 1000.0));
+    }
+    return runs;
+}
+
 // Medians in seconds. The contenders take turns, so that what disturbs the machine disturbs them alike.
-std::vector<double> time_in_turns(const std::vector<std::function<void()>> &contenders, int *repetitions) {
-    using Clock = std::chrono::steady_clock;
-    const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
-    for (const auto &run : contenders) run();
+std::vector<double> time_in_turns(Device &device, const std::vector<Contender> &contenders, int *repetitions) {
+    const std::vector<int> runs = runs_in_a_sample(device, contenders);
     std::vector<std::vector<double>> times(contenders.size());
-    const auto start = Clock::now();
+    double spent = 0;
     int turns = 0;
-    for (; turns < 5 || (turns < 101 && seconds(Clock::now() - start) < 3); turns++)
+    for (; turns < 5 || (turns < 101 && spent < 3); turns++)
         for (size_t i = 0; i < contenders.size(); i++) {
-            const auto begin = Clock::now();
-            contenders[i]();
-            times[i].push_back(seconds(Clock::now() - begin));
+            const double seconds = device.seconds([&] {
+                for (int k = 0; k < runs[i]; k++) contenders[i]();
+            });
+            times[i].push_back(seconds / runs[i]);
+            spent += seconds;
         }
     *repetitions = turns;
     std::vector<double> medians;
@@ -134,72 +165,96 @@ std::vector<double> time_in_turns(const std::vector<std::function<void()>> &cont
 
 struct Line {
     std::string name, key;
-    double seconds, copy_seconds, elements, bytes;
+    double seconds, copy_bandwidth, elements, bytes;
     double rate() const { return elements / seconds / 1e6; }
     double bandwidth() const { return bytes / seconds / 1e9; }
+    double fraction() const { return bandwidth() / copy_bandwidth; }
 };
 
-std::vector<Line> measure(const BenchOptions &options, const pxl_loss *loss, const Size &size, int *repetitions) {
-    const Type type = parse_type(options.dtype);
-    const size_t bytes = size_t(size.elements()) * type.bytes;
-    const Workspace x(bytes), y(bytes), g(bytes);
-    const Context context = make_context(options.threads);
-    fill_random(size.elements(), type, 1, x.data());
-    fill_random(size.elements(), type, 1u << 20, y.data());
-    std::memset(g.data(), 0, bytes);
-    const auto view = [&](const Workspace &w) {
-        return pxl_nchw(w.data(), type.dtype, PXL_CPU_DEVICE, size.n[0], size.n[1], size.n[2], size.n[3]);
-    };
-    const pxl_tensor pred = view(x), target = view(y), grad = view(g);
-    pxl_args args = PXL_ARGS(&pred, &target);
-    Evaluator value(context.get(), loss, args);
-    args.grad_pred = &grad;
-    Evaluator gradient(context.get(), loss, args);
+// The images of a call, and the losses to run on them.
+struct Subject {
+    Subject(Device &on, const BenchOptions &options, const pxl_loss *loss, const Size &size)
+        : device(on),
+          type(parse_type(options.dtype)),
+          bytes(size_t(size.elements()) * type.bytes),
+          context(make_context(device, options.threads)) {
+        fill_random(device, size.elements(), type, 1, x.data());
+        fill_random(device, size.elements(), type, 1u << 20, y.data());
+        if (device.is_cpu()) std::memset(g.data(), 0, bytes);
+        const auto view = [&](const DeviceMemory &w) {
+            return pxl_nchw(w.data(), type.dtype, device.id(), size.n[0], size.n[1], size.n[2], size.n[3]);
+        };
+        pred = view(x), target = view(y), grad = view(g);
+        pxl_args args = PXL_ARGS(&pred, &target);
+        value = std::make_unique<Evaluator>(device, context.get(), loss, args);
+        args.grad_pred = &grad;
+        gradient = std::make_unique<Evaluator>(device, context.get(), loss, args);
+    }
+    Device &device;
+    Type type;
+    size_t bytes;
+    Context context;
+    DeviceMemory x{device, bytes}, y{device, bytes}, g{device, bytes};
+    pxl_tensor pred, target, grad;
+    std::unique_ptr<Evaluator> value, gradient;
+};
 
-    const int64_t words = int64_t(bytes / sizeof(Word));
-    const auto *a = static_cast<const Word *>(x.data()), *b = static_cast<const Word *>(y.data());
+std::vector<Line> measure_cpu(const Subject &subject, double elements, int *repetitions) {
+    const auto words = int64_t(subject.bytes / sizeof(Word));
+    const auto *a = static_cast<const Word *>(subject.x.data()), *b = static_cast<const Word *>(subject.y.data());
+    auto *c = static_cast<Word *>(subject.g.data());
     [[maybe_unused]] static volatile uint64_t sink; // the compiler may not drop a sum that is stored
     const std::vector<double> seconds =
-        time_in_turns({[&] { value.run(); }, [&] { gradient.run(); }, [&] { sink = stream(words, a, b, nullptr); },
-                       [&] { sink = stream(words, a, b, static_cast<Word *>(g.data())); }},
+        time_in_turns(subject.device,
+                      {[&] { subject.value->launch(); }, [&] { subject.gradient->launch(); },
+                       [&] { sink = stream(words, a, b, nullptr); }, [&] { sink = stream(words, a, b, c); }},
                       repetitions);
-    const double elements = double(size.elements()), moved = double(bytes);
-    return {{"value", "value", seconds[0], seconds[2], elements, 2 * moved},
-            {"value + gradient", "value_and_gradient", seconds[1], seconds[3], elements, 3 * moved},
-            {"copy: 2 reads", "", seconds[2], seconds[2], elements, 2 * moved},
-            {"copy: 2 reads, 1 write", "", seconds[3], seconds[3], elements, 3 * moved}};
+    const double two = 2 * double(subject.bytes), three = 3 * double(subject.bytes);
+    const double reads = two / seconds[2] / 1e9, copies = three / seconds[3] / 1e9;
+    return {{"value", "value", seconds[0], reads, elements, two},
+            {"value + gradient", "value_and_gradient", seconds[1], copies, elements, three},
+            {"copy: 2 reads", "", seconds[2], reads, elements, two},
+            {"copy: 2 reads, 1 write", "", seconds[3], copies, elements, three}};
 }
 
-std::string device_line() {
-    char text[256] = "";
-    check(pxl_device_describe(PXL_CPU_DEVICE, text, sizeof text));
-    return text;
+std::vector<Line> measure_cuda(const Subject &subject, double elements, int *repetitions) {
+    const std::vector<double> seconds =
+        time_in_turns(subject.device,
+                      {[&] { subject.value->launch(); }, [&] { subject.gradient->launch(); },
+                       [&] { subject.device.copy(subject.g.data(), subject.x.data(), subject.bytes); }},
+                      repetitions);
+    const double two = 2 * double(subject.bytes), three = 3 * double(subject.bytes), copies = two / seconds[2] / 1e9;
+    return {{"value", "value", seconds[0], copies, elements, two},
+            {"value + gradient", "value_and_gradient", seconds[1], copies, elements, three},
+            {"copy: 1 read, 1 write", "", seconds[2], copies, elements, two}};
 }
 
-std::string as_json(const BenchOptions &options, const Size &size, const std::vector<Line> &lines, int repetitions) {
+std::string as_json(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
+                    int repetitions) {
     nlohmann::ordered_json json = {
-        {"version", pxl_version()}, {"device", device_line()},    {"loss", options.loss},      {"size", size.n},
-        {"dtype", options.dtype},   {"threads", options.threads}, {"repetitions", repetitions}};
+        {"version", pxl_version()}, {"device", device.description()}, {"loss", options.loss},      {"size", size.n},
+        {"dtype", options.dtype},   {"threads", options.threads},     {"repetitions", repetitions}};
     for (const Line &line : lines)
         if (!line.key.empty())
             json[line.key] = {{"seconds", line.seconds},
                               {"mpx_per_s", line.rate()},
                               {"gb_per_s", line.bandwidth()},
-                              {"copy_gb_per_s", line.bytes / line.copy_seconds / 1e9},
-                              {"fraction_of_copy", line.copy_seconds / line.seconds}};
+                              {"copy_gb_per_s", line.copy_bandwidth},
+                              {"fraction_of_copy", line.fraction()}};
     return json.dump(2) + "\n";
 }
 
-std::string as_table(const BenchOptions &options, const Size &size, const std::vector<Line> &lines, int repetitions) {
+std::string as_table(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
+                     int repetitions) {
     Table table({"", "ms", "Mpx/s", "GB/s", "of copy"});
     for (const Line &line : lines)
         table.row({line.name, format("%.3f", 1e3 * line.seconds), format("%.1f", line.rate()), format("%.2f", line.bandwidth()),
-                   line.key.empty() ? "" : format("%.1f %%", 100 * line.copy_seconds / line.seconds)});
+                   line.key.empty() ? "" : format("%.1f %%", 100 * line.fraction())});
     const std::string threads = options.threads ? format(", at most %d threads", options.threads) : "";
     return options.loss + "\n" +
            format("%lld x %lld x %lld x %lld %s, %.2f Mpx", (long long)size.n[0], (long long)size.n[1], (long long)size.n[2],
                   (long long)size.n[3], options.dtype.c_str(), double(size.elements()) / 1e6) +
-           "\n" + device_line() + threads + format("; medians of %d\n\n", repetitions) + table.text();
+           "\n" + device.description() + threads + format("; medians of %d\n\n", repetitions) + table.text();
 }
 
 } // namespace
@@ -207,17 +262,22 @@ std::string as_table(const BenchOptions &options, const Size &size, const std::v
 void bench(const BenchOptions &options) {
     const Loss loss = parse_loss(options.loss);
     const Size size = parse_size(options.size);
+    const std::unique_ptr<Device> device = open_device(options.device);
+    if (options.threads && !device->is_cpu()) throw UsageError("--threads is for the CPU, not with --device " + options.device);
 #if defined _OPENMP
     if (options.threads > 0) omp_set_num_threads(options.threads);
 #endif
     int repetitions = 0;
     std::vector<Line> lines;
     try {
-        lines = measure(options, loss.get(), size, &repetitions);
+        const Subject subject(*device, options, loss.get(), size);
+        const auto elements = double(size.elements());
+        lines = device->is_cpu() ? measure_cpu(subject, elements, &repetitions) : measure_cuda(subject, elements, &repetitions);
     } catch (const std::bad_alloc &) {
         throw std::runtime_error("--size " + options.size + ": not enough memory for images of this size");
     }
-    print(options.json ? as_json(options, size, lines, repetitions) : as_table(options, size, lines, repetitions));
+    print(options.json ? as_json(options, *device, size, lines, repetitions)
+                       : as_table(options, *device, size, lines, repetitions));
 }
 
 } // namespace cli

@@ -8,7 +8,7 @@
 namespace cli {
 
 struct CompareOptions {
-    std::string preset = "wang", reference, test;
+    std::string preset = "wang", device = "cpu", reference, test;
     std::optional<std::string> loss, map; // an empty one was typed, and is wrong
     bool json = false;
 };
@@ -16,17 +16,23 @@ void compare(const CompareOptions &options);
 
 struct FitOptions {
     std::vector<std::string> losses;
-    std::string out = "fit.png", image;
+    std::string out = "fit.png", device = "cpu", image;
     int steps = 200;
 };
 void fit(const FitOptions &options);
 
 struct BenchOptions {
-    std::string loss = "0.84*ssim + 0.16*l1", size = "4x3x1080x1920", dtype = "f32";
+    std::string loss = "0.84*ssim + 0.16*l1", size = "4x3x1080x1920", dtype = "f32", device = "cpu";
     int threads = 0;
     bool json = false;
 };
 void bench(const BenchOptions &options);
+
+struct SelftestOptions {
+    std::string device; // empty: CUDA if there is a device, else the CPU
+    bool json = false, quick = false;
+};
+bool selftest(const SelftestOptions &options); // whether it passed
 
 void info();
 

@@ -2,12 +2,13 @@
 #pragma once
 #include <pixloss/pixloss.h>
 
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "device.hpp"
 
 namespace cli {
 
@@ -39,14 +40,13 @@ auto naming(const std::string &file, const Work &work) {
 struct Release {
     void operator()(pxl_loss *loss) const { pxl_loss_destroy(loss); }
     void operator()(pxl_context *context) const { pxl_context_destroy(context); }
-    void operator()(void *memory) const { std::free(memory); }
 };
 using Context = std::unique_ptr<pxl_context, Release>;
 using Loss = std::unique_ptr<pxl_loss, Release>;
 
-inline Context make_context(int threads = 0) {
+inline Context make_context(const Device &device, int threads = 0) {
     pxl_context *context = nullptr;
-    check(pxl_context_create(PXL_CPU_DEVICE, threads, &context));
+    check(pxl_context_create(device.id(), threads, &context));
     return Context(context);
 }
 
@@ -59,68 +59,57 @@ inline Loss parse_loss(const std::string &expression, const std::string &where =
     return Loss(loss);
 }
 
-// Memory of the alignment that suits vector loads and streaming stores.
-class Workspace {
-  public:
-    explicit Workspace(size_t bytes = 0) : bytes_(bytes), memory_(std::aligned_alloc(64, (bytes + 127) / 64 * 64)) {
-        if (!memory_) throw std::bad_alloc();
-    }
-    void *data() const { return memory_.get(); }
-    size_t bytes() const { return bytes_; }
-
-  private:
-    size_t bytes_;
-    std::unique_ptr<void, Release> memory_;
-};
-
-// One loss on one set of tensors, ready to be run any number of times. The tensors and the loss must outlive it.
+// One loss on one set of tensors of a device, ready to be run any number of times. The tensors and the loss must outlive it.
 class Evaluator {
   public:
-    Evaluator(pxl_context *context, const pxl_loss *loss, const pxl_args &args) : context_(context), loss_(loss), args_(args) {
-        values_.resize(1 + pxl_loss_term_count(loss));
-        if (!args_.values) args_.values = values_.data();
+    Evaluator(Device &device, pxl_context *context, const pxl_loss *loss, const pxl_args &args)
+        : device_(device), context_(context), loss_(loss), args_(args), values_(1 + pxl_loss_term_count(loss)) {
+        args_.values = static_cast<double *>(device_values_.data());
         size_t bytes = 0;
         check(pxl_workspace_size(context_, loss_, &args_, &bytes));
-        workspace_ = Workspace(bytes);
-        check(pxl_workspace_init(context_, loss_, &args_, workspace_.data(), bytes, nullptr));
+        workspace_.reserve(bytes);
+        check(pxl_workspace_init(context_, loss_, &args_, workspace_.data(), workspace_.bytes(), nullptr));
     }
     Evaluator(const Evaluator &) = delete;
     Evaluator &operator=(const Evaluator &) = delete;
 
+    // Does not wait for a device that works by itself.
+    void launch() { check(pxl_evaluate(context_, loss_, &args_, workspace_.data(), workspace_.bytes(), nullptr)); }
     // The weighted total, then each term's value.
     const std::vector<double> &run() {
-        check(pxl_evaluate(context_, loss_, &args_, workspace_.data(), workspace_.bytes(), nullptr));
+        launch();
+        device_.download(values_.data(), device_values_.data(), values_.size() * sizeof(double));
         return values_;
     }
 
   private:
+    Device &device_;
     pxl_context *context_;
     const pxl_loss *loss_;
     pxl_args args_;
     std::vector<double> values_;
-    Workspace workspace_;
+    DeviceMemory device_values_{device_, values_.size() * sizeof(double)}, workspace_{device_, 0};
 };
 
 // A linear filter and its adjoint, for tensors of these sizes.
 class Filter {
   public:
-    Filter(pxl_context *context, const pxl_filter &filter, const pxl_tensor &input, const pxl_tensor &output)
-        : context_(context), filter_(filter) {
+    Filter(Device &device, const pxl_filter &filter, const pxl_tensor &input, const pxl_tensor &output)
+        : filter_(filter), workspace_(device, 0) {
         size_t bytes = 0;
-        check(pxl_filter_workspace_size(context_, &filter_, &input, &output, &bytes));
-        workspace_ = Workspace(bytes);
+        check(pxl_filter_workspace_size(nullptr, &filter_, &input, &output, &bytes));
+        workspace_.reserve(bytes);
     }
     void apply(const pxl_tensor &input, const pxl_tensor &output) {
-        check(pxl_filter_apply(context_, &filter_, &input, &output, workspace_.data(), workspace_.bytes(), nullptr));
+        check(pxl_filter_apply(nullptr, &filter_, &input, &output, workspace_.data(), workspace_.bytes(), nullptr));
     }
     void adjoint(const pxl_tensor &grad_output, const pxl_tensor &grad_input) {
-        check(pxl_filter_adjoint(context_, &filter_, &grad_output, &grad_input, workspace_.data(), workspace_.bytes(), nullptr));
+        check(pxl_filter_adjoint(nullptr, &filter_, &grad_output, &grad_input, workspace_.data(), workspace_.bytes(), nullptr));
     }
 
   private:
-    pxl_context *context_;
     pxl_filter filter_;
-    Workspace workspace_;
+    DeviceMemory workspace_;
 };
 
 } // namespace cli

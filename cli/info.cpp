@@ -14,7 +14,8 @@ std::string devices(pxl_device_type type, const std::string &name) {
     for (int i = 0; i < count; i++) {
         char line[256] = "";
         check(pxl_device_describe({type, i}, line, sizeof line));
-        text += name + "  " + line + "\n";
+        const std::string numbered = type == PXL_CUDA ? "cuda:" + std::to_string(i) : name;
+        text += numbered + "  " + line + "\n";
     }
     return text;
 }

@@ -1,10 +1,11 @@
-// pixloss: compare images, recover one from a degraded copy, measure speed. Reads the command line; the commands do the rest.
-// Exit codes: 0 done, 1 failed at run time, 2 the command line cannot be meant.
+// pixloss: compare images, recover one from a degraded copy, measure speed, check a device. Reads the command line; the commands
+// do the rest. Exit codes: 0 done, 1 failed at run time, 2 the command line cannot be meant.
 #include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "commands.hpp"
 #include "engine.hpp"
+#include "expression.hpp"
 
 #if defined __SANITIZE_ADDRESS__
 // Fontconfig keeps what it has read of its configuration until the process ends. Everything else must be given back.
@@ -22,7 +23,9 @@ const char examples[] =
     "  pixloss compare --loss '0.84*ssim + 0.16*l1' a.png b.png          any loss of the library\n"
     "  pixloss fit --loss mse --loss '0.84*ssim + 0.16*l1' photo.png     what a loss does to an image\n"
     "  pixloss bench --loss 'ssim + 0.1*sobel' --size 8x3x512x512        how fast it is here\n"
-    "\nExit codes: 0 done; 1 failed (a file, the images, memory); 2 the command line was wrong.\n";
+    "  pixloss selftest --device cuda                                    is every result right on this card\n"
+    "\nExit codes: 0 done; 1 failed (a file, the images, memory, the selftest); 2 the command line was wrong, or there is no\n"
+    "such device.\n";
 
 const char compare_notes[] =
     "\nREFERENCE and TEST are PNG (8, 16 bit), JPEG or TIFF (8, 16 bit, 32-bit float; the first page), of one size. Integer "
@@ -31,6 +34,7 @@ const char compare_notes[] =
     "or\n"
     "colour conversion, and all channels count alike. psnr is 10 log10(1 / mse) in dB, dssim is (1 - ssim) / 2, sobel_l1 and\n"
     "laplacian_l1 are mean absolute differences of the filtered images (sobel: both directions added).\n"
+    "--preset is also that of the windowed terms of --loss (ssim, dssim, luminance, contrast, structure) which name none.\n"
     "ms_ssim is not in this version: null in --json.\n";
 
 const char fit_notes[] =
@@ -38,13 +42,30 @@ const char fit_notes[] =
     "loss(blur(pixels), degraded) + roughness * tv(isotropic), once for each loss.\n"
     "The roughness is chosen for each loss from the known strength of the noise; the tv is that of the pixels.\n"
     "The descent never sees the original: it stops after --steps, and PSNR and SSIM against the original only report how far\n"
-    "it came. Writes FILE.png (the pictures) and FILE-curves.png (PSNR over steps), never over IMAGE.\n";
+    "it came. Writes FILE.png (the pictures) and FILE-curves.png (PSNR over steps), never over IMAGE.\n"
+    "With --device cuda the blur, the losses and their gradients are computed there; Adam's step on the pixels stays here.\n";
 
 const char bench_notes[] =
-    "\nA pixel here is one element of one channel. GB/s counts what has to move: two images read, and for the gradient one "
-    "written.\n"
-    "'of copy' compares it with plain loops that move just as much, measured in the same run, turn by turn; the figures are "
-    "medians.\n";
+    "\nA pixel here is one element of one channel. GB/s counts what has to move: two images read, and for the gradient one\n"
+    "written. 'of copy' compares it with plain loops that move just as much, measured in the same run, turn by turn; the\n"
+    "figures are medians.\n"
+    "With --device cuda it is compared with a copy within the device (what that reads and writes); all are timed by events,\n"
+    "several runs to a sample after a warm-up. Images that fit the card's cache are faster than its memory.\n";
+
+const char selftest_notes[] =
+    "\nRuns every term with its penalties, borders, presets, windows and reductions, and the operators (filters, statistics,\n"
+    "reductions) on images of several sizes, of all types (f32, f16, bf16; u8 and u16 for values) and layouts (NCHW, NHWC, a\n"
+    "crop), with and without weights. Compares values and the gradients of both images with the CPU's in f64 on the same\n"
+    "rounded pixels; each is run twice and must give the same bits.\n"
+    "A figure is the worst error in units of its bound: of a value 1e-5 of it; of a gradient 1e-4 of the largest element, "
+    "beyond\n"
+    "half a unit in the last place of its type. Exit code 1 if one is 1 or more.\n";
+
+void add_device(CLI::App &command, std::string &device) {
+    command.add_option("--device", device, "Where to compute: cpu, cuda, cuda:1, ...")
+        ->type_name("DEVICE")
+        ->capture_default_str();
+}
 
 void add_compare(CLI::App &app, cli::CompareOptions &options) {
     CLI::App *command = app.add_subcommand("compare", "Score a test image against a reference");
@@ -58,11 +79,7 @@ void add_compare(CLI::App &app, cli::CompareOptions &options) {
         ->type_name("EXPR");
     command->add_flag("--json", options.json, "Print one JSON object");
     command->add_option_function<std::string>("--map", set_map, "Draw the SSIM map into this file, a .png")->type_name("FILE");
-    static std::string device = "cpu";
-    command->add_option("--device", device, "Where to compute")
-        ->type_name("DEVICE")
-        ->check(CLI::IsMember({"cpu"}))
-        ->capture_default_str();
+    add_device(*command, options.device);
     command->add_option("REFERENCE", options.reference, "The image that is right")->type_name("FILE")->required();
     command->add_option("TEST", options.test, "The image to judge")->type_name("FILE")->required();
     command->footer(compare_notes);
@@ -79,6 +96,7 @@ void add_fit(CLI::App &app, cli::FitOptions &options) {
         ->type_name("N")
         ->check(CLI::Range(1, 100000))
         ->capture_default_str();
+    add_device(*command, options.device);
     command->add_option("IMAGE", options.image, "The image: PNG, JPEG or TIFF, values on [0, 1]")->type_name("FILE")->required();
     command->footer(fit_notes);
     command->callback([&] { cli::fit(options); });
@@ -94,13 +112,56 @@ void add_bench(CLI::App &app, cli::BenchOptions &options) {
         ->type_name("TYPE")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "f64"}))
         ->capture_default_str();
-    command->add_option("--threads", options.threads, "At most so many threads; 0: all")
+    add_device(*command, options.device);
+    command->add_option("--threads", options.threads, "At most so many threads of the CPU; 0: all")
         ->type_name("N")
         ->check(CLI::Range(0, 4096))
         ->capture_default_str();
     command->add_flag("--json", options.json, "Print one JSON object");
     command->footer(bench_notes);
     command->callback([&] { cli::bench(options); });
+}
+
+void add_selftest(CLI::App &app, cli::SelftestOptions &options, bool &passed) {
+    CLI::App *command = app.add_subcommand("selftest", "Check every result of a device against the CPU in f64");
+    const auto set_device = [&](const std::string &text) { options.device = text.empty() ? "''" : text; };
+    command
+        ->add_option_function<std::string>("--device", set_device, "What to check: cpu, cuda, cuda:1, ... [cuda if there is one]")
+        ->type_name("DEVICE");
+    command->add_flag("--json", options.json, "Print one JSON object");
+    command->add_flag("--quick", options.quick, "Small images only");
+    command->footer(selftest_notes);
+    command->callback([&] { passed = cli::selftest(options); });
+}
+
+// What the program takes where the user typed something else: its commands, or the options of the command.
+std::vector<std::string> names_in(const CLI::App &app) {
+    std::vector<std::string> names;
+    for (const CLI::App *command : app.get_subcommands([](const CLI::App *) { return true; }))
+        names.push_back(command->get_name());
+    return names;
+}
+std::vector<std::string> options_of(const CLI::App &app) {
+    std::vector<std::string> names;
+    for (const CLI::Option *option : app.get_options())
+        for (const std::string &name : option->get_lnames()) names.push_back("--" + name);
+    return names;
+}
+
+// Of a word that was not understood; "" if that was not what is wrong.
+std::string explain_unknown(CLI::App &app) {
+    const std::vector<CLI::App *> chosen = app.get_subcommands();
+    CLI::App &where = chosen.empty() ? app : *chosen[0];
+    const std::string program = chosen.empty() ? "pixloss" : "pixloss " + where.get_name();
+    for (const std::string &word : app.remaining(true)) {
+        const bool option = word.size() > 1 && word[0] == '-';
+        if (!option && !chosen.empty()) continue; // one file too many
+        const std::string name = option ? word.substr(0, word.find('=')) : word;
+        const std::string nearest = cli::nearest_name(name, option ? options_of(where) : names_in(app));
+        return std::string("unknown ") + (option ? "option '" : "command '") + name + "'" +
+               (nearest.empty() ? "; see " : "; did you mean '" + nearest + "'? See ") + program + " --help";
+    }
+    return "";
 }
 
 int fail(int code, const std::string &message) {
@@ -114,6 +175,8 @@ int main(int argc, char **argv) {
     cli::CompareOptions compare;
     cli::FitOptions fit;
     cli::BenchOptions bench;
+    cli::SelftestOptions selftest;
+    bool passed = true;
     try {
         CLI::App app("pixloss: image losses and their exact gradients", "pixloss");
         app.set_version_flag("--version", std::string("pixloss ") + PIXLOSS_PROGRAM_VERSION + " (library " + pxl_version() + ")");
@@ -122,16 +185,19 @@ int main(int argc, char **argv) {
         add_compare(app, compare);
         add_fit(app, fit);
         add_bench(app, bench);
+        add_selftest(app, selftest, passed);
         app.add_subcommand("info", "Version, devices and presets of this build")->callback([] { cli::info(); });
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError &error) {
+            const std::string unknown = error.get_exit_code() ? explain_unknown(app) : "";
+            if (!unknown.empty()) throw cli::UsageError(unknown);
             const int code = app.exit(error, std::cout, std::cerr);
             return code == 0 ? 0 : 2;
         }
         if (app.get_subcommands().empty())
-            throw cli::UsageError("a command is missing: compare, fit, bench or info; see pixloss --help");
-        return 0;
+            throw cli::UsageError("a command is missing: compare, fit, bench, selftest or info; see pixloss --help");
+        return passed ? 0 : 1;
     } catch (const cli::UsageError &error) {
         return fail(2, error.what());
     } catch (const std::bad_alloc &) {

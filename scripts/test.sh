@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that has to pass: builds with warnings as errors, runs all tests; then, under the address and undefined-behaviour
-# sanitizers, all but those labelled slow. Ends with a summary and the names of what was skipped.
+# Everything that has to pass: builds with warnings as errors, the CUDA kernels for all architectures, and runs all tests; then,
+# under the address and undefined-behaviour sanitizers, all but those labelled slow. Ends with a summary and the names of what was
+# skipped. Where there is no nvcc, NVIDIA's is brought into build/cuda; PIXLOSS_CUDA=OFF in the environment does without CUDA.
 #   scripts/test.sh           all of it
 #   scripts/test.sh --quick   without the sanitizers
 set -euo pipefail
@@ -10,11 +11,12 @@ quick=no
 for argument in "$@"; do
   case "$argument" in
     --quick) quick=yes ;;
-    -h | --help) sed -n '2,5s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown option '$argument' (there is --quick)" >&2; exit 2 ;;
   esac
 done
-scripts/setup.sh
+cuda=${PIXLOSS_CUDA:-ON}
+if [ "$cuda" = OFF ]; then scripts/setup.sh; else scripts/setup.sh --cuda-compiler; fi
 
 jobs=$(nproc)
 summary=()
@@ -26,15 +28,18 @@ run_suite() {
   local preset=$1 log=build/$1/test.log line
   shift
   echo "== $preset: build"
-  cmake --preset "$preset" -DPIXLOSS_WERROR=ON >"build/$preset.configure.log" || { cat "build/$preset.configure.log"; return 1; }
+  cmake --preset "$preset" -DPIXLOSS_WERROR=ON -DPIXLOSS_CUDA="$cuda" >"build/$preset.configure.log" || { cat "build/$preset.configure.log"; return 1; }
   cmake --build --preset "$preset" -j "$jobs" || { summary+=("$preset: the build failed"); status=1; return 0; }
   echo "== $preset: test"
   ctest --test-dir "build/$preset" --output-on-failure --progress --no-tests=error --output-log "$PWD/$log" -j "$jobs" "$@" || status=1
   line=$(grep -E '^[0-9]+% tests passed|^No tests were found' "$log" || echo "ctest did not finish")
   summary+=("$preset: $line")
-  # ctest lists below the summary what did not run: "  12 - name (Skipped)".
+  # ctest lists below the summary what did not run: "  12 - name (Skipped)". The tests on a CUDA device share one reason.
   while IFS= read -r line; do skipped+=("$preset: $line"); done < <(sed -nE 's/^[[:space:]]*[0-9]+ - (.*) \((Skipped|Not Run|Disabled)\)$/\1/p' "$log")
 }
+
+# The reason why there is no CUDA device, from the log of the tests that were skipped for it.
+no_device() { grep -m 1 -oE '(there are no CUDA devices|this build has no CUDA backend).*' "$1" || echo "see $1"; }
 
 mkdir -p build
 start=$SECONDS
@@ -47,12 +52,15 @@ if [ "$quick" = no ]; then
 else
   skipped+=("cpu-sanitize: all of it (--quick)")
 fi
-skipped+=("CUDA: this version has no CUDA backend")
+if [ "$cuda" = OFF ]; then skipped+=("CUDA: all of it (PIXLOSS_CUDA=OFF)"); fi
 
 echo
 echo "== Summary ($((SECONDS - start)) s)"
 printf '  %s\n' "${summary[@]}"
 echo "Skipped:"
 printf '  %s\n' "${skipped[@]}"
+if grep -q 'cuda\..*(Skipped)' build/cpu-release/test.log; then
+  echo "The tests named cuda. take a GPU (scripts/gpu.sh): $(no_device build/cpu-release/test.log)"
+fi
 [ "$status" -eq 0 ] && echo "PASSED" || echo "FAILED"
 exit "$status"

@@ -1,5 +1,7 @@
 #include "device_buffer.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -16,8 +18,14 @@ class CpuDevice : public Device {
   public:
     pxl_device id() const override { return PXL_CPU_DEVICE; }
     const char *name() const override { return "cpu"; }
+    bool computes(pxl_dtype) const override { return true; }
     void *allocate(size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
     void release(void *memory) override { std::free(memory); }
+    void *reserve(size_t bytes) override {
+        void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return memory == MAP_FAILED ? nullptr : memory;
+    }
+    void release_reserved(void *memory, size_t bytes) override { munmap(memory, bytes); }
     void upload(void *to, const void *from, size_t bytes) override { std::memcpy(to, from, bytes); }
     void download(void *to, const void *from, size_t bytes) override { std::memcpy(to, from, bytes); }
 };
@@ -31,16 +39,25 @@ Device &cpu() {
     return device;
 }
 
-std::vector<Device *> all_devices() { return {&cpu()}; }
+bool poisons_workspaces() {
+    const char *wish = std::getenv("PXLOSS_TEST_WORKSPACE");
+    return !wish || std::strcmp(wish, "uninitialised") != 0;
+}
 
-DeviceBuffer::DeviceBuffer(Device &device, size_t bytes, size_t misalign)
+DeviceBuffer::DeviceBuffer(Device &device, size_t bytes, size_t misalign, bool poisoned)
     : device_(device),
       start_(fence_bytes + misalign),
       bytes_(bytes),
       total_(start_ + bytes + fence_bytes),
       memory_(static_cast<uint8_t *>(device.allocate(total_))) {
     if (!memory_) throw std::bad_alloc();
-    poison();
+    if (poisoned) {
+        poison();
+        return;
+    }
+    const std::vector<uint8_t> fence(start_, poison_byte);
+    device_.upload(memory_, fence.data(), start_);
+    device_.upload(memory_ + start_ + bytes_, fence.data(), fence_bytes);
 }
 
 DeviceBuffer::~DeviceBuffer() { device_.release(memory_); }

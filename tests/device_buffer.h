@@ -3,6 +3,7 @@
 #ifndef TESTS_DEVICE_BUFFER_H
 #define TESTS_DEVICE_BUFFER_H
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,20 +16,28 @@ class Device {
     virtual ~Device() = default;
     virtual pxl_device id() const = 0;
     virtual const char *name() const = 0;
-    virtual void *allocate(size_t bytes) = 0; // aligned to 64 bytes; nullptr: no memory
+    virtual bool computes(pxl_dtype dtype) const = 0; // images of this type
+    virtual void *allocate(size_t bytes) = 0;         // aligned to 64 bytes; nullptr: no memory
     virtual void release(void *memory) = 0;
+    // Gigabytes of which few bytes will be touched; nullptr: not to be had.
+    virtual void *reserve(size_t bytes) = 0;
+    virtual void release_reserved(void *memory, size_t bytes) = 0;
     virtual void upload(void *to, const void *from, size_t bytes) = 0;
     virtual void download(void *to, const void *from, size_t bytes) = 0;
 };
 Device &cpu();
-// All devices on which the case lists run.
-std::vector<Device *> all_devices();
+// Whether workspaces are poisoned before the first call; PXLOSS_TEST_WORKSPACE=uninitialised leaves them to tools that look for
+// reads of what was never written (compute-sanitizer's initcheck).
+bool poisons_workspaces();
+// The device on which the tests of this process run: PXLOSS_TEST_DEVICE = cpu (default) or cuda. Where that one is missing every
+// test is skipped with the reason before it begins.
+Device &tested_device();
 
 // Bytes full of a NaN pattern (0xff) between two fences of the same.
 class DeviceBuffer {
   public:
-    // `misalign`: the payload starts so many bytes after a multiple of 64.
-    DeviceBuffer(Device &device, size_t bytes, size_t misalign = 0);
+    // `misalign`: the payload starts so many bytes after a multiple of 64. `poisoned` false: only the fences are written.
+    DeviceBuffer(Device &device, size_t bytes, size_t misalign = 0, bool poisoned = true);
     ~DeviceBuffer();
     DeviceBuffer(const DeviceBuffer &) = delete;
     DeviceBuffer &operator=(const DeviceBuffer &) = delete;
@@ -45,6 +54,33 @@ class DeviceBuffer {
     Device &device_;
     size_t start_, bytes_, total_;
     uint8_t *memory_;
+};
+
+// An array of numbers on a device, fenced and poisoned.
+template <typename T>
+class DeviceArray {
+  public:
+    DeviceArray(Device &device, size_t count, size_t misalign = 0) : buffer_(device, count * sizeof(T), misalign) {}
+    DeviceArray(Device &device, const std::vector<T> &values, size_t misalign = 0)
+        : DeviceArray(device, values.size(), misalign) {
+        set(values);
+    }
+    T *data() const { return reinterpret_cast<T *>(buffer_.data()); }
+    void set(const std::vector<T> &values) {
+        const auto *bytes = reinterpret_cast<const uint8_t *>(values.data());
+        buffer_.upload(std::vector<uint8_t>(bytes, bytes + values.size() * sizeof(T)));
+    }
+    std::vector<T> get() const {
+        const std::vector<uint8_t> bytes = buffer_.download();
+        std::vector<T> values(bytes.size() / sizeof(T));
+        if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
+        return values;
+    }
+    void poison() { buffer_.poison(); }
+    bool fences_intact() const { return buffer_.fences_intact(); }
+
+  private:
+    DeviceBuffer buffer_;
 };
 
 enum class Layout { nchw, nhwc, crop, flip, channel_slice, transposed };

@@ -1,7 +1,6 @@
 #include "run_case.h"
 
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <memory>
 
@@ -23,45 +22,21 @@ pxl_context *context_of(Device &device, int threads) {
 
 namespace {
 
-// All that one call touches, on the device.
-class Call {
-  public:
-    Call(Device &device, const Case &test, const oracle::Inputs &inputs);
-    Outcome evaluate();
-
-  private:
-    void make_outputs();
-    void make_weight();
-    template <typename T>
-    std::unique_ptr<DeviceBuffer> array(const std::vector<double> &from);
-    pxl_status make_loss();
-    pxl_status make_workspace();
-    Outcome failed(pxl_status status) const;
-    std::string damage() const;
-    void collect(Outcome &to) const;
-
-    Device &device_;
-    const Case &test_;
-    const oracle::Inputs &inputs_;
-    LossHandle loss_;
-    std::unique_ptr<Tensor> pred_, target_, weight_, grad_pred_, grad_target_, map_, statistics_;
-    std::unique_ptr<DeviceBuffer> values_, grad_loss_, term_weights_, workspace_;
-    pxl_tensor weight_view_{};
-    pxl_args args_{};
-};
-
-template <typename T>
-std::unique_ptr<DeviceBuffer> Call::array(const std::vector<double> &from) {
+std::unique_ptr<DeviceArray<float>> floats(Device &device, const std::vector<double> &from) {
     if (from.empty()) return nullptr;
-    const std::vector<T> values(from.begin(), from.end());
-    std::vector<uint8_t> bytes(values.size() * sizeof(T));
-    std::memcpy(bytes.data(), values.data(), bytes.size());
-    auto buffer = std::make_unique<DeviceBuffer>(device_, bytes.size(), sizeof(T));
-    buffer->upload(bytes);
-    return buffer;
+    return std::make_unique<DeviceArray<float>>(device, std::vector<float>(from.begin(), from.end()), sizeof(float));
 }
 
-Call::Call(Device &device, const Case &test, const oracle::Inputs &inputs) : device_(device), test_(test), inputs_(inputs) {
+} // namespace
+
+void PrintTo(const Bits &bits, std::ostream *to) {
+    uint64_t hash = 0xCBF29CE484222325u; // FNV-1a
+    for (const uint8_t byte : bits.bytes) hash = (hash ^ byte) * 0x100000001B3u;
+    *to << bits.bytes.size() << " bytes, hash " << std::hex << hash << std::dec;
+}
+
+Evaluation::Evaluation(Device &device, const Case &test, const oracle::Inputs &inputs)
+    : device_(device), test_(test), inputs_(inputs) {
     const oracle::Image &x = inputs.pred;
     pred_ = std::make_unique<Tensor>(device, test.pred_layout, test.dtype, x.n, x.c, x.h, x.w);
     target_ = std::make_unique<Tensor>(device, test.target_layout, test.dtype, x.n, x.c, x.h, x.w);
@@ -70,14 +45,14 @@ Call::Call(Device &device, const Case &test, const oracle::Inputs &inputs) : dev
     args_ = PXL_ARGS(pred_->view(), target_->view());
     make_weight();
     make_outputs();
-    grad_loss_ = array<float>(inputs.grad_loss);
-    term_weights_ = array<float>(inputs.term_weights);
-    if (grad_loss_) args_.grad_loss = reinterpret_cast<const float *>(grad_loss_->data());
-    if (term_weights_) args_.term_weights = reinterpret_cast<const float *>(term_weights_->data());
+    grad_loss_ = floats(device, inputs.grad_loss);
+    term_weights_ = floats(device, inputs.term_weights);
+    if (grad_loss_) args_.grad_loss = grad_loss_->data();
+    if (term_weights_) args_.term_weights = term_weights_->data();
     args_.per_image = test.per_image;
 }
 
-void Call::make_weight() {
+void Evaluation::make_weight() {
     if (inputs_.weight.empty()) return;
     const bool repeated = test_.mask == Mask::repeated;
     const oracle::Image stored = repeated ? oracle::slice(inputs_.weight, 0) : inputs_.weight;
@@ -88,7 +63,7 @@ void Call::make_weight() {
     args_.weight = &weight_view_;
 }
 
-void Call::make_outputs() {
+void Evaluation::make_outputs() {
     const oracle::Image &x = inputs_.pred;
     const auto gradient = [&] {
         return std::make_unique<Tensor>(device_, test_.grad_layout, test_.grad_dtype, x.n, x.c, x.h, x.w);
@@ -97,8 +72,8 @@ void Call::make_outputs() {
     if (test_.grad_target) args_.grad_target = (grad_target_ = gradient())->view();
     const size_t rows = test_.per_image ? static_cast<size_t>(x.n) : 1;
     if (test_.values) {
-        values_ = std::make_unique<DeviceBuffer>(device_, rows * (1 + test_.terms.size()) * sizeof(double), sizeof(double));
-        args_.values = reinterpret_cast<double *>(values_->data());
+        values_ = std::make_unique<DeviceArray<double>>(device_, rows * (1 + test_.terms.size()), sizeof(double));
+        args_.values = values_->data();
     }
     if (!test_.map && !test_.statistics) return;
     for (const pxl_term &term : test_.terms) {
@@ -117,21 +92,41 @@ void Call::make_outputs() {
     }
 }
 
-pxl_status Call::make_loss() {
+pxl_status Evaluation::make_loss() {
     if (test_.parsed) return pxl_loss_parse(expression(test_.terms).c_str(), nullptr, loss_.receive());
     return pxl_loss_create(test_.terms.data(), test_.terms.size(), loss_.receive());
 }
 
-pxl_status Call::make_workspace() {
+pxl_status Evaluation::make_workspace(pxl_stream stream) {
     size_t bytes = 0;
     const int threads = test_.workspace_threads ? test_.workspace_threads : test_.threads;
     const pxl_status status = pxl_workspace_size(context_of(device_, threads), loss_, &args_, &bytes);
     if (status) return status;
-    workspace_ = std::make_unique<DeviceBuffer>(device_, bytes, 16); // the least alignment that is promised to do
-    return pxl_workspace_init(context_of(device_, test_.threads), loss_, &args_, workspace_->data(), bytes, nullptr);
+    // 16: the least alignment that is promised to do.
+    workspace_ = std::make_unique<DeviceBuffer>(device_, bytes, 16, poisons_workspaces());
+    return initialise(stream);
 }
 
-Outcome Call::failed(pxl_status status) const {
+pxl_status Evaluation::initialise(pxl_stream stream) {
+    return pxl_workspace_init(context_of(device_, test_.threads), loss_, &args_, workspace_->data(), workspace_->bytes(), stream);
+}
+
+pxl_status Evaluation::prepare(pxl_stream stream) {
+    const pxl_status status = make_loss();
+    return status ? status : make_workspace(stream);
+}
+
+pxl_status Evaluation::evaluate(pxl_stream stream) {
+    return pxl_evaluate(context_of(device_, test_.threads), loss_, &args_, workspace_->data(), workspace_->bytes(), stream);
+}
+
+void Evaluation::poison_outputs() {
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
+        if (*tensor) (*tensor)->poison();
+    if (values_) values_->poison();
+}
+
+Outcome Evaluation::failed(pxl_status status) const {
     Outcome outcome;
     outcome.status = status;
     outcome.message = pxl_error_message();
@@ -141,25 +136,26 @@ Outcome Call::failed(pxl_status status) const {
     return outcome;
 }
 
-std::string Call::damage() const {
+std::string Evaluation::damage() const {
     std::string text;
     for (const auto *tensor : {&pred_, &target_, &weight_})
         if (*tensor && !(*tensor)->is_unchanged()) text += "an input was written; ";
     for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
         if (*tensor && !(*tensor)->fences_intact()) text += "bytes between or around an output's elements were written; ";
-    for (const auto *buffer : {&values_, &grad_loss_, &term_weights_, &workspace_})
-        if (*buffer && !(*buffer)->fences_intact())
-            text += "bytes around values, grad_loss, term_weights or workspace were written; ";
+    const auto intact = [](const auto &memory) { return !memory || memory->fences_intact(); };
+    if (!intact(values_) || !intact(grad_loss_) || !intact(term_weights_) || !intact(workspace_))
+        text += "bytes around values, grad_loss, term_weights or workspace were written; ";
     return text;
 }
 
-void Call::collect(Outcome &to) const {
-    const auto append = [&](const std::vector<uint8_t> &bytes) { to.bits.insert(to.bits.end(), bytes.begin(), bytes.end()); };
+void Evaluation::collect(Outcome &to) const {
+    const auto append = [&](const std::vector<uint8_t> &bytes) {
+        to.bits.bytes.insert(to.bits.bytes.end(), bytes.begin(), bytes.end());
+    };
     if (values_) {
-        const std::vector<uint8_t> bytes = values_->download();
-        to.values.resize(bytes.size() / sizeof(double));
-        std::memcpy(to.values.data(), bytes.data(), bytes.size());
-        append(bytes);
+        to.values = values_->get();
+        const auto *bytes = reinterpret_cast<const uint8_t *>(to.values.data());
+        append({bytes, bytes + to.values.size() * sizeof(double)});
     }
     const auto take = [&](const std::unique_ptr<Tensor> &tensor, oracle::Image &image) {
         if (!tensor) return;
@@ -172,12 +168,7 @@ void Call::collect(Outcome &to) const {
     take(statistics_, to.statistics);
 }
 
-Outcome Call::evaluate() {
-    pxl_status status = make_loss();
-    if (!status) status = make_workspace();
-    if (!status)
-        status =
-            pxl_evaluate(context_of(device_, test_.threads), loss_, &args_, workspace_->data(), workspace_->bytes(), nullptr);
+Outcome Evaluation::outcome(pxl_status status) const {
     if (status) return failed(status);
     Outcome outcome;
     outcome.damage = damage();
@@ -185,9 +176,12 @@ Outcome Call::evaluate() {
     return outcome;
 }
 
-} // namespace
-
-Outcome run(Device &device, const Case &test, const oracle::Inputs &inputs) { return Call(device, test, inputs).evaluate(); }
+Outcome run(Device &device, const Case &test, const oracle::Inputs &inputs) {
+    Evaluation call(device, test, inputs);
+    pxl_status status = call.prepare();
+    if (!status) status = call.evaluate();
+    return call.outcome(status);
+}
 
 std::vector<oracle::Term> resolve_all(const std::vector<pxl_term> &terms) {
     std::vector<oracle::Term> resolved;

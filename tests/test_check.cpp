@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "pixloss/pixloss.h"
+#include "run_case.h"
 
 namespace {
 
@@ -28,34 +28,36 @@ void expect_message(const std::string &text) {
 
 // Memory whose every byte is known, so that a write shows.
 template <typename T>
-struct Poisoned {
-    explicit Poisoned(size_t size) : values(size) { std::memset(values.data(), 0xa5, size * sizeof(T)); }
+struct Poisoned : DeviceArray<T> {
+    explicit Poisoned(size_t size) : DeviceArray<T>(tested_device(), size) {}
     bool intact() const {
-        const auto *bytes = reinterpret_cast<const unsigned char *>(values.data());
-        for (size_t i = 0; i < values.size() * sizeof(T); i++)
-            if (bytes[i] != 0xa5) return false;
-        return true;
+        for (const T value : this->get())
+            if (value == value) return false; // poison is NaN
+        return this->fences_intact();
     }
-    T *data() { return values.data(); }
-    std::vector<T> values;
+};
+struct Filled : DeviceArray<float> {
+    Filled(size_t size, float value) : DeviceArray<float>(tested_device(), std::vector<float>(size, value)) {}
 };
 
 // A good call of everything that a loss can be asked for, which each test spoils in one place.
 struct Call {
-    std::vector<float> pred_data = std::vector<float>(count, 0.5f), target_data = pred_data, weight_data = pred_data;
-    std::vector<float> grad_loss = std::vector<float>(N, 1.0f), term_weights = std::vector<float>(2, 1.0f);
-    Poisoned<float> grad_pred_data{count}, grad_target_data{count}, map_data{count}, statistics_data{5 * count};
-    Poisoned<double> values{N * 3};
-    alignas(64) unsigned char workspace[1 << 20];
+    const Filled pred_data{count, 0.5f}, target_data{count, 0.5f}, weight_data{count, 0.5f}, grad_loss{N, 1}, term_weights{2, 1};
+    const Poisoned<float> grad_pred_data{count}, grad_target_data{count}, map_data{count}, statistics_data{5 * count};
+    const Poisoned<double> values{N * 3};
+    static constexpr size_t room = 1 << 20;
+    const DeviceBuffer memory{tested_device(), room};
+    uint8_t *workspace = memory.data();
+    const pxl_device device = tested_device().id();
     pxl_tensor pred = nchw(pred_data.data()), target = nchw(target_data.data()), weight = nchw(weight_data.data());
     pxl_tensor grad_pred = nchw(grad_pred_data.data()), grad_target = nchw(grad_target_data.data());
-    pxl_tensor map = pxl_nchw(map_data.data(), PXL_F32, PXL_CPU_DEVICE, N, C, H - 10, W - 10);
-    pxl_tensor statistics = pxl_nchw(statistics_data.data(), PXL_F32, PXL_CPU_DEVICE, N, 5 * C, H - 10, W - 10);
+    pxl_tensor map = pxl_nchw(map_data.data(), PXL_F32, device, N, C, H - 10, W - 10);
+    pxl_tensor statistics = pxl_nchw(statistics_data.data(), PXL_F32, device, N, 5 * C, H - 10, W - 10);
     pxl_args args = PXL_ARGS(&pred, &target);
     LossPtr loss = parse("ssim + l1");
 
     Call() {
-        weight = pxl_nchw(weight_data.data(), PXL_F32, PXL_CPU_DEVICE, N, 1, H, W);
+        weight = pxl_nchw(weight_data.data(), PXL_F32, device, N, 1, H, W);
         args.weight = &weight;
         args.grad_pred = &grad_pred;
         args.grad_target = &grad_target;
@@ -65,7 +67,7 @@ struct Call {
         args.map = &map;
         args.statistics = &statistics;
     }
-    static pxl_tensor nchw(void *data) { return pxl_nchw(data, PXL_F32, PXL_CPU_DEVICE, N, C, H, W); }
+    static pxl_tensor nchw(void *data) { return pxl_nchw(data, PXL_F32, tested_device().id(), N, C, H, W); }
     bool intact() const {
         return grad_pred_data.intact() && grad_target_data.intact() && map_data.intact() && statistics_data.intact() &&
                values.intact();
@@ -82,8 +84,7 @@ void expect_refused(pxl_status status, const std::string &text, const Edit &spoi
     EXPECT_EQ(pxl_workspace_size(nullptr, call->loss.get(), &call->args, &bytes), status) << text << " | " << pxl_error_message();
     expect_message(text);
     EXPECT_EQ(bytes, 12345u) << text;
-    EXPECT_EQ(pxl_evaluate(nullptr, call->loss.get(), &call->args, call->workspace, sizeof call->workspace, nullptr), status)
-        << text;
+    EXPECT_EQ(pxl_evaluate(nullptr, call->loss.get(), &call->args, call->workspace, Call::room, nullptr), status) << text;
     expect_message(text);
     EXPECT_TRUE(call->intact()) << text;
 }
@@ -111,7 +112,7 @@ TEST(CheckArgs, NullAndVersion) {
         c.args.values = nullptr;
         c.args.grad_pred = c.args.grad_target = c.args.map = c.args.statistics = nullptr;
     });
-    Call call;
+    const Call call;
     size_t bytes;
     EXPECT_EQ(pxl_workspace_size(nullptr, call.loss.get(), nullptr, &bytes), PXL_INVALID_ARGUMENT);
     expect_message("args is NULL");
@@ -141,9 +142,11 @@ TEST(CheckArgs, EveryView) {
                            const int type = 2;
                            std::memcpy(&t.device.type, &type, sizeof type);
                        }));
-        expect_invalid(prefix + ".device.index is 1", spoil([](pxl_tensor &t) { t.device.index = 1; }));
-        expect_refused(PXL_UNSUPPORTED, prefix + ".device is CUDA device 3",
-                       spoil([](pxl_tensor &t) { t.device = PXL_CUDA_DEVICE(3); }));
+        expect_invalid(prefix + ".device.index is 1", spoil([](pxl_tensor &t) { t.device = {PXL_CPU, 1}; }));
+        int cuda_devices = 0;
+        EXPECT_EQ(pxl_device_count(PXL_CUDA, &cuda_devices), PXL_OK);
+        expect_refused(cuda_devices ? PXL_INVALID_ARGUMENT : PXL_UNSUPPORTED, prefix + ".device is CUDA device 99",
+                       spoil([](pxl_tensor &t) { t.device = PXL_CUDA_DEVICE(99); }));
         expect_refused(PXL_UNSUPPORTED, prefix + ".ndim is 5", spoil([](pxl_tensor &t) { t.ndim = 5; }));
         expect_refused(PXL_UNSUPPORTED, prefix + ".ndim is 3", spoil([](pxl_tensor &t) { t.ndim = 3; }));
         expect_invalid("larger than memory can be", spoil([](pxl_tensor &t) { t.size[0] = huge; }));
@@ -154,6 +157,30 @@ TEST(CheckArgs, EveryView) {
         // 2^62 bytes below the data: not an overflow, but no address either.
         expect_invalid("larger than memory can be", spoil([](pxl_tensor &t) { t.stride[2] = -(int64_t{1} << 54); }));
     }
+}
+
+TEST(CheckArgs, ViewsOnTwoDevices) {
+    if (tested_device().id().type == PXL_CPU) GTEST_SKIP() << "the test takes a CUDA device beside the CPU";
+    const auto on_cpu = [](pxl_tensor Call::*view) { return [=](Call &c) { (c.*view).device = PXL_CPU_DEVICE; }; };
+    expect_invalid("target is on CPU device 0, but pred is on CUDA device 0", on_cpu(&Call::target));
+    expect_invalid("target is on CUDA device 0, but pred is on CPU device 0", on_cpu(&Call::pred));
+    expect_invalid("weight is on CPU device 0, but pred is", on_cpu(&Call::weight));
+    expect_invalid("grad_pred is on CPU device 0, but pred is", on_cpu(&Call::grad_pred));
+    expect_invalid("grad_target is on CPU device 0, but target is", on_cpu(&Call::grad_target));
+    expect_invalid("map is on CPU device 0, but pred is", on_cpu(&Call::map));
+    expect_invalid("statistics is on CPU device 0, but pred is", on_cpu(&Call::statistics));
+    const Call call;
+    size_t bytes = 0;
+    EXPECT_EQ(pxl_workspace_size(context_of(cpu(), 1), call.loss.get(), &call.args, &bytes), PXL_INVALID_ARGUMENT);
+    expect_message("context is for CPU device 0, but pred is on CUDA device 0");
+}
+
+TEST(CheckArgs, F64OnlyOnTheCpu) {
+    if (tested_device().computes(PXL_F64)) GTEST_SKIP() << "this device computes f64";
+    expect_refused(PXL_UNSUPPORTED, "f64 images are computed on the CPU alone", [](Call &c) {
+        for (pxl_tensor *image : {&c.pred, &c.target})
+            image->dtype = PXL_F64, image->stride[0] = image->stride[1] = image->stride[2] = image->stride[3] = 0;
+    });
 }
 
 TEST(CheckArgs, ImagesThatDiffer) {
@@ -168,7 +195,7 @@ TEST(CheckArgs, InputsMayOverlapAndRepeat) {
     expect_accepted([](Call &c) { c.weight.stride[0] = 0; });
     expect_accepted([](Call &c) { c.target.stride[0] = c.target.stride[1] = c.target.stride[2] = c.target.stride[3] = 0; });
     expect_accepted([](Call &c) {
-        c.pred.data = &c.pred_data[count - 1], c.pred.stride[3] = -1, c.pred.stride[2] = -W, c.pred.stride[1] = -H * W,
+        c.pred.data = c.pred_data.data() + count - 1, c.pred.stride[3] = -1, c.pred.stride[2] = -W, c.pred.stride[1] = -H * W,
         c.pred.stride[0] = -C * H * W;
     });
 }
@@ -209,7 +236,7 @@ TEST(CheckArgs, Gradients) {
 
 TEST(CheckArgs, OutputsWithoutMemoryOfTheirOwn) {
     expect_invalid("grad_pred (from", [](Call &c) { c.grad_pred.data = c.pred.data; });
-    expect_invalid("overlaps target", [](Call &c) { c.grad_pred.data = &c.target_data[count - 1]; });
+    expect_invalid("overlaps target", [](Call &c) { c.grad_pred.data = c.target_data.data() + count - 1; });
     expect_invalid("overlaps weight", [](Call &c) { c.map.data = c.weight.data; });
     expect_invalid("overlaps grad_target", [](Call &c) { c.grad_pred.data = c.grad_target.data; });
     expect_invalid("overlaps statistics", [](Call &c) { c.map.data = c.statistics.data; });
@@ -230,7 +257,7 @@ TEST(CheckArgs, OutputsWhoseElementsCoincide) {
     expect_invalid("map.stride[2] is 13", [](Call &c) { c.map.stride[2] = 13; });
     expect_invalid("map.stride[2] is -13", [](Call &c) { c.map.stride[2] = -13, c.map.data = c.map_data.data() + 1000; });
     expect_invalid("statistics.stride[2] is 14", [](Call &c) { c.statistics.stride[1] = c.statistics.stride[2]; });
-    expect_accepted([](Call &c) { c.grad_pred = pxl_nhwc(c.grad_pred.data, PXL_F32, PXL_CPU_DEVICE, N, C, H, W); });
+    expect_accepted([](Call &c) { c.grad_pred = pxl_nhwc(c.grad_pred.data, PXL_F32, c.device, N, C, H, W); });
     expect_accepted([](Call &c) { c.map = pxl_crop(Call::nchw(c.map.data), 3, 4, H - 10, W - 10); });
     expect_accepted([](Call &c) { c.grad_pred.data = c.grad_pred_data.data() + W - 1, c.grad_pred.stride[3] = -1; });
 }
@@ -361,9 +388,9 @@ TEST(CheckStatistics, TermAndViews) {
     const auto refuse = [&](pxl_status status, const char *text, const std::function<void(pxl_term &)> &spoil) {
         pxl_term term = PXL_TERM(PXL_SSIM, 1);
         spoil(term);
-        EXPECT_EQ(pxl_ssim_statistics(nullptr, &term, &call.pred, &call.target, &call.statistics, call.workspace,
-                                      sizeof call.workspace, nullptr),
-                  status)
+        EXPECT_EQ(
+            pxl_ssim_statistics(nullptr, &term, &call.pred, &call.target, &call.statistics, call.workspace, Call::room, nullptr),
+            status)
             << text;
         expect_message(text);
         EXPECT_TRUE(call.intact());
@@ -384,7 +411,7 @@ TEST(CheckStatistics, Adjoint) {
     const pxl_term term = PXL_TERM(PXL_SSIM, 1);
     const auto adjoint = [&](const pxl_tensor *grad_pred, const pxl_tensor *grad_target) {
         return pxl_ssim_statistics_adjoint(nullptr, &term, &call.pred, &call.target, &call.statistics, grad_pred, grad_target,
-                                           call.workspace, sizeof call.workspace, nullptr);
+                                           call.workspace, Call::room, nullptr);
     };
     EXPECT_EQ(adjoint(nullptr, nullptr), PXL_INVALID_ARGUMENT);
     expect_message("nothing is wanted");
@@ -407,12 +434,11 @@ TEST(CheckReduce, EnumsAndView) {
     expect_message("over is 3");
     EXPECT_EQ(pxl_reduce_workspace_size(nullptr, PXL_REDUCE_SUM, PXL_OVER_ALL, nullptr, &bytes), PXL_INVALID_ARGUMENT);
     expect_message("input is NULL");
-    alignas(16) unsigned char workspace[4096];
-    EXPECT_EQ(pxl_reduce(nullptr, PXL_REDUCE_SUM, PXL_OVER_ALL, &call.pred, nullptr, workspace, sizeof workspace, nullptr),
+    EXPECT_EQ(pxl_reduce(nullptr, PXL_REDUCE_SUM, PXL_OVER_ALL, &call.pred, nullptr, call.workspace, Call::room, nullptr),
               PXL_INVALID_ARGUMENT);
     expect_message("results is NULL");
     EXPECT_EQ(pxl_reduce(nullptr, PXL_REDUCE_SUM, PXL_OVER_IMAGE, &call.pred, reinterpret_cast<double *>(call.pred.data),
-                         workspace, sizeof workspace, nullptr),
+                         call.workspace, Call::room, nullptr),
               PXL_INVALID_ARGUMENT);
     expect_message("results (from");
 }

@@ -14,7 +14,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 void expect_agrees(const Case &test) {
     const oracle::Inputs inputs = make_inputs(test);
     const oracle::Result expected = reference(test, inputs);
-    for (Device *device : all_devices()) EXPECT_TRUE(agrees(test, run(*device, test, inputs), expected)) << device->name();
+    EXPECT_TRUE(agrees(test, run(test, inputs), expected));
 }
 
 std::vector<pxl_term> mixture() {
@@ -36,12 +36,12 @@ TEST(Evaluate, per_image_is_a_call_for_each_image) {
     test.per_image = true;
     test.mask = single.mask = Mask::fractional;
     const oracle::Inputs inputs = make_inputs(test);
-    const Outcome batch = run(cpu(), test, inputs);
+    const Outcome batch = run(test, inputs);
     ASSERT_EQ(batch.status, PXL_OK) << batch.message;
     for (int64_t n = 0; n < 3; ++n) {
         oracle::Inputs one = image_of(inputs, n);
         one.per_image = false;
-        const Outcome alone = run(cpu(), single, one);
+        const Outcome alone = run(single, one);
         ASSERT_EQ(alone.status, PXL_OK) << alone.message;
         for (size_t i = 0; i < 5; ++i)
             EXPECT_NEAR(batch.values[static_cast<size_t>(n) * 5 + i], alone.values[i], 1e-7 * std::fabs(alone.values[i]));
@@ -53,15 +53,17 @@ TEST(Evaluate, per_image_is_a_call_for_each_image) {
 TEST(Evaluate, grad_loss_scales_the_gradient_and_not_the_values) {
     Case test = make_case(mixture(), {2, 1, 30, 31});
     oracle::Inputs inputs = make_inputs(test);
-    const Outcome plain = run(cpu(), test, inputs);
+    const Outcome plain = run(test, inputs);
+    ASSERT_EQ(plain.status, PXL_OK) << plain.message;
     inputs.grad_loss = {-2};
-    const Outcome scaled = run(cpu(), test, inputs);
+    const Outcome scaled = run(test, inputs);
+    ASSERT_EQ(scaled.status, PXL_OK) << scaled.message;
     EXPECT_EQ(plain.values, scaled.values);
     oracle::Image expected = plain.grad_pred;
     for (double &g : expected.v) g *= -2;
     EXPECT_TRUE(close(scaled.grad_pred, expected, {}, 1e-6, PXL_F32));
     inputs.grad_loss = {0};
-    EXPECT_EQ(oracle::max_abs(run(cpu(), test, inputs).grad_pred), 0);
+    EXPECT_EQ(oracle::max_abs(run(test, inputs).grad_pred), 0);
 }
 
 TEST(Evaluate, grad_loss_per_image_scales_each_image) {
@@ -71,7 +73,8 @@ TEST(Evaluate, grad_loss_per_image_scales_each_image) {
     expect_agrees(test);
     oracle::Inputs inputs = make_inputs(test);
     inputs.grad_loss = {0, 1, 0};
-    const Outcome outcome = run(cpu(), test, inputs);
+    const Outcome outcome = run(test, inputs);
+    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
     EXPECT_EQ(oracle::max_abs(oracle::slice(outcome.grad_pred, 0)), 0);
     EXPECT_GT(oracle::max_abs(oracle::slice(outcome.grad_pred, 1)), 0);
     EXPECT_EQ(oracle::max_abs(oracle::slice(outcome.grad_pred, 2)), 0);
@@ -81,11 +84,11 @@ TEST(Evaluate, term_weights_take_the_place_of_the_loss_s_own) {
     Case test = make_case(mixture(), {2, 1, 30, 31});
     oracle::Inputs inputs = make_inputs(test);
     inputs.term_weights = {0.25, -1, 0, 2};
-    const Outcome given = run(cpu(), test, inputs);
+    const Outcome given = run(test, inputs);
     EXPECT_TRUE(agrees(test, given, reference(test, inputs)));
     for (size_t i = 0; i < 4; ++i) test.terms[i].weight = inputs.term_weights[i];
     inputs.term_weights.clear();
-    const Outcome own = run(cpu(), test, inputs);
+    const Outcome own = run(test, inputs);
     EXPECT_EQ(own.bits, given.bits);
 }
 
@@ -100,7 +103,7 @@ TEST(Evaluate, psnr_of_equal_images_is_infinite_with_a_gradient_of_0) {
         pxl_term psnr = PXL_TERM(PXL_PSNR, -1);
         psnr.mean_of_images = of_images;
         const Case test = make_case({psnr}, {2, 1, 8, 9});
-        const Outcome outcome = run(cpu(), test, equal_images(test));
+        const Outcome outcome = run(test, equal_images(test));
         EXPECT_EQ(outcome.values, (std::vector<double>{-infinity, infinity}));
         EXPECT_EQ(oracle::max_abs(outcome.grad_pred), 0);
         for (const double g : outcome.grad_pred.v) EXPECT_EQ(g, 0);
@@ -111,10 +114,11 @@ TEST(Evaluate, weight_of_0_drops_a_term_that_is_not_finite) {
     const Case own = make_case({pixel(PXL_L1), PXL_TERM(PXL_PSNR, 0)}, {2, 1, 8, 9});
     oracle::Inputs inputs = equal_images(own);
     const std::vector<double> expected = {0, 0, infinity};
-    EXPECT_EQ(run(cpu(), own, inputs).values, expected);
+    EXPECT_EQ(run(own, inputs).values, expected);
     const Case given = make_case({pixel(PXL_L1), PXL_TERM(PXL_PSNR, 1)}, {2, 1, 8, 9});
     inputs.term_weights = {1, 0};
-    const Outcome outcome = run(cpu(), given, inputs);
+    const Outcome outcome = run(given, inputs);
+    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
     EXPECT_EQ(outcome.values, expected);
     for (const double g : outcome.grad_pred.v) EXPECT_EQ(g, 0);
 }
@@ -124,7 +128,8 @@ TEST(Evaluate, weight_of_0_drops_the_gradient_of_a_term_that_overflows) {
     const Case test = make_case({pixel(PXL_L1), weighted(0, windowed(PXL_SSIM)), weighted(0, pixel(PXL_L2))}, {1, 1, 20, 21});
     oracle::Inputs inputs = make_inputs(test);
     inputs.pred.v[200] = static_cast<float>(1e30);
-    const Outcome outcome = run(cpu(), test, inputs);
+    const Outcome outcome = run(test, inputs);
+    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
     const oracle::Result expected = reference(test, inputs);
     EXPECT_TRUE(close(outcome.grad_pred, expected.grad_pred, {}, 1e-6, PXL_F32));
     EXPECT_NEAR(outcome.values[0] / expected.values[0], 1, 1e-6);
@@ -135,6 +140,7 @@ class Outputs : public testing::TestWithParam<std::string> {};
 TEST_P(Outputs, map_and_statistics_agree_with_the_oracle) {
     for (const pxl_term &term : specs_of(GetParam()))
         for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_BF16}) {
+            if (!tested_device().computes(dtype)) continue;
             Case test = make_case({PXL_TERM(PXL_TV, 1), term, windowed(PXL_LUMINANCE, "seed")}, {2, 2, 33, 18}, dtype);
             const oracle::Term resolved = oracle::resolve(term);
             if (!oracle::fits(resolved, test.shape.h, test.shape.w)) test.shape = {1, 1, 33, 34};
@@ -142,10 +148,10 @@ TEST_P(Outputs, map_and_statistics_agree_with_the_oracle) {
             test.grad_layout = Layout::nhwc;
             const oracle::Inputs inputs = make_inputs(test);
             const oracle::Result expected = reference(test, inputs);
-            EXPECT_TRUE(agrees(test, run(cpu(), test, inputs), expected));
+            EXPECT_TRUE(agrees(test, run(test, inputs), expected));
             test.grad_layout = Layout::crop;
             test.values = test.grad_pred = test.grad_target = false;
-            EXPECT_TRUE(agrees(test, run(cpu(), test, inputs), expected));
+            EXPECT_TRUE(agrees(test, run(test, inputs), expected));
             if (HasFailure()) return;
         }
 }
@@ -165,6 +171,7 @@ TEST(Evaluate, several_windows_in_one_loss) {
     fine.sigma = 0.8, fine.weight = 0.4, coarse.sigma = 2.5, coarse.weight = 0.6, coarse.data_range = 1;
     pooled.downsample = 2, blur.sigma = 2;
     for (const pxl_dtype dtype : {PXL_F64, PXL_F32, PXL_F16}) {
+        if (!tested_device().computes(dtype)) continue;
         Case test = make_case({fine, pixel(PXL_HUBER), coarse, blur, pooled, windowed(PXL_STRUCTURE), PXL_TERM(PXL_PSNR, -0.01)},
                               {2, 3, 41, 57}, dtype);
         expect_agrees(test);
@@ -182,7 +189,7 @@ TEST(Evaluate, as_many_terms_as_a_loss_can_have) {
         term.weight = 1.0 / (i + 1);
         terms.push_back(term);
     }
-    expect_agrees(make_case(terms, {1, 1, 30, 40}, PXL_F64));
+    expect_agrees(make_case(terms, {1, 1, 30, 40}, tested_device().computes(PXL_F64) ? PXL_F64 : PXL_F32));
 }
 
 TEST(Evaluate, integers_are_scored_in_their_own_range) {
@@ -195,40 +202,43 @@ TEST(Evaluate, integers_are_scored_in_their_own_range) {
         test.map = false;
         expect_agrees(test);
         test.grad_pred = true, test.grad_dtype = PXL_F32;
-        const Outcome outcome = run(cpu(), test, make_inputs(test));
+        const Outcome outcome = run(test, make_inputs(test));
         EXPECT_NE(outcome.status, PXL_OK) << "there are no gradients of integers";
         EXPECT_EQ(outcome.damage, "");
     }
 }
 
-// The call as the manual shows it, with memory from malloc, one image shared by both sides and by the whole batch.
+// The call as the manual shows it, with no context, one image shared by both sides and by the whole batch.
 TEST(Evaluate, inputs_may_overlap_and_repeat) {
-    std::vector<float> image(64 * 65), batch(3 * 64 * 65, 0.25f), gradient(batch.size());
+    Device &device = tested_device();
+    std::vector<float> image(64 * 65);
     for (size_t i = 0; i < image.size(); ++i) image[i] = 0.5f + 0.4f * std::sin(0.7f * static_cast<float>(i));
-    pxl_tensor pred = pxl_nchw(batch.data(), PXL_F32, PXL_CPU_DEVICE, 3, 1, 64, 65);
-    pxl_tensor target = pxl_nchw(image.data(), PXL_F32, PXL_CPU_DEVICE, 3, 1, 64, 65);
-    pxl_tensor grad = pxl_nchw(gradient.data(), PXL_F32, PXL_CPU_DEVICE, 3, 1, 64, 65);
+    const DeviceArray<float> shared(device, image), batch(device, std::vector<float>(3 * 64 * 65, 0.25f)),
+        output(device, 3 * 64 * 65);
+    const DeviceArray<double> values(device, 3);
+    pxl_tensor pred = pxl_nchw(batch.data(), PXL_F32, device.id(), 3, 1, 64, 65);
+    pxl_tensor target = pxl_nchw(shared.data(), PXL_F32, device.id(), 3, 1, 64, 65);
+    pxl_tensor grad = pxl_nchw(output.data(), PXL_F32, device.id(), 3, 1, 64, 65);
     target.stride[0] = 0;
     LossHandle loss;
     ASSERT_EQ(pxl_loss_parse("0.84*ssim + 0.16*l1", nullptr, loss.receive()), PXL_OK) << pxl_error_message();
-    double values[3];
     const auto evaluate = [&](const pxl_tensor *x, const pxl_tensor *y) {
         pxl_args args = PXL_ARGS(x, y);
-        args.grad_pred = &grad, args.values = values;
+        args.grad_pred = &grad, args.values = values.data();
         size_t bytes = 0;
         ASSERT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), PXL_OK) << pxl_error_message();
-        void *workspace = std::malloc(bytes);
-        EXPECT_EQ(pxl_workspace_init(nullptr, loss, &args, workspace, bytes, nullptr), PXL_OK) << pxl_error_message();
-        EXPECT_EQ(pxl_evaluate(nullptr, loss, &args, workspace, bytes, nullptr), PXL_OK) << pxl_error_message();
-        std::free(workspace);
+        const DeviceBuffer workspace(device, bytes);
+        EXPECT_EQ(pxl_workspace_init(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
+        EXPECT_EQ(pxl_evaluate(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
     };
     evaluate(&target, &target);
-    EXPECT_EQ(values[0], 0);
-    for (const float g : gradient) ASSERT_EQ(g, 0);
+    EXPECT_EQ(values.get()[0], 0);
+    for (const float g : output.get()) ASSERT_EQ(g, 0);
     evaluate(&pred, &target);
     double mean = 0;
     for (const float value : image) mean += std::fabs(value - 0.25) / static_cast<double>(image.size());
-    EXPECT_NEAR(values[2], mean, 1e-6);
+    EXPECT_NEAR(values.get()[2], mean, 1e-6);
+    const std::vector<float> gradient = output.get();
     for (size_t i = 0; i < image.size(); ++i)
         ASSERT_EQ(gradient[i], gradient[i + 2 * image.size()]); // same images, same gradients
 }
@@ -237,17 +247,18 @@ TEST(Evaluate, inputs_may_overlap_and_repeat) {
 TEST(Evaluate, workspace_serves_again) {
     const Case test = make_case(mixture(), {1, 1, 30, 31});
     const oracle::Inputs inputs = make_inputs(test);
-    Tensor pred(cpu(), Layout::nchw, PXL_F32, 1, 1, 30, 31), target(cpu(), Layout::nchw, PXL_F32, 1, 1, 30, 31),
-        grad(cpu(), Layout::nchw, PXL_F32, 1, 1, 30, 31);
+    Device &device = tested_device();
+    Tensor pred(device, Layout::nchw, PXL_F32, 1, 1, 30, 31), target(device, Layout::nchw, PXL_F32, 1, 1, 30, 31),
+        grad(device, Layout::nchw, PXL_F32, 1, 1, 30, 31);
     target.set(inputs.target);
     LossHandle loss;
     ASSERT_EQ(pxl_loss_create(test.terms.data(), test.terms.size(), loss.receive()), PXL_OK) << pxl_error_message();
-    double values[5];
+    const DeviceArray<double> values(device, 5);
     pxl_args args = PXL_ARGS(pred.view(), target.view());
-    args.grad_pred = grad.view(), args.values = values;
+    args.grad_pred = grad.view(), args.values = values.data();
     size_t bytes = 0;
     ASSERT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), PXL_OK) << pxl_error_message();
-    DeviceBuffer workspace(cpu(), bytes);
+    DeviceBuffer workspace(device, bytes);
     ASSERT_EQ(pxl_workspace_init(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
     for (const double factor : {1.0, 0.5, 1.0}) {
         oracle::Image scaled = inputs.pred;
@@ -257,7 +268,7 @@ TEST(Evaluate, workspace_serves_again) {
         at.pred = pred.get();
         ASSERT_EQ(pxl_evaluate(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
         const oracle::Result expected = reference(test, at);
-        EXPECT_NEAR(values[0], expected.values[0], 1e-5 * expected.scale[0]);
+        EXPECT_NEAR(values.get()[0], expected.values[0], 1e-5 * expected.scale[0]);
         EXPECT_TRUE(close(grad.get(), expected.grad_pred, expected.slack_pred, 1e-4, PXL_F32));
     }
 }

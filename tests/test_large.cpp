@@ -1,7 +1,6 @@
-// Offsets that do not fit into 32 bits, by huge strides over memory that is reserved but never touched, and images as long as a
+// Offsets that do not fit into 32 bits, by huge strides over memory that is reserved but hardly touched, and images as long as a
 // million pixels.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <cmath>
 
@@ -15,24 +14,31 @@ class SparseTensor {
     SparseTensor(const Shape &s, const int64_t (&stride)[4]) {
         const int64_t last = (s.n - 1) * stride[0] + (s.c - 1) * stride[1] + (s.h - 1) * stride[2] + (s.w - 1) * stride[3];
         bytes_ = static_cast<size_t>(last + 1) * sizeof(float);
-        memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        view_ = pxl_nchw(memory_, PXL_F32, PXL_CPU_DEVICE, s.n, s.c, s.h, s.w);
+        memory_ = static_cast<float *>(device_.reserve(bytes_));
+        view_ = pxl_nchw(memory_, PXL_F32, device_.id(), s.n, s.c, s.h, s.w);
         std::copy(stride, stride + 4, view_.stride);
     }
     ~SparseTensor() {
-        if (is_mapped()) munmap(memory_, bytes_);
+        if (is_there()) device_.release_reserved(memory_, bytes_);
     }
     SparseTensor(const SparseTensor &) = delete;
     SparseTensor &operator=(const SparseTensor &) = delete;
 
-    bool is_mapped() const { return memory_ != MAP_FAILED; }
+    bool is_there() const { return memory_ != nullptr; }
     const pxl_tensor *view() const { return &view_; }
     void set(const oracle::Image &image) {
-        each([&](float &element, size_t i) { element = static_cast<float>(image.v[i]); });
+        each([&](float *element, size_t i) {
+            const auto value = static_cast<float>(image.v[i]);
+            device_.upload(element, &value, sizeof value);
+        });
     }
     oracle::Image get() const {
         oracle::Image image(view_.size[0], view_.size[1], view_.size[2], view_.size[3]);
-        each([&](const float &element, size_t i) { image.v[i] = element; });
+        each([&](const float *element, size_t i) {
+            float value;
+            device_.download(&value, element, sizeof value);
+            image.v[i] = value;
+        });
         return image;
     }
 
@@ -44,12 +50,12 @@ class SparseTensor {
             for (int64_t c = 0; c < view_.size[1]; ++c)
                 for (int64_t y = 0; y < view_.size[2]; ++y)
                     for (int64_t x = 0; x < view_.size[3]; ++x)
-                        visit(static_cast<float *>(
-                                  memory_)[n * view_.stride[0] + c * view_.stride[1] + y * view_.stride[2] + x * view_.stride[3]],
+                        visit(memory_ + n * view_.stride[0] + c * view_.stride[1] + y * view_.stride[2] + x * view_.stride[3],
                               i++);
     }
+    Device &device_ = tested_device();
     pxl_tensor view_{};
-    void *memory_ = nullptr;
+    float *memory_ = nullptr;
     size_t bytes_ = 0;
 };
 
@@ -74,33 +80,35 @@ TEST_P(FarApart, elements_are_found) {
     oracle::Inputs inputs = make_inputs(test);
     SparseTensor pred(far.shape, far.stride), target(far.shape, far.stride), grad_pred(far.shape, far.stride),
         grad_target(far.shape, far.stride);
-    if (!pred.is_mapped() || !target.is_mapped() || !grad_pred.is_mapped() || !grad_target.is_mapped())
-        GTEST_SKIP() << "the system does not reserve four ranges of 16 GiB";
+    if (!pred.is_there() || !target.is_there() || !grad_pred.is_there() || !grad_target.is_there())
+        GTEST_SKIP() << "there is no room for four ranges of 16 GiB";
     pred.set(inputs.pred), target.set(inputs.target);
     LossHandle loss;
     ASSERT_EQ(pxl_loss_create(test.terms.data(), test.terms.size(), loss.receive()), PXL_OK) << pxl_error_message();
-    double values[5];
+    Device &device = tested_device();
+    const DeviceArray<double> values(device, 5);
     pxl_args args = PXL_ARGS(pred.view(), target.view());
-    args.grad_pred = grad_pred.view(), args.grad_target = grad_target.view(), args.values = values;
+    args.grad_pred = grad_pred.view(), args.grad_target = grad_target.view(), args.values = values.data();
     size_t bytes = 0;
     ASSERT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), PXL_OK) << pxl_error_message();
-    DeviceBuffer workspace(cpu(), bytes);
+    DeviceBuffer workspace(device, bytes);
     ASSERT_EQ(pxl_workspace_init(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
     ASSERT_EQ(pxl_evaluate(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
     const oracle::Result expected = reference(test, inputs);
-    for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(values[i], expected.values[i], 1e-5 * expected.scale[i]);
+    for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(values.get()[i], expected.values[i], 1e-5 * expected.scale[i]);
     EXPECT_TRUE(close(grad_pred.get(), expected.grad_pred, expected.slack_pred, 1e-4, PXL_F32));
     EXPECT_TRUE(close(grad_target.get(), expected.grad_target, expected.slack_target, 1e-4, PXL_F32));
     for (int over = PXL_OVER_ALL; over <= PXL_OVER_CHANNEL; ++over) {
         ASSERT_EQ(pxl_reduce_workspace_size(nullptr, PXL_REDUCE_SUM, static_cast<pxl_reduce_over>(over), pred.view(), &bytes),
                   PXL_OK);
-        DeviceBuffer scratch(cpu(), bytes);
-        std::vector<double> sums(static_cast<size_t>(far.shape.n * far.shape.c));
+        DeviceBuffer scratch(device, bytes);
+        const size_t groups = over == PXL_OVER_ALL ? 1 : over == PXL_OVER_IMAGE ? far.shape.n : far.shape.n * far.shape.c;
+        const DeviceArray<double> sums(device, groups);
         ASSERT_EQ(pxl_reduce(nullptr, PXL_REDUCE_SUM, static_cast<pxl_reduce_over>(over), pred.view(), sums.data(),
                              scratch.data(), bytes, nullptr),
                   PXL_OK);
         double total = 0, direct = 0;
-        for (const double sum : sums) total += sum;
+        for (const double sum : sums.get()) total += sum;
         for (const double value : inputs.pred.v) direct += value;
         EXPECT_NEAR(total, direct, 1e-9 * direct);
     }
@@ -119,7 +127,7 @@ TEST_P(SlowLong, images_of_a_million_pixels_in_a_line) {
         test.grad_dtype = PXL_F32;
         test.threads = 2;
         const oracle::Inputs inputs = make_inputs(test);
-        EXPECT_TRUE(agrees(test, run(cpu(), test, inputs), reference(test, inputs)));
+        EXPECT_TRUE(agrees(test, run(test, inputs), reference(test, inputs)));
     }
 }
 INSTANTIATE_TEST_SUITE_P(shape, SlowLong, testing::Values(Shape{1, 1, 1, 1 << 20}, Shape{1, 1, 1 << 20, 1}));
@@ -129,7 +137,7 @@ TEST(SlowMany, pixels_are_averaged_exactly) {
     const Case test = make_case({pixel(PXL_L1), pixel(PXL_L2)}, {1, 1, 5000, 5000});
     oracle::Inputs inputs = make_inputs(test);
     inputs.pred = oracle::Image(1, 1, 5000, 5000, 0.75), inputs.target = oracle::Image(1, 1, 5000, 5000, 0.25);
-    const Outcome outcome = run(cpu(), test, inputs);
+    const Outcome outcome = run(test, inputs);
     ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
     EXPECT_EQ(outcome.values[1], 0.5);
     EXPECT_EQ(outcome.values[2], 0.25);

@@ -101,20 +101,24 @@ void check_filter(const pxl_filter &filter, const Shape &s, pxl_dtype dtype, Lay
     if (h < 1 || w < 1) return; // refused: test_check.cpp
     const auto channels = static_cast<int64_t>(planes.kernels.size()) * s.c;
     const oracle::Image a = noise(s.n, s.c, s.h, s.w, 1, dtype), b = noise(s.n, channels, h, w, 2, dtype);
-    Tensor input(cpu(), layout, dtype, s.n, s.c, s.h, s.w), output(cpu(), layout, dtype, s.n, channels, h, w);
-    Tensor grad_output(cpu(), layout, dtype, s.n, channels, h, w), grad_input(cpu(), layout, dtype, s.n, s.c, s.h, s.w);
+    Device &device = tested_device();
+    Tensor input(device, layout, dtype, s.n, s.c, s.h, s.w), output(device, layout, dtype, s.n, channels, h, w);
+    Tensor grad_output(device, layout, dtype, s.n, channels, h, w), grad_input(device, layout, dtype, s.n, s.c, s.h, s.w);
     input.set(a);
     grad_output.set(b);
+    pxl_context *context = context_of(device, 2);
     size_t bytes = 0;
-    ASSERT_EQ(pxl_filter_workspace_size(context_of(cpu(), 2), &filter, input.view(), output.view(), &bytes), PXL_OK)
-        << pxl_error_message() << describe(filter, s, dtype);
-    DeviceBuffer workspace(cpu(), bytes, 16);
-    ASSERT_EQ(pxl_filter_apply(context_of(cpu(), 2), &filter, input.view(), output.view(), workspace.data(), bytes, nullptr),
-              PXL_OK)
+    const pxl_status sized = pxl_filter_workspace_size(context, &filter, input.view(), output.view(), &bytes);
+    if (!device.computes(dtype)) {
+        EXPECT_EQ(sized, PXL_UNSUPPORTED) << describe(filter, s, dtype);
+        return;
+    }
+    ASSERT_EQ(sized, PXL_OK) << pxl_error_message() << describe(filter, s, dtype);
+    DeviceBuffer workspace(device, bytes, 16);
+    ASSERT_EQ(pxl_filter_apply(context, &filter, input.view(), output.view(), workspace.data(), bytes, nullptr), PXL_OK)
         << pxl_error_message() << describe(filter, s, dtype);
     workspace.poison(); // "the adjoint needs no more", and nothing of what apply left
-    ASSERT_EQ(pxl_filter_adjoint(context_of(cpu(), 2), &filter, grad_output.view(), grad_input.view(), workspace.data(), bytes,
-                                 nullptr),
+    ASSERT_EQ(pxl_filter_adjoint(context, &filter, grad_output.view(), grad_input.view(), workspace.data(), bytes, nullptr),
               PXL_OK)
         << pxl_error_message() << describe(filter, s, dtype);
     EXPECT_TRUE(input.is_unchanged() && grad_output.is_unchanged()) << describe(filter, s, dtype);
@@ -209,7 +213,7 @@ class StatisticsCall {
         pred_.set(x_), target_.set(y_), grad_.set(upstream_);
         EXPECT_EQ(pxl_ssim_statistics_workspace_size(context_, &test_.term, pred_.view(), target_.view(), &bytes_), PXL_OK)
             << pxl_error_message() << ' ' << describe(test_);
-        workspace_ = std::make_unique<DeviceBuffer>(cpu(), bytes_, 16);
+        workspace_ = std::make_unique<DeviceBuffer>(tested_device(), bytes_, 16);
     }
 
     void check_forward() {
@@ -250,16 +254,16 @@ class StatisticsCall {
         const Shape &s = test_.shape;
         return noise(s.n, s.c, s.h, s.w, seed, test_.dtype);
     }
-    Tensor images(Layout layout) const { return Tensor(cpu(), layout, test_.dtype, x_.n, x_.c, x_.h, x_.w); }
+    Tensor images(Layout layout) const { return Tensor(tested_device(), layout, test_.dtype, x_.n, x_.c, x_.h, x_.w); }
     Tensor maps() const {
-        return Tensor(cpu(), test_.layout, test_.statistics_dtype, expected_.n, expected_.c, expected_.h, expected_.w);
+        return Tensor(tested_device(), test_.layout, test_.statistics_dtype, expected_.n, expected_.c, expected_.h, expected_.w);
     }
 
     StatisticsCase test_;
     oracle::Term term_;
     oracle::Image x_, y_, expected_, upstream_;
     Tensor pred_, target_, statistics_, grad_, grad_pred_, grad_target_;
-    pxl_context *context_ = context_of(cpu(), 2);
+    pxl_context *context_ = context_of(tested_device(), 2);
     size_t bytes_ = 0;
     std::unique_ptr<DeviceBuffer> workspace_;
 };
@@ -283,6 +287,7 @@ TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
             for (const Shape &shape : {Shape{1, 1, 1, 1}, {2, 3, 1, 12}, {1, 2, 13, 9}, {2, 1, 35, 36}, {1, 1, 11, 270}})
                 for (const pxl_dtype dtype : floating_types) {
                     const Layout layout = all_layouts[i++ % std::size(all_layouts)];
+                    if (!tested_device().computes(dtype)) continue;
                     check_statistics({how, shape, dtype, dtype == PXL_F64 && i % 2 ? PXL_F64 : PXL_F32, layout});
                     if (HasFailure()) return;
                 }
@@ -318,14 +323,15 @@ std::vector<double> reduce_directly(pxl_reduce_kind kind, pxl_reduce_over over, 
 std::vector<double> reduce(pxl_reduce_kind kind, pxl_reduce_over over, Tensor &input, size_t count) {
     std::vector<double> results;
     for (const int threads : {1, 2, 5}) {
-        pxl_context *context = context_of(cpu(), threads);
+        pxl_context *context = context_of(tested_device(), threads);
         size_t bytes = 0;
         EXPECT_EQ(pxl_reduce_workspace_size(context, kind, over, input.view(), &bytes), PXL_OK) << pxl_error_message();
-        DeviceBuffer workspace(cpu(), bytes, 16);
-        std::vector<double> now(count, std::numeric_limits<double>::signaling_NaN());
-        EXPECT_EQ(pxl_reduce(context, kind, over, input.view(), now.data(), workspace.data(), bytes, nullptr), PXL_OK)
+        DeviceBuffer workspace(tested_device(), bytes, 16);
+        const DeviceArray<double> sums(tested_device(), count);
+        EXPECT_EQ(pxl_reduce(context, kind, over, input.view(), sums.data(), workspace.data(), bytes, nullptr), PXL_OK)
             << pxl_error_message();
-        EXPECT_TRUE(workspace.fences_intact() && input.is_unchanged());
+        const std::vector<double> now = sums.get();
+        EXPECT_TRUE(workspace.fences_intact() && sums.fences_intact() && input.is_unchanged());
         for (size_t i = 0; threads > 1 && i < count; ++i) {
             const bool same = now[i] == results[i] || (std::isnan(now[i]) && std::isnan(results[i]));
             EXPECT_TRUE(same) << now[i] << ' ' << results[i];
@@ -336,7 +342,7 @@ std::vector<double> reduce(pxl_reduce_kind kind, pxl_reduce_over over, Tensor &i
 }
 
 void check_reductions(const oracle::Image &image, pxl_dtype dtype, Layout layout) {
-    Tensor input(cpu(), layout, dtype, image.n, image.c, image.h, image.w);
+    Tensor input(tested_device(), layout, dtype, image.n, image.c, image.h, image.w);
     input.set(image);
     oracle::Image finite = input.get();
     for (double &value : finite.v) value = std::isfinite(value) ? value : 0;

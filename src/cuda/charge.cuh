@@ -32,12 +32,12 @@ __device__ inline void read_charges(const Terms &t, const Finish &f, int64_t gro
 template <int N>
 __device__ void penalise(int penalty, float param, float (&d)[N], float (&value)[N]) {
     switch (penalty) {
-#define CASE(ENUMERATOR, FUNCTION)                           \
-    case ENUMERATOR:                                         \
-        _Pragma("unroll") for (int k = 0; k < N; k++) {      \
+#define CASE(ENUMERATOR, FUNCTION)                             \
+    case ENUMERATOR:                                           \
+        _Pragma("unroll") for (int k = 0; k < N; k++) {        \
             const pxli_charge charged = FUNCTION(d[k], param); \
-            value[k] = charged.value, d[k] = charged.slope;  \
-        }                                                    \
+            value[k] = charged.value, d[k] = charged.slope;    \
+        }                                                      \
         break;
         PXLI_PENALTIES(CASE)
 #undef CASE

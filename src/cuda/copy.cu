@@ -8,7 +8,7 @@ namespace {
 constexpr int kThreads = 256, kBatch = 2; // quads a thread has under way
 
 struct Copy {
-    Axes<2> axes; // from, to
+    Axes<2> axes;  // from, to
     int64_t quads; // of a block
 };
 

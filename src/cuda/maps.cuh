@@ -10,6 +10,7 @@
 #ifndef PXLI_MAPS_CUH
 #define PXLI_MAPS_CUH
 #include "passes.cuh"
+#include "quad.cuh"
 #include "shifts.cuh"
 
 namespace pxli {
@@ -67,10 +68,15 @@ struct Images {
 };
 
 // ---- Tiles ------------------------------------------------------------------------------------------------------------------
+// a / b: of 64 bits it takes several times as long.
+__device__ inline int64_t divide(int64_t a, int64_t b) {
+    return (a | b) < INT32_MAX ? static_cast<unsigned>(a) / static_cast<unsigned>(b) : a / b;
+}
 __device__ inline Tile tile_at(const Tiles &g, int64_t index) {
-    const int64_t strip = index % g.strips, segment = index / g.strips % g.segments, plane = index / g.strips / g.segments;
+    const int64_t row = divide(index, g.strips), strip = index - row * g.strips;
+    const int64_t plane = divide(row, g.segments), segment = row - plane * g.segments;
     Tile t;
-    t.image = plane / g.channels, t.channel = plane % g.channels;
+    t.image = divide(plane, g.channels), t.channel = plane - t.image * g.channels;
     t.y = segment * g.rows, t.x = strip * g.columns;
     const int64_t y1 = min(t.y + g.rows, g.h), x1 = min(t.x + g.columns, g.w);
     t.rows = static_cast<int>(y1 - t.y), t.columns = static_cast<int>(x1 - t.x);
@@ -101,21 +107,41 @@ __device__ inline void read_four(const float *from, float (&to)[4]) { // 16-byte
     to[0] = a.x, to[1] = a.y, to[2] = a.z, to[3] = a.w;
 }
 
+// A value that the others are taken relative to, since taps add up to 1: where an image is flat no rounding is left, which
+// E[u^2] - E[u]^2 would magnify. From values that all of N neighbouring outputs of `count` taps read, the first being number
+// N - 1: the middle of three, so that no outlier is chosen; 0 if there are none.
+template <int N>
+__device__ inline float reference(int count, float a, float b, float c) {
+    return count >= N + 2 ? fmaxf(fminf(a, b), fminf(fmaxf(a, b), c)) : count >= N ? a : 0;
+}
+
 // Of shared memory, four neighbours at a time: the rows of one map, or of u, v and their products.
 template <int MAPS>
 struct Neighbours {
     const float *u, *v;
+    float base[MAPS];
+    __device__ Neighbours(const float *rows, const float *others, int count) : u(rows), v(others) {
+        base[0] = 0;
+        if (MAPS == 1) return;
+        float a[4], b[4];
+        read_four(u + 4, a), read_four(v + 4, b);
+        const float x = reference<4>(count, u[3], a[0], a[1]), y = reference<4>(count, v[3], b[0], b[1]);
+        set(x, y, [&](int q, float value) { base[q] = value; });
+    }
+    template <class Set>
+    __device__ static void set(float a, float b, Set set) {
+        set(0, a);
+        if (MAPS > 1) set(1, b), set(2, a * a), set(3, b * b);
+        if (MAPS > 4) set(4, a * b);
+    }
     template <int AT, int N>
-    __device__ void read(int k, float (&w)[MAPS][N]) const { // w[.][AT ..] = values k .. k + 3
+    __device__ void read(int k, float (&w)[MAPS][N]) const { // w[.][AT ..] = values k .. k + 3, relative
         float a[4], b[4] = {0, 0, 0, 0};
         read_four(u + k, a);
         if (MAPS > 1) read_four(v + k, b);
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            w[0][AT + i] = a[i];
-            if (MAPS > 1) w[1 % MAPS][AT + i] = b[i], w[2 % MAPS][AT + i] = a[i] * a[i], w[3 % MAPS][AT + i] = b[i] * b[i];
-            if (MAPS > 4) w[4 % MAPS][AT + i] = a[i] * b[i];
-        }
+        for (int i = 0; i < 4; i++)
+            set(a[i], b[i], [&](int q, float value) { w[q][AT + i] = MAPS > 1 ? value - base[q] : value; });
     }
 };
 // out[q][j] = sum over k < count of taps[k] value(q, j + k). u, v and taps are 16-byte aligned, and readable (not read) up to
@@ -146,6 +172,10 @@ __device__ __forceinline__ void filter_along(const float *taps, int count, const
 #pragma unroll
             for (int j = 0; j < 4; j++) w[q][j] = w[q][j + 4];
     }
+#pragma unroll
+    for (int q = 0; q < MAPS && MAPS > 1; q++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) out[q][j] += from.base[q];
 }
 
 // A column of a map in the workspace; rows are numbered from its first.
@@ -165,20 +195,23 @@ struct BorderRows {
         return at >= 0 && at < rows ? column[at * pitch] : outside;
     }
 };
-// out[v] = sum over k < count of taps[k] rows(first + v + k)
-template <int V, class Rows>
+// out[v] = sum over k < count of taps[k] rows(first + v + k). RELATIVE: to a reference, for taps that add up to 1.
+template <int V, bool RELATIVE, class Rows>
 __device__ __forceinline__ void filter_down(const float *taps, int count, const Rows &rows, int first, float (&out)[V]) {
     float w[V + 3], t[4];
 #pragma unroll
     for (int v = 0; v < V; v++) out[v] = 0;
 #pragma unroll
     for (int v = 0; v < V - 1; v++) w[v] = rows(first + v);
+    const float base = RELATIVE ? reference<V>(count, rows(first + V - 1), rows(first + V), rows(first + V + 1)) : 0;
+#pragma unroll
+    for (int v = 0; v < V - 1 && RELATIVE; v++) w[v] -= base;
     int k = 0;
 #pragma unroll 2
     for (; k + 4 <= count; k += 4) {
         read_four(taps + k, t);
 #pragma unroll
-        for (int i = 0; i < 4; i++) w[V - 1 + i] = rows(first + k + V - 1 + i);
+        for (int i = 0; i < 4; i++) w[V - 1 + i] = rows(first + k + V - 1 + i) - base;
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll
@@ -188,20 +221,35 @@ __device__ __forceinline__ void filter_down(const float *taps, int count, const 
     }
 #pragma unroll 1
     for (; k < count; k++) {
-        w[V - 1] = rows(first + k + V - 1);
+        w[V - 1] = rows(first + k + V - 1) - base;
 #pragma unroll
         for (int v = 0; v < V; v++) out[v] = fmaf(taps[k], w[v], out[v]);
 #pragma unroll
         for (int v = 0; v < V - 1; v++) w[v] = w[v + 1];
     }
+#pragma unroll
+    for (int v = 0; v < V && RELATIVE; v++) out[v] += base;
 }
 // The same where some of the rows may not be there.
-template <int V>
+template <int V, bool RELATIVE = false>
 __device__ __forceinline__ void filter_border(const float *taps, int count, const BorderRows &rows, int first, float (&out)[V]) {
     if (first >= 0 && first + V + count - 1 <= rows.rows)
-        filter_down<V>(taps, count, InnerRows{rows.column, rows.pitch}, first, out);
+        filter_down<V, RELATIVE>(taps, count, InnerRows{rows.column, rows.pitch}, first, out);
     else
-        filter_down<V>(taps, count, rows, first, out);
+        filter_down<V, RELATIVE>(taps, count, rows, first, out);
+}
+
+// The same, of means: so few taps that V outputs share none of their values take half as many outputs.
+template <int V>
+__device__ __forceinline__ void average_down(const float *taps, int count, const BorderRows &rows, int first, float (&out)[V]) {
+    if (count >= V) return filter_border<V, true>(taps, count, rows, first, out);
+    float half[V / 2];
+    filter_border<V / 2, true>(taps, count, rows, first, half);
+#pragma unroll
+    for (int v = 0; v < V / 2; v++) out[v] = half[v];
+    filter_border<V / 2, true>(taps, count, rows, first + V / 2, half);
+#pragma unroll
+    for (int v = 0; v < V / 2; v++) out[V / 2 + v] = half[v];
 }
 
 // The adjoint's taps at pixel i of a line of `size`, near an edge; NULL: as everywhere.

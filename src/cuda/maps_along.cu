@@ -61,7 +61,7 @@ __device__ void stage_any(const AlongArgs &g, const Tile &t, const Constants &s,
 
 // A block has 8 / warps rows of 128 warps columns; a thread four columns of one.
 template <int MAPS>
-__global__ void __launch_bounds__(kRowThreads, 3) along(const __grid_constant__ AlongArgs g) {
+__global__ void __launch_bounds__(kRowThreads, (MAPS > 4 ? 2 : 3)) along(const __grid_constant__ AlongArgs g) {
     PXLI_DYNAMIC_SHARED(float, memory);
     PXLI_SHARED(Here, shared, [1]);
     const Here &here = shared[0];
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kRowThreads, 3) along(const __grid_constant__ 
     __syncthreads();
     if (row >= t.read_rows || mine >= columns) return;
     float out[MAPS][4];
-    filter_along<MAPS>(memory, g.x.count, {u + mine, v + mine}, out);
+    filter_along<MAPS>(memory, g.x.count, Neighbours<MAPS>(u + mine, v + mine, g.x.count), out);
     float *const to = g.slots.first + here.slot * g.slots.first_slot + static_cast<int64_t>(row) * g.tiles.pitch + column + mine;
 #pragma unroll
     for (int q = 0; q < MAPS; q++)

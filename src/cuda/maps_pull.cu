@@ -3,7 +3,6 @@
 //   grad_target = G'(Lu - Lv) + 2u G'Luu - 2v G'Lvv + (v - u) G'Luv
 // with L. the derivatives of the loss to the filtered maps. Of a blur the gradients are G' of the slopes, and its negative.
 #include "maps.cuh"
-#include "quad.cuh"
 
 namespace pxli {
 namespace maps {
@@ -72,7 +71,7 @@ __device__ inline void stage_maps(const AlongArgs &g, const Here &here, int row,
 // Four pixels' adjoint of a staged map; pixel x is the first.
 __device__ inline void pull_four(const AlongArgs &g, const float *taps, const float *staged, int64_t x, float (&out)[4]) {
     float filtered[1][4];
-    filter_along<1>(taps, g.x.count, {staged, nullptr}, filtered);
+    filter_along<1>(taps, g.x.count, Neighbours<1>(staged, nullptr, 0), filtered);
 #pragma unroll
     for (int j = 0; j < 4; j++) out[j] = filtered[0][j];
     if (!g.x.folds || (x > g.x.before && g.tiles.w - (x + 3) > g.x.before + 1)) return;
@@ -96,8 +95,8 @@ __device__ inline void read_shifted(const AlongArgs &g, const Here &here, int64_
                                     float (&v)[4]) {
     const Images &in = g.images;
     const bool packed = last >= 3;
-    const int64_t at_x = row_of(in.x, here.tile.image, here.tile.channel, y) + x * in.x.stride[3];
-    const int64_t at_y = row_of(in.y, here.tile.image, here.tile.channel, y) + x * in.y.stride[3];
+    const char *const at_x = address(in.x, row_of(in.x, here.tile.image, here.tile.channel, y) + x * in.x.stride[3]);
+    const char *const at_y = address(in.y, row_of(in.y, here.tile.image, here.tile.channel, y) + x * in.y.stride[3]);
     const Raw a = fetch(in.x, at_x, last, packed && in.x.vector), b = fetch(in.y, at_y, last, packed && in.y.vector);
     float p[4], q[4];
     convert(in.x.dtype, a, packed && in.x.vector, p), convert(in.y.dtype, b, packed && in.y.vector, q);
@@ -127,7 +126,7 @@ __device__ inline void mask_four(const View &weight, int64_t image, int64_t y, i
 __device__ inline void store_gradient(const View &view, const Tile &t, int64_t y, int64_t x, int last, bool accumulate,
                                       float (&a)[4]) {
     if (!view.data) return;
-    const int64_t at = row_of(view, t.image, t.channel, y) + x * view.stride[3];
+    char *const at = address(view, row_of(view, t.image, t.channel, y) + x * view.stride[3]);
     if (accumulate) load_and_add(view, at, a, last);
     store_quad(view, at, a, last);
 }

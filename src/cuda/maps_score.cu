@@ -179,7 +179,7 @@ __device__ void charge_rows(const ScoreArgs &g, const Terms &terms, const Finish
 
 // A warp has 32 columns, a thread V rows of one at a time; a block kPatchRows rows.
 template <Kind KIND>
-__global__ void __launch_bounds__(kT, (KIND == TERMS ? 4 : KIND == PLAIN ? 6 : 5))
+__global__ void __launch_bounds__(kT, (KIND == PLAIN ? 5 : 4))
     score(const __grid_constant__ ScoreArgs g, const __grid_constant__ Terms terms, const __grid_constant__ Finish f) {
     PXLI_DYNAMIC_SHARED(double, memory);
     constexpr int V = Shared<KIND>::V;
@@ -207,7 +207,11 @@ __global__ void __launch_bounds__(kT, (KIND == TERMS ? 4 : KIND == PLAIN ? 6 : 5
             const float outside = q == 0 ? u : q == 1 ? v : q == 2 ? u * u : q == 3 ? v * v : u * v;
             const BorderRows rows = {first + q * g.slots.first_map, g.tiles.pitch, t.read_rows, t.read_y, g.tiles.h, g.border, outside};
             float out[V];
-            filter_border<V>(shared.taps, g.y.count, rows, static_cast<int>(t.map_y - g.y.before - t.read_y) + row, out);
+            const int at = static_cast<int>(t.map_y - g.y.before - t.read_y) + row;
+            if (KIND == BLUR)
+                filter_border<V>(shared.taps, g.y.count, rows, at, out);
+            else
+                average_down<V>(shared.taps, g.y.count, rows, at, out);
 #pragma unroll
             for (int i = 0; i < V; i++) shared.value[(q * V + i) * kT + threadIdx.x] = out[i];
         }

@@ -83,6 +83,7 @@ struct ConstantsArgs {
     View x, y, weight;     // averaged blocks, or the images
     View pred, target;     // the images, if blocks were averaged; else no data
     Constants *constants;
+    int64_t first; // tile of this launch
     bool windowed, gradients, mostly_outside;
     int slots;             // of the step's terms
     unsigned char term[PXLI_MAX_TERMS];
@@ -107,7 +108,8 @@ __device__ void set_shifts(const ConstantsArgs &g, const Tile &t, Samples &sampl
 // One block of 32 threads for each tile.
 __global__ void set_constants(const __grid_constant__ ConstantsArgs g, const __grid_constant__ Terms terms) {
     PXLI_SHARED(Samples, samples, [1]);
-    const Tile t = tile_at(g.tiles, blockIdx.x);
+    const int64_t index = g.first + blockIdx.x;
+    const Tile t = tile_at(g.tiles, index);
     if (g.windowed && !g.mostly_outside && threadIdx.x < kSamples) take_sample(g, t, threadIdx.x, samples[0]);
     __syncthreads();
     if (threadIdx.x != 0) return;
@@ -120,7 +122,7 @@ __global__ void set_constants(const __grid_constant__ ConstantsArgs g, const __g
     }
     c.pulls = g.gradients && g.slots == 0;
     for (int i = 0; i < g.slots && g.gradients; i++) c.pulls = c.pulls || scale_of(terms, g.term[i], t.image) != 0;
-    g.constants[blockIdx.x] = c;
+    g.constants[index] = c;
 }
 
 } // namespace
@@ -157,7 +159,9 @@ void launch_constants(Sequence &s, const Evaluation &e, const Step &step, const 
     g.constants = p.constants, g.windowed = p.maps > 1, g.gradients = step.gradients && p.backs;
     g.mostly_outside = p.mostly_outside, g.slots = step.count;
     for (int i = 0; i < step.count; i++) g.term[i] = static_cast<unsigned char>(step.term[i]);
-    s.launch("set_constants", set_constants, {p.count, 32, 0}, g, e.terms);
+    const int64_t most = int64_t{1} << 30;
+    for (; g.first < p.count; g.first += most)
+        s.launch("set_constants", set_constants, {std::min(most, p.count - g.first), 32, 0}, g, e.terms);
 }
 
 // ---- Tiles ------------------------------------------------------------------------------------------------------------------

@@ -15,39 +15,52 @@ struct alignas(16) Raw {
 inline __host__ __device__ int bytes_of(int dtype) {
     return dtype == PXL_F64 ? 8 : dtype == PXL_F32 ? 4 : dtype == PXL_U8 ? 1 : 2;
 }
-__device__ inline unsigned fetch_element(const View &v, int64_t at) {
-    switch (bytes_of(v.dtype)) {
-        case 4: return reinterpret_cast<const unsigned *>(v.data)[at];
-        case 2: return reinterpret_cast<const unsigned short *>(v.data)[at];
-        default: return reinterpret_cast<const unsigned char *>(v.data)[at];
+__device__ inline char *address(const View &v, int64_t at) { return v.data + at * bytes_of(v.dtype); }
+__device__ inline char *address(bool f32, const View &v, int64_t at) { return f32 ? v.data + 4 * at : address(v, at); }
+__device__ inline unsigned fetch_element(int bytes, const char *p) {
+    switch (bytes) {
+        case 4: return *reinterpret_cast<const unsigned *>(p);
+        case 2: return *reinterpret_cast<const unsigned short *>(p);
+        default: return *reinterpret_cast<const unsigned char *>(p);
     }
 }
-// Elements `at`, at + stride, ... up to number `last` (of 0 to 3). packed: by one load.
-__device__ inline Raw fetch(const View &v, int64_t at, int last, bool packed) {
+// The elements at p and p + v.stride[3], ... up to number `last` (of 0 to 3). packed: by one load.
+__device__ inline Raw fetch(const View &v, const char *p, int last, bool packed) {
     Raw raw = {{0, 0, 0, 0}};
-    if (packed && v.dtype == PXL_F32) {
-        const uint4 a = *reinterpret_cast<const uint4 *>(v.data + 4 * at);
+    const int bytes = bytes_of(v.dtype);
+    if (packed && bytes == 4) {
+        const uint4 a = *reinterpret_cast<const uint4 *>(p);
         raw.v[0] = a.x, raw.v[1] = a.y, raw.v[2] = a.z, raw.v[3] = a.w;
-    } else if (packed && v.dtype != PXL_U8) {
-        const uint2 a = *reinterpret_cast<const uint2 *>(v.data + 2 * at);
+    } else if (packed && bytes == 2) {
+        const uint2 a = *reinterpret_cast<const uint2 *>(p);
         raw.v[0] = a.x, raw.v[1] = a.y;
     } else if (packed) {
-        raw.v[0] = *reinterpret_cast<const unsigned *>(v.data + at);
+        raw.v[0] = *reinterpret_cast<const unsigned *>(p);
     } else {
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            if (k <= last) raw.v[k] = fetch_element(v, at + k * v.stride[3]);
+            if (k <= last) raw.v[k] = fetch_element(bytes, p + k * v.stride[3] * bytes);
     }
     return raw;
 }
-// The same without waiting: what fetch would return is at `to` once the copy is done.
-__device__ inline void copy_packed(const View &v, int dtype, int64_t at, Raw *to) {
-    if (dtype == PXL_F32)
-        __pipeline_memcpy_async(to, v.data + 4 * at, 16);
-    else if (dtype != PXL_U8)
-        __pipeline_memcpy_async(to, v.data + 2 * at, 8);
-    else
-        __pipeline_memcpy_async(to, v.data + at, 4);
+// Of f32, all four or none.
+__device__ inline Raw fetch_dense(const char *p, int last) {
+    Raw raw = {{0, 0, 0, 0}};
+    if (last < 0) return raw;
+    const uint4 a = *reinterpret_cast<const uint4 *>(p);
+    raw.v[0] = a.x, raw.v[1] = a.y, raw.v[2] = a.z, raw.v[3] = a.w;
+    return raw;
+}
+__device__ inline void store_dense(char *p, const float (&a)[4], int last) {
+    if (last >= 0) *reinterpret_cast<float4 *>(p) = make_float4(a[0], a[1], a[2], a[3]);
+}
+// What a packed fetch would return, without waiting: it is at `to` once the copy is done.
+__device__ inline void copy_packed(int dtype, const char *p, Raw *to) {
+    switch (bytes_of(dtype)) {
+        case 4: __pipeline_memcpy_async(to, p, 16); break;
+        case 2: __pipeline_memcpy_async(to, p, 8); break;
+        default: __pipeline_memcpy_async(to, p, 4);
+    }
 }
 __device__ inline float from_bits(unsigned bits) {
     float f;
@@ -85,23 +98,34 @@ __device__ inline void convert(int dtype, Raw raw, bool packed, float (&out)[4])
             for (int k = 0; k < 4; k++) out[k] = from_element(PXL_U8, raw.v[k]);
     }
 }
-// Stores elements 0 to `last`.
-__device__ inline void store_quad(const View &v, int64_t at, const float (&a)[4], int last) {
+// Stores elements 0 to `last` at p, p + v.stride[3], ...
+__device__ inline void store_quad(const View &v, char *p, const float (&a)[4], int last) {
+    View from = v;
+    from.data = p;
     if (v.vector && last >= 3) {
-        store4(v, at, a);
+        store4(from, 0, a);
         return;
     }
 #pragma unroll
     for (int k = 0; k < 4; k++)
-        if (k <= last) store(v, at + k * v.stride[3], a[k]);
+        if (k <= last) store(from, k * v.stride[3], a[k]);
 }
 // Adds what is there.
-__device__ inline void load_and_add(const View &v, int64_t at, float (&a)[4], int last) {
+__device__ inline void load_and_add(const View &v, const char *p, float (&a)[4], int last) {
     float b[4];
     const bool packed = v.vector && last >= 3;
-    convert(v.dtype, fetch(v, at, last, packed), packed, b);
+    convert(v.dtype, fetch(v, p, last, packed), packed, b);
 #pragma unroll
     for (int k = 0; k < 4; k++) a[k] += b[k];
+}
+
+// The same of the elements from number `at` of a view on.
+__device__ inline Raw fetch(const View &v, int64_t at, int last, bool packed) { return fetch(v, address(v, at), last, packed); }
+__device__ inline void store_quad(const View &v, int64_t at, const float (&a)[4], int last) {
+    store_quad(v, address(v, at), a, last);
+}
+__device__ inline void load_and_add(const View &v, int64_t at, float (&a)[4], int last) {
+    load_and_add(v, address(v, at), a, last);
 }
 
 // ---- Axes -------------------------------------------------------------------------------------------------------------------
@@ -164,7 +188,7 @@ int64_t quads_of(const Axes<VIEWS> &a) {
 }
 
 // a / b for a and b up to `most`: a division of 64 bits takes several times as long.
-__device__ inline int64_t quotient(int64_t a, int64_t b, int64_t most) {
+__device__ inline int64_t divided(int64_t a, int64_t b, int64_t most) {
     return most < INT32_MAX ? static_cast<unsigned>(a) / static_cast<unsigned>(b) : a / b;
 }
 // A run of quads; quad number `start` of a group is the first.
@@ -187,7 +211,7 @@ template <int VIEWS>
 __device__ Quad quad_at(const Axes<VIEWS> &a, const Run &r, int64_t ahead) {
     Quad q = {{0, 0, r.row}, r.quad + ahead, -1};
     if (r.rows > 1) {
-        const int64_t over = quotient(q.x, r.per_row, q.x | r.per_row);
+        const int64_t over = divided(q.x, r.per_row, q.x | r.per_row);
         q.x -= over * r.per_row, q.outer[2] += over;
     }
     const bool inside = q.outer[2] < r.rows;
@@ -195,9 +219,9 @@ __device__ Quad quad_at(const Axes<VIEWS> &a, const Run &r, int64_t ahead) {
     q.x *= 4;
     if (inside) q.last = left < 3 ? static_cast<int>(left < 0 ? -1 : left) : 3;
     if (a.size[1] > 1) { // size[0] is 1 if size[1] is
-        const int64_t plane = quotient(q.outer[2], a.size[2], r.rows);
+        const int64_t plane = divided(q.outer[2], a.size[2], r.rows);
         q.outer[2] -= plane * a.size[2];
-        if (a.size[0] > 1) q.outer[0] = quotient(plane, a.size[1], r.rows);
+        if (a.size[0] > 1) q.outer[0] = divided(plane, a.size[1], r.rows);
         q.outer[1] = plane - q.outer[0] * a.size[1];
     }
     return q;

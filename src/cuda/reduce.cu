@@ -1,4 +1,4 @@
-// Sums, magnitudes and extremes of groups of elements, in double, in one launch. Groups are seen with as few axes as their strides
+// Sums, magnitudes and extremes of groups of elements, in double, in one launch. Groups are seen with as few axes as strides
 // allow (quad.cuh), so that dense ones are read as one long row. A group is the work of a warp if there are many small ones, of a
 // block if there are many, or of several blocks, whose results the last of all blocks combines in their order.
 #include "passes.cuh"
@@ -10,8 +10,8 @@ namespace {
 constexpr int kThreads = 256, kWarps = kThreads / 32, kBatch = 4; // quads a thread has under way
 
 struct Reduction {
-    Axes<2> axes; // tensor, weight
-    int64_t inner, far[2]; // group g is g / inner times `far` and g % inner times axes.apart away
+    Axes<2> axes;                  // tensor, weight
+    int64_t inner, far[2];         // group g is g / inner times `far` and g % inner times axes.apart away
     int64_t groups, blocks, quads; // blocks: of a group; quads: of a block
     double divisor;
     bool root; // of the result
@@ -53,28 +53,28 @@ __device__ double combine_block(pxl_reduce_kind kind, double v, double *scratch)
 }
 
 // ---- Elements -----------------------------------------------------------------------------------------------------------------
-__device__ void load_quads(const View &v, const int64_t (&at)[kBatch], const Quad (&q)[kBatch], float (&out)[4 * kBatch]) {
+__device__ void load_quads(const View &v, const int64_t (&at)[kBatch], const int (&last)[kBatch], float (&out)[4 * kBatch]) {
     Raw raw[kBatch];
 #pragma unroll
-    for (int u = 0; u < kBatch; u++) raw[u] = fetch(v, at[u], q[u].last, v.vector && q[u].last >= 3);
+    for (int u = 0; u < kBatch; u++) raw[u] = fetch(v, at[u], last[u], v.vector && last[u] >= 3);
 #pragma unroll
     for (int u = 0; u < kBatch; u++) {
         float a[4];
-        convert(v.dtype, raw[u], v.vector && q[u].last >= 3, a);
+        convert(v.dtype, raw[u], v.vector && last[u] >= 3, a);
 #pragma unroll
         for (int k = 0; k < 4; k++) out[4 * u + k] = a[k];
     }
 }
-__device__ void load_quads(const View &v, const int64_t (&at)[kBatch], const Quad (&q)[kBatch], double (&out)[4 * kBatch]) {
+__device__ void load_quads(const View &v, const int64_t (&at)[kBatch], const int (&last)[kBatch], double (&out)[4 * kBatch]) {
 #pragma unroll
     for (int u = 0; u < kBatch; u++) {
         const double *p = reinterpret_cast<const double *>(v.data) + at[u];
-        if (v.vector && q[u].last >= 3) {
+        if (v.vector && last[u] >= 3) {
             const double2 a = reinterpret_cast<const double2 *>(p)[0], b = reinterpret_cast<const double2 *>(p)[1];
             out[4 * u] = a.x, out[4 * u + 1] = a.y, out[4 * u + 2] = b.x, out[4 * u + 3] = b.y;
         } else {
 #pragma unroll
-            for (int k = 0; k < 4; k++) out[4 * u + k] = k <= q[u].last ? p[k * v.stride[3]] : 0;
+            for (int k = 0; k < 4; k++) out[4 * u + k] = k <= last[u] ? p[k * v.stride[3]] : 0;
         }
     }
 }
@@ -101,21 +101,18 @@ __device__ void add_elements(pxl_reduce_kind kind, const T (&a)[4 * kBatch], uns
     }
 }
 // A bit for each element of the batch that exists and whose weight is not 0.
-__device__ unsigned counted_in(const Reduction &r, const Quad (&q)[kBatch], int64_t far, int64_t near) {
-    const View &weight = r.axes.view[1];
+__device__ unsigned counted_in(const int (&last)[kBatch]) {
     unsigned counted = 0;
 #pragma unroll
-    for (int u = 0; u < kBatch; u++) {
-        unsigned bits = (2u << q[u].last) - 1;
-        if (q[u].last < 0) bits = 0;
-        if (weight.data) {
-            const int64_t at = far * r.far[1] + offset_of(r.axes, 1, q[u], near);
-            for (int k = 0; k < 4; k++)
-                if (k <= q[u].last && load(weight, at + k * weight.stride[3]) == 0) bits &= ~(1u << k);
-        }
-        counted |= bits << 4 * u;
-    }
+    for (int u = 0; u < kBatch; u++) counted |= (last[u] < 0 ? 0 : (2u << last[u]) - 1) << 4 * u;
     return counted;
+}
+__device__ unsigned not_masked(const Reduction &r, const Quad &q, int64_t far, int64_t near) {
+    const View &weight = r.axes.view[1];
+    const int64_t at = far * r.far[1] + offset_of(r.axes, 1, q, near);
+    unsigned bits = 0;
+    for (int k = 0; k <= q.last; k++) bits |= (load(weight, at + k * weight.stride[3]) != 0 ? 1u : 0u) << k;
+    return bits;
 }
 // Of quads [start, start + quads) of a group, one thread's: every `threads`-th.
 template <class T>
@@ -124,18 +121,19 @@ __device__ double reduce_run(const Reduction &r, int64_t group, int64_t start, u
     const Run run = run_from(r.axes, start);
     Sum<T> sum;
     for (int64_t done = 0; done < r.quads; done += threads * kBatch) {
-        Quad q[kBatch];
         int64_t at[kBatch];
+        int last[kBatch];
         T a[4 * kBatch];
+        unsigned weighted = ~0u;
 #pragma unroll
         for (int u = 0; u < kBatch; u++) {
             const int64_t ahead = done + u * threads + thread;
-            q[u] = quad_at(r.axes, run, ahead);
-            if (ahead >= r.quads) q[u].last = -1;
-            at[u] = far * r.far[0] + offset_of(r.axes, 0, q[u], near);
+            const Quad q = quad_at(r.axes, run, ahead);
+            at[u] = far * r.far[0] + offset_of(r.axes, 0, q, near), last[u] = ahead < r.quads ? q.last : -1;
+            if (r.axes.view[1].data) weighted &= ~(15u << 4 * u) | not_masked(r, q, far, near) << 4 * u;
         }
-        load_quads(r.axes.view[0], at, q, a);
-        const unsigned counted = counted_in(r, q, far, near);
+        load_quads(r.axes.view[0], at, last, a);
+        const unsigned counted = counted_in(last) & weighted;
         switch (r.kind) {
             case PXL_REDUCE_MIN: add_elements(PXL_REDUCE_MIN, a, counted, sum); break;
             case PXL_REDUCE_MAX: add_elements(PXL_REDUCE_MAX, a, counted, sum); break;
@@ -144,8 +142,9 @@ __device__ double reduce_run(const Reduction &r, int64_t group, int64_t start, u
             default: add_elements(PXL_REDUCE_SUM, a, counted, sum);
         }
     }
-    return r.kind == PXL_REDUCE_MIN ? static_cast<double>(sum.low)
-                                    : r.kind == PXL_REDUCE_MAX ? static_cast<double>(sum.high) : sum.sum;
+    return r.kind == PXL_REDUCE_MIN   ? static_cast<double>(sum.low)
+           : r.kind == PXL_REDUCE_MAX ? static_cast<double>(sum.high)
+                                      : sum.sum;
 }
 __device__ void write_result(const Reduction &r, int64_t group, double v) {
     r.results[group] = r.root ? sqrt(v) : is_extreme(r.kind) ? v : v / r.divisor;
@@ -153,7 +152,7 @@ __device__ void write_result(const Reduction &r, int64_t group, double v) {
 
 // ---- Kernels ------------------------------------------------------------------------------------------------------------------
 template <class T>
-__global__ void __launch_bounds__(kThreads) reduce_by_warps(const __grid_constant__ Reduction r) {
+__global__ void __launch_bounds__(kThreads, 2) reduce_by_warps(const __grid_constant__ Reduction r) {
     const int64_t first = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     for (int64_t group = first; group < r.groups; group += static_cast<int64_t>(gridDim.x) * kWarps) {
         const double v = combine_warp(r.kind, reduce_run<T>(r, group, 0, threadIdx.x % 32, 32));
@@ -229,7 +228,8 @@ void launch(Sequence &s, Reduction &r, int64_t elements) {
     r.quads = divide_up(divide_up(quads_of(r.axes), r.blocks), 32) * 32;
     r.partials = s.take<double>(r.groups * r.blocks);
     if (small)
-        s.launch("reduce_by_warps", reduce_by_warps<T>, {std::min<int64_t>(divide_up(r.groups, kWarps), 1 << 20), kThreads, 0}, r);
+        s.launch("reduce_by_warps", reduce_by_warps<T>, {std::min<int64_t>(divide_up(r.groups, kWarps), 1 << 20), kThreads, 0},
+                 r);
     else
         s.launch("reduce_by_blocks", reduce_by_blocks<T>, {r.groups * r.blocks, kThreads, 0}, r);
 }

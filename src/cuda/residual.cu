@@ -9,6 +9,7 @@ namespace pxli {
 namespace {
 
 constexpr int kThreads = 128, kWarps = kThreads / 32;
+static_assert(sizeof(Terms) + sizeof(Finish) + sizeof(Strips) <= 4096, "a kernel's parameters");
 
 __device__ Strip strip_of(const Strips &s, int64_t group, int64_t task) {
     const int64_t strip = task % s.strips, segment = task / s.strips % s.segments, plane = task / s.strips / s.segments;
@@ -16,10 +17,12 @@ __device__ Strip strip_of(const Strips &s, int64_t group, int64_t task) {
     return {group * s.images + plane / s.c, plane % s.c, y0, y1, strip * kStripColumns, strip == 0, strip == s.strips - 1};
 }
 
-// A warp per strip of a segment, a block's warps side by side. Shared memory: a sum of each term for each thread, the warps' rings.
+// A warp per strip of a segment, a block's warps side by side. Shared memory: each thread's sum of each term, the warps' rings.
+// Blocks on a multiprocessor at a time: as many as there are registers for.
+constexpr int blocks_at_a_time(bool difference, bool tv) { return difference && tv ? 3 : 4; }
 template <bool DIFFERENCE, bool TV, bool WEIGHT, bool DENSE>
-__global__ void __launch_bounds__(kThreads) residual_strips(const __grid_constant__ Terms t, const __grid_constant__ Finish f,
-                                                            const __grid_constant__ Strips s) {
+__global__ void __launch_bounds__(kThreads, blocks_at_a_time(DIFFERENCE, TV))
+    residual_strips(const __grid_constant__ Terms t, const __grid_constant__ Finish f, const __grid_constant__ Strips s) {
     using Marching = March<DIFFERENCE, TV, WEIGHT, DENSE, kThreads>;
     PXLI_DYNAMIC_SHARED(double, mine);
     PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);
@@ -33,12 +36,13 @@ __global__ void __launch_bounds__(kThreads) residual_strips(const __grid_constan
     finish<kThreads>(f, t, mine);
 }
 
-// ---- Pixels alone --------------------------------------------------------------------------------------------------------------
+// ---- Pixels alone -------------------------------------------------------------------------------------------------------------
 struct Pixels {
-    Axes<5> axes; // pred, target, weight, grad_pred, grad_target, of one group
+    Axes<5> axes;          // pred, target, weight, grad_pred, grad_target, of one group
     int64_t blocks, quads; // of a group, of a block
     bool gradients, accumulate;
 };
+static_assert(sizeof(Terms) + sizeof(Finish) + sizeof(Pixels) <= 4096, "a kernel's parameters");
 constexpr int kBatch = 2, kElements = 4 * kBatch; // quads a thread has under way
 enum { PRED, TARGET, WEIGHTS, GRAD_PRED, GRAD_TARGET };
 
@@ -48,7 +52,18 @@ struct Batch {
 };
 __device__ bool counts(const Batch &b, int i) { return i % 4 <= b.quad[i / 4].last; }
 
-template <bool WEIGHT>
+// DENSE: one row of whole quads in each tensor, all f32; gradients are stored, not added.
+template <bool DENSE>
+__device__ Quad pixel_quad(const Pixels &p, const Run &run, int64_t ahead) {
+    if (!DENSE) return quad_at(p.axes, run, ahead);
+    const int64_t x = 4 * (run.quad + ahead);
+    return {{0, 0, 0}, x, x < p.axes.size[3] ? 3 : -1};
+}
+template <bool DENSE>
+__device__ int64_t pixel_offset(const Pixels &p, int view, const Quad &q, int64_t group) {
+    return DENSE ? group * p.axes.apart[view] + q.x : offset_of(p.axes, view, q, group);
+}
+template <bool WEIGHT, bool DENSE>
 __device__ void load_batch(const Pixels &p, int64_t group, Batch &b) {
     Raw raw[3][kBatch];
     bool packed[3][kBatch];
@@ -57,15 +72,17 @@ __device__ void load_batch(const Pixels &p, int64_t group, Batch &b) {
 #pragma unroll
         for (int v = 0; v < (WEIGHT ? 3 : 2); v++) {
             const View &view = p.axes.view[v];
-            packed[v][u] = view.vector && b.quad[u].last >= 3;
-            raw[v][u] = fetch(view, offset_of(p.axes, v, b.quad[u], group), b.quad[u].last, packed[v][u]);
+            const char *const from = address(DENSE, view, pixel_offset<DENSE>(p, v, b.quad[u], group));
+            packed[v][u] = DENSE || (view.vector && b.quad[u].last >= 3);
+            raw[v][u] = DENSE ? fetch_dense(from, b.quad[u].last) : fetch(view, from, b.quad[u].last, packed[v][u]);
         }
+    const int dtype = DENSE ? PXL_F32 : p.axes.view[PRED].dtype;
 #pragma unroll
     for (int u = 0; u < kBatch; u++) {
         float x[4], y[4], w[4] = {1, 1, 1, 1};
-        convert(p.axes.view[PRED].dtype, raw[PRED][u], packed[PRED][u], x);
-        convert(p.axes.view[TARGET].dtype, raw[TARGET][u], packed[TARGET][u], y);
-        if (WEIGHT) convert(PXL_F32, raw[WEIGHT ? WEIGHTS : 0][u], packed[WEIGHT ? WEIGHTS : 0][u], w);
+        convert(dtype, raw[PRED][u], packed[PRED][u], x);
+        convert(dtype, raw[TARGET][u], packed[TARGET][u], y);
+        if (WEIGHT) convert(PXL_F32, raw[WEIGHTS][u], packed[WEIGHTS][u], w);
 #pragma unroll
         for (int k = 0; k < 4; k++) b.e[4 * u + k] = w[k] != 0 ? x[k] - y[k] : 0, b.weight[4 * u + k] = w[k];
     }
@@ -88,7 +105,7 @@ __device__ void charge_batch(const Charge &c, const Batch &b, bool whole, float 
 #pragma unroll
     for (int i = 0; i < kElements; i++) gradient[i] += (WEIGHT ? c.scale * b.weight[i] : c.scale) * slope[i];
 }
-template <bool WEIGHT>
+template <bool WEIGHT, bool DENSE>
 __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, float (&gradient)[kElements]) {
 #pragma unroll
     for (int v = GRAD_PRED; v <= GRAD_TARGET; v++) {
@@ -96,23 +113,27 @@ __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, floa
         if (!view.data) continue;
 #pragma unroll
         for (int u = 0; u < kBatch; u++) {
-            const int64_t at = offset_of(p.axes, v, b.quad[u], group);
+            char *const to = address(DENSE, view, pixel_offset<DENSE>(p, v, b.quad[u], group));
             float g[4];
 #pragma unroll
             for (int k = 0; k < 4; k++) {
                 const float a = gradient[4 * u + k];
                 g[k] = WEIGHT && b.weight[4 * u + k] == 0 ? 0 : v == GRAD_PRED ? a : -a;
             }
-            if (p.accumulate) load_and_add(view, at, g, b.quad[u].last);
-            store_quad(view, at, g, b.quad[u].last);
+            if (DENSE) {
+                store_dense(to, g, b.quad[u].last);
+            } else {
+                if (p.accumulate) load_and_add(view, to, g, b.quad[u].last);
+                store_quad(view, to, g, b.quad[u].last);
+            }
         }
     }
 }
 
-// A block takes a run of quads of a group, in batches. Shared memory as above.
-template <bool WEIGHT>
-__global__ void __launch_bounds__(kThreads) residual_pixels(const __grid_constant__ Terms t, const __grid_constant__ Finish f,
-                                                            const __grid_constant__ Pixels p) {
+// A block takes a run of quads of a group, in batches. Shared memory: a sum of each term for each thread.
+template <bool WEIGHT, bool DENSE>
+__global__ void __launch_bounds__(kThreads)
+    residual_pixels(const __grid_constant__ Terms t, const __grid_constant__ Finish f, const __grid_constant__ Pixels p) {
     PXLI_DYNAMIC_SHARED(double, mine);
     PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);
     const int64_t group = blockIdx.x / p.blocks, block = blockIdx.x - group * p.blocks;
@@ -126,25 +147,36 @@ __global__ void __launch_bounds__(kThreads) residual_pixels(const __grid_constan
 #pragma unroll
         for (int u = 0; u < kBatch; u++) {
             const int64_t ahead = done + u * kThreads + threadIdx.x;
-            b.quad[u] = quad_at(p.axes, run, ahead);
+            b.quad[u] = pixel_quad<DENSE>(p, run, ahead);
             if (ahead >= p.quads) b.quad[u].last = -1;
             whole = whole && b.quad[u].last == 3;
         }
-        load_batch<WEIGHT>(p, group, b);
-        for (int i = 0; i < f.slots; i++)
-            charge_batch<WEIGHT>(charges[i], b, whole, gradient, mine + i * kThreads + threadIdx.x);
-        if (p.gradients) store_batch<WEIGHT>(p, group, b, gradient);
+        load_batch<WEIGHT, DENSE>(p, group, b);
+        for (int i = 0; i < f.slots; i++) charge_batch<WEIGHT>(charges[i], b, whole, gradient, mine + i * kThreads + threadIdx.x);
+        if (p.gradients) store_batch<WEIGHT, DENSE>(p, group, b, gradient);
     }
     finish<kThreads>(f, t, mine);
 }
 
 // ---- Launches: all sizes by shape alone ---------------------------------------------------------------------------------------
-size_t shared_bytes(const Step &step) { return static_cast<size_t>(std::max(step.count, 1)) * kThreads * sizeof(double); }
+// With `more` bytes for each warp. Above 48 KiB, static memory included, a launch must ask; it does so by the dynamic size alone.
+size_t shared_bytes(const Step &step, int more) {
+    const size_t bytes =
+        static_cast<size_t>(std::max(step.count, 1)) * kThreads * sizeof(double) + static_cast<size_t>(kWarps * more);
+    return bytes > 46 * 1024 && bytes <= 48 * 1024 ? 48 * 1024 + 16 : bytes;
+}
 
 // Many quads for each block where there are enough blocks.
 int64_t quads_per_block(int64_t quads) {
     const int64_t batch = kThreads * kBatch, most = 8, enough = 4096;
     return batch * std::max<int64_t>(1, std::min(most, quads / (batch * enough)));
+}
+bool is_dense(const View &v) { return !v.data || (v.vector && v.dtype == PXL_F32); }
+template <bool WEIGHT>
+auto pixels_kernel(const Pixels &p) {
+    bool dense = p.axes.size[2] == 1 && p.axes.size[3] % 4 == 0 && !p.accumulate;
+    for (const View &v : p.axes.view) dense = dense && is_dense(v);
+    return dense ? residual_pixels<WEIGHT, true> : residual_pixels<WEIGHT, false>;
 }
 void run_pixels(Sequence &s, const Evaluation &e, const Step &step) {
     const int64_t groups = e.terms.groups, images = e.n / groups, elements = images * e.c * e.h * e.w;
@@ -158,8 +190,8 @@ void run_pixels(Sequence &s, const Evaluation &e, const Step &step) {
     p.quads = divide_up(divide_up(quads_of(p.axes), p.blocks), 32) * 32;
     p.gradients = step.gradients, p.accumulate = step.accumulate;
     const Finish f = finish_of(s, e, step, groups * p.blocks);
-    s.launch("residual_pixels", e.weight.data ? residual_pixels<true> : residual_pixels<false>,
-             {groups * p.blocks, kThreads, shared_bytes(step)}, e.terms, f, p);
+    s.launch("residual_pixels", e.weight.data ? pixels_kernel<true>(p) : pixels_kernel<false>(p),
+             {groups * p.blocks, kThreads, shared_bytes(step, 0)}, e.terms, f, p);
 }
 
 // Short segments make up for few strips.
@@ -168,7 +200,6 @@ int64_t rows_per_segment(int64_t planes, int64_t strips, int64_t h) {
     while (rows > 8 && planes * strips * divide_up(h, rows) < 4096) rows /= 2;
     return divide_up(h, divide_up(h, rows));
 }
-bool is_dense(const View &v) { return !v.data || (v.vector && v.dtype == PXL_F32); }
 template <bool WEIGHT>
 auto strips_kernel(const Strips &s, bool difference, bool tv) {
     const bool dense = s.w % 4 == 0 && !s.accumulate && is_dense(s.pred) && is_dense(s.target) && is_dense(s.weight) &&
@@ -189,7 +220,7 @@ void run_strips(Sequence &s, const Evaluation &e, const Step &step, bool differe
     z.gradients = step.gradients, z.accumulate = step.accumulate;
     const Finish f = finish_of(s, e, step, groups * z.blocks);
     s.launch("residual_strips", e.weight.data ? strips_kernel<true>(z, difference, tv) : strips_kernel<false>(z, difference, tv),
-             {groups * z.blocks, kThreads, shared_bytes(step) + kWarps * ring_bytes(2 + (e.weight.data != nullptr))}, e.terms, f, z);
+             {groups * z.blocks, kThreads, shared_bytes(step, ring_bytes(2 + (e.weight.data != nullptr)))}, e.terms, f, z);
 }
 
 } // namespace

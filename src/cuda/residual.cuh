@@ -2,7 +2,7 @@
 //
 // It keeps a window of three rows of e = pred - target (of two rows of pred for tv), one column wider on both sides, and the
 // gradient of three rows, as wide. At each row of the maps every term charges the four positions of the lane and adds its slopes
-// to the rows above, at and below; the row above is then complete but for what the lanes on both sides hold for its outer columns.
+// to the rows above, at and below; the row above is then complete but for what the lanes on both sides hold for its own columns.
 // What a border adds is folded in where it arises: a term's outside rows and columns are set before it looks at them, and what it
 // leaves there goes to the pixels that they were read from. The next rows are on their way to a ring in shared memory, where each
 // lane finds what it asked for itself, so there are no barriers; the state does not depend on the number of terms. The first and
@@ -18,7 +18,7 @@ constexpr int kStripColumns = 120; // from one strip to the next; a strip is eig
 
 struct Strips {
     View pred, target, weight, grad_pred, grad_target;
-    int64_t images, c, h, w; // images: of a group
+    int64_t images, c, h, w;        // images: of a group
     int64_t strips, segments, rows; // rows: of a segment
     int64_t blocks;                 // of a group
     bool gradients, accumulate;
@@ -43,6 +43,7 @@ class March {
         : s_(s), charges_(charges), slots_(slots), mine_(mine + threadIdx.x), lane_(threadIdx.x % 32), ring_(ring + lane_) {
         const int64_t x = at.x0 + 4 * lane_;
         last_ = clamp(s.w - 1 - x, 99);
+        last_bit_ = last_ < 0 || last_ > 3 ? 0 : 1u << last_;
         leftmost_ = x == 0, edge_ = at.first || at.last;
         own_ = (lane_ > 0 || at.first) && (lane_ < 31 || at.last) && last_ >= 0;
         packed_ = DENSE || (s.pred.vector && (!DIFFERENCE || s.target.vector) && last_ >= 3);
@@ -74,20 +75,30 @@ class March {
         top_ = at.y0 == 0 || !s_.gradients ? 0 : -1, end_ = rows_ + (s_.gradients ? lag : 0);
         needed_ = end_ < bottom_ ? end_ : bottom_;
         const int64_t y = at.y0 + top_ - 1;
-        from_pred_ = row_of(s_.pred, at.n, at.c, y) + x * s_.pred.stride[3];
-        from_target_ = row_of(s_.target, at.n, at.c, y) + x * s_.target.stride[3];
-        from_weight_ = WEIGHT ? row_of(s_.weight, at.n, 0, y) + x * s_.weight.stride[3] : 0;
-        to_pred_ = row_of(s_.grad_pred, at.n, at.c, at.y0) + x * s_.grad_pred.stride[3];
-        to_target_ = row_of(s_.grad_target, at.n, at.c, at.y0) + x * s_.grad_target.stride[3];
+        from_pred_ = start(s_.pred, at, at.c, y, x);
+        if (DIFFERENCE) from_target_ = start(s_.target, at, at.c, y, x);
+        if (WEIGHT) from_weight_ = start(s_.weight, at, 0, y, x);
+        to_pred_ = start(s_.grad_pred, at, at.c, at.y0, x), to_target_ = start(s_.grad_target, at, at.c, at.y0, x);
+        writes_pred_ = own_ && s_.grad_pred.data, writes_target_ = own_ && s_.grad_target.data;
     }
+    __device__ static char *start(const View &v, const Strip &at, int64_t c, int64_t y, int64_t x) {
+        return address(DENSE, v, row_of(v, at.n, c, y) + (DENSE ? x : x * v.stride[3]));
+    }
+    template <class T> // a pointer
+    __device__ static void next_row(const View &v, T &p) {
+        p += v.stride[2] * (DENSE ? 4 : bytes_of(v.dtype));
+    }
+
+    // Not k == last_: in its branch the compiler would put last_ for k, a register for an index.
+    __device__ bool is_last(int k) const { return last_bit_ >> k & 1; }
 
     // ---- Rows in ------------------------------------------------------------------------------------------------------------
     __device__ Raw *slot(int row, int view) const { return ring_ + ((row & (kAhead - 1)) * views + view) * 32; }
-    __device__ static void get(const View &v, int64_t at, int last, bool packed, Raw *to) {
+    __device__ static void get(const View &v, const char *from, int last, bool packed, Raw *to) {
         if (DENSE ? last >= 0 : packed)
-            copy_packed(v, DENSE ? PXL_F32 : v.dtype, at, to);
+            copy_packed(DENSE ? PXL_F32 : v.dtype, from, to);
         else if (!DENSE)
-            *to = fetch(v, at, last, false);
+            *to = fetch(v, from, last, false);
     }
     __device__ void request(int row) {
         if (row >= first_ && row <= needed_) {
@@ -96,9 +107,9 @@ class March {
             if (WEIGHT) get(s_.weight, from_weight_, last_, packed_weight_, slot(row, views - 1));
         }
         __pipeline_commit();
-        from_pred_ += s_.pred.stride[2];
-        if (DIFFERENCE) from_target_ += s_.target.stride[2];
-        if (WEIGHT) from_weight_ += s_.weight.stride[2];
+        next_row(s_.pred, from_pred_);
+        if (DIFFERENCE) next_row(s_.target, from_target_);
+        if (WEIGHT) next_row(s_.weight, from_weight_);
     }
     __device__ void take(int row, int view, int dtype, bool packed, float (&out)[4]) const {
         Raw raw = {{0, 0, 0, 0}};
@@ -125,7 +136,7 @@ class March {
             if (edge_)
 #pragma unroll
                 for (int k = 0; k < 4; k++)
-                    if (k == last_) pred_[D][k + 1] = x[k]; // a difference of 0
+                    if (is_last(k)) pred_[D][k + 1] = x[k]; // a difference of 0
         }
     }
 
@@ -146,7 +157,7 @@ class March {
         if (leftmost_) a[0] = outside(border, s_.w == 1, a[1], a[2]);
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            if (k == last_) a[k + 2] = outside(border, s_.w == 1, a[k + 1], a[k]);
+            if (is_last(k)) a[k + 2] = outside(border, s_.w == 1, a[k + 1], a[k]);
     }
     __device__ void sobel(float (&d)[8]) const {
         float smooth[6], slope[6];
@@ -173,7 +184,7 @@ class March {
         for (int k = 0; k < 4; k++) {
             d[k] = pred_[M][k + 1] - pred_[M][k], d[k + 4] = (bottom ? pred_[M][k] : pred_[D][k]) - pred_[M][k];
             if (!WEIGHT) continue;
-            const float here = weight_[M][k], right = k == last_ ? here : k < 3 ? weight_[M][(k + 1) % 4] : next;
+            const float here = weight_[M][k], right = is_last(k) ? here : k < 3 ? weight_[M][(k + 1) % 4] : next;
             if (here == 0 || right == 0) d[k] = 0;
             if (here == 0 || (!bottom && weight_[D][k] == 0)) d[k + 4] = 0;
         }
@@ -228,7 +239,7 @@ class March {
         penalise(c.penalty, c.param, slope, value);
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            const float f = !c.isotropic || m[k] == 0 ? 0 : slope[k] / m[k];
+            const float f = !c.isotropic || m[k] == 0 ? 0 : quotient(slope[k], m[k]);
             d[k] = c.isotropic ? f * d[k] : slope[k], d[k + 4] *= f;
         }
     }
@@ -237,7 +248,7 @@ class March {
         const bool bottom = row == bottom_;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            value[k] = k == last_ ? 0 : value[k] * c.own[0], d[k] = k == last_ ? 0 : d[k] * c.own[0];
+            value[k] = is_last(k) ? 0 : value[k] * c.own[0], d[k] = is_last(k) ? 0 : d[k] * c.own[0];
             value[k + 4] = bottom ? 0 : value[k + 4] * c.own[1], d[k + 4] = bottom ? 0 : d[k + 4] * c.own[1];
         }
     }
@@ -245,17 +256,14 @@ class March {
     // ---- Gradients ----------------------------------------------------------------------------------------------------------
     // Gives what a line has outside, `out`, to where that was read.
     __device__ static void give(int border, bool single, float &out, float &a, float &b) {
-        if (border == PXL_REPLICATE || (border == PXL_REFLECT && single))
-            a += out;
-        else if (border == PXL_REFLECT)
-            b += out;
-        out = 0;
+        const bool near = border == PXL_REPLICATE || (border == PXL_REFLECT && single), far = border == PXL_REFLECT && !single;
+        a += near ? out : 0, b += far ? out : 0, out = 0;
     }
     __device__ void fold_columns(int border, float (&a)[6]) const {
         if (leftmost_) give(border, s_.w == 1, a[0], a[1], a[2]);
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            if (k == last_) give(border, s_.w == 1, a[k + 2], a[k + 1], a[k]);
+            if (is_last(k)) give(border, s_.w == 1, a[k + 2], a[k + 1], a[k]);
     }
     __device__ static float at(const float (&s)[8], int component, int k) { // k is a constant
         return k >= 0 && k < 4 ? s[4 * component + k] : 0;
@@ -278,8 +286,7 @@ class March {
             }
         if (edge_ || row == first_ || row == bottom_) fold(c.border, row, up, mid, down);
 #pragma unroll
-        for (int j = 0; j < 6; j++)
-            grad_[U][j] += up[j], grad_[M][j] += mid[j], grad_[D][j] += down[j];
+        for (int j = 0; j < 6; j++) grad_[U][j] += up[j], grad_[M][j] += mid[j], grad_[D][j] += down[j];
     }
     __device__ void fold(int border, int row, float (&up)[6], float (&mid)[6], float (&down)[6]) const {
         if (edge_) fold_columns(border, up), fold_columns(border, mid), fold_columns(border, down);
@@ -327,17 +334,17 @@ class March {
             if (WEIGHT && weight_[M - lag][k] == 0) p[k] = e[k] = 0;
             e[k] = -e[k];
         }
-        if (own_ && s_.grad_pred.data) put(s_.grad_pred, to_pred_, p);
-        if (own_ && s_.grad_target.data) put(s_.grad_target, to_target_, e);
-        to_pred_ += s_.grad_pred.stride[2], to_target_ += s_.grad_target.stride[2];
+        if (writes_pred_) put(s_.grad_pred, to_pred_, p);
+        if (writes_target_) put(s_.grad_target, to_target_, e);
+        next_row(s_.grad_pred, to_pred_), next_row(s_.grad_target, to_target_);
     }
-    __device__ void put(const View &v, int64_t at, float (&a)[4]) const {
+    __device__ void put(const View &v, char *to, float (&a)[4]) const {
         if (DENSE) {
-            *reinterpret_cast<float4 *>(v.data + 4 * at) = make_float4(a[0], a[1], a[2], a[3]);
-            return;
+            store_dense(to, a, 3);
+        } else {
+            if (s_.accumulate) load_and_add(v, to, a, last_);
+            store_quad(v, to, a, last_);
         }
-        if (s_.accumulate) load_and_add(v, at, a, last_);
-        store_quad(v, at, a, last_);
     }
 
     __device__ void step(int row) {
@@ -368,13 +375,15 @@ class March {
     const int slots_;
     double *const mine_; // [slots][THREADS], from this thread's on
     const int lane_;
-    Raw *const ring_; // [kAhead][views][32], from this lane's on
+    Raw *const ring_;            // [kAhead][views][32], from this lane's on
     int last_;                   // number of the image's last column among the lane's, below 0 if it is before them
+    unsigned last_bit_;          // at that number; 0 if it is not among the four
     bool leftmost_, edge_, own_; // the lane has column 0; the warp has columns outside; the lane's columns are the strip's
-    bool packed_, packed_weight_;
-    int rows_, top_, end_;            // of the segment; the maps'
-    int first_, bottom_, needed_;     // the image's, if they are near; the last that is read
-    int64_t from_pred_, from_target_, from_weight_, to_pred_, to_target_;
+    bool packed_, packed_weight_, writes_pred_, writes_target_;
+    int rows_, top_, end_;        // of the segment; the maps'
+    int first_, bottom_, needed_; // the image's, if they are near; the last that is read
+    const char *from_pred_, *from_target_ = nullptr, *from_weight_ = nullptr;
+    char *to_pred_, *to_target_;
     enum { U, M, D }; // the rows above, at and below the maps'
     float e_[3][6] = {}, pred_[3][5] = {}, weight_[3][4] = {};
     float grad_[3][6] = {}, tv_[3][5] = {};

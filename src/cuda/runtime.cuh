@@ -39,7 +39,24 @@ __host__ __device__ inline float reciprocal(float a) {
     return 1.0f / a;
 #endif
 }
-#define PXLI_RECIPROCAL(x) pxli::reciprocal(x)
+// a / b to 2^-21, for all b
+__host__ __device__ inline float quotient(float a, float b) {
+    const float tiny = fabsf(b) < 1e-30f ? 0x1p64f : 1.0f; // its reciprocal might overflow
+    return a * tiny * reciprocal(b * tiny);
+}
+// To 2^-22
+__host__ __device__ inline float square_root(float a) {
+#ifdef __CUDA_ARCH__
+    float r;
+    asm("sqrt.approx.f32 %0, %1;" : "=f"(r) : "f"(a));
+    return r;
+#else
+    return sqrtf(a);
+#endif
+}
+#define PXLI_RECIPROCAL(x)  pxli::reciprocal(x)
+#define PXLI_QUOTIENT(a, b) pxli::quotient(a, b)
+#define PXLI_SQRT(a)        pxli::square_root(a)
 
 __device__ inline double warp_sum(double v) { // the same tree every time; valid in lane 0
 #pragma unroll

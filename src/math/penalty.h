@@ -11,6 +11,14 @@
 #define PXLI_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* A backend may have quicker ones. */
+#ifndef PXLI_QUOTIENT
+#define PXLI_QUOTIENT(a, b) ((a) / (b))
+#endif
+#ifndef PXLI_SQRT
+#define PXLI_SQRT(a) (sizeof(PXLI_REAL) == 4 ? sqrtf((float)(a)) : sqrt((double)(a)))
+#endif
+
 /* X(enumerator, function) for all penalties */
 #define PXLI_PENALTIES(X)            \
     X(PXL_L2, pxli_l2)               \
@@ -27,13 +35,13 @@ typedef struct pxli_charge {
 } pxli_charge;
 
 PXLI_INLINE PXLI_REAL pxli_abs(PXLI_REAL d) { return sizeof d == 4 ? fabsf((float)d) : fabs((double)d); }
-PXLI_INLINE PXLI_REAL pxli_sqrt(PXLI_REAL d) { return sizeof d == 4 ? sqrtf((float)d) : sqrt((double)d); }
+PXLI_INLINE PXLI_REAL pxli_sqrt(PXLI_REAL d) { return PXLI_SQRT(d); }
 PXLI_INLINE PXLI_REAL pxli_sign(PXLI_REAL d) { return d > 0 ? 1 : d < 0 ? -1 : d; }
 
 /* sqrt(x^2 + y^2), also where the squares overflow or vanish */
 PXLI_INLINE PXLI_REAL pxli_magnitude(PXLI_REAL x, PXLI_REAL y) {
     const PXLI_REAL a = pxli_abs(x), b = pxli_abs(y), large = a > b ? a : b, square = x * x + y * y;
-    const PXLI_REAL unit = large > 0 ? large : 1, p = a / unit, q = b / unit;
+    const PXLI_REAL unit = large > 0 ? large : 1, p = PXLI_QUOTIENT(a, unit), q = PXLI_QUOTIENT(b, unit);
     return square > PXLI_LARGEST || square < PXLI_SMALLEST ? large * pxli_sqrt(p * p + q * q) : pxli_sqrt(square);
 }
 PXLI_INLINE pxli_charge pxli_l2(PXLI_REAL d, PXLI_REAL unused) {
@@ -49,12 +57,12 @@ PXLI_INLINE pxli_charge pxli_huber(PXLI_REAL d, PXLI_REAL delta) {
     return (pxli_charge){a > delta ? delta * (a - delta / 2) : d * d / 2, slope};
 }
 PXLI_INLINE pxli_charge pxli_smooth_l1(PXLI_REAL d, PXLI_REAL beta) {
-    const PXLI_REAL a = pxli_abs(d), slope = d > beta ? 1 : d < -beta ? -1 : d / beta;
-    return (pxli_charge){a > beta ? a - beta / 2 : d * d / (2 * beta), slope};
+    const PXLI_REAL a = pxli_abs(d), slope = d > beta ? 1 : d < -beta ? -1 : PXLI_QUOTIENT(d, beta);
+    return (pxli_charge){a > beta ? a - beta / 2 : PXLI_QUOTIENT(d * d, 2 * beta), slope};
 }
 PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
     const PXLI_REAL square = d * d + eps * eps,
                     value = square > PXLI_LARGEST ? pxli_abs(d) : pxli_sqrt(square); /* d^2 may overflow */
-    return (pxli_charge){value, d / value};
+    return (pxli_charge){value, PXLI_QUOTIENT(d, value)};
 }
 #endif

@@ -101,6 +101,24 @@ TEST(Compare, PresetsAreDifferentDefinitions) {
     EXPECT_NE(ssim("wang"), ssim("seed"));
 }
 
+TEST(Compare, PresetReachesTheWindowedTermsOfTheLoss) {
+    const Folder folder;
+    write_png(folder / "a.png", picture(60, 50, 3));
+    write_png(folder / "b.png", picture(60, 50, 3, 8, 2));
+    const auto with = [&](const std::string &preset, const std::string &loss) {
+        return compare({"--preset", preset, "--loss", loss, folder / "a.png", folder / "b.png"});
+    };
+    for (const char *preset : {"wang", "skimage", "seed", "torchmetrics"}) {
+        const nlohmann::ordered_json json = with(preset, "ssim");
+        EXPECT_NEAR(json["loss"], 1 - double(json["ssim"]), 1e-9) << preset;
+        EXPECT_NEAR(with(preset, "dssim + 0*luminance")["loss"], json["dssim"], 1e-8) << preset;
+    }
+    EXPECT_EQ(with("skimage", "ssim(preset=wang)")["loss"], with("wang", "ssim")["loss"]); // its own stays
+    EXPECT_NE(with("skimage", "ssim(window=11)")["loss"], with("wang", "ssim(window=11)")["loss"]);
+    const Outcome table = run({"compare", "--preset", "seed", "--loss", "ssim + l1", folder / "a.png", folder / "b.png"});
+    EXPECT_NE(table.out.find("ssim(preset=seed) + l1"), std::string::npos) << table.out;
+}
+
 TEST(Compare, TableSaysWhatJsonSays) {
     const Outcome outcome = run({"compare", "--loss", "l1", coffee, coffee});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -212,7 +230,7 @@ TEST(CompareErrors, SmallerThanTheWindow) {
     write_png(folder / "a.png", picture(10, 40, 1));
     write_png(folder / "b.png", picture(10, 40, 1, 8, 2));
     EXPECT_FAILS(run({"compare", "--json", folder / "a.png", folder / "b.png"}), 1, folder / "b.png: ", "10", "11");
-    EXPECT_FAILS(run({"compare", "--preset", "seed", "--loss", "ssim", folder / "a.png", folder / "b.png"}), 1,
+    EXPECT_FAILS(run({"compare", "--preset", "seed", "--loss", "ssim(preset=wang)", folder / "a.png", folder / "b.png"}), 1,
                  folder / "b.png: ", "10", "11");
     EXPECT_EQ(run({"compare", "--preset", "seed", folder / "a.png", folder / "a.png"}).exit_code, 0);
 }

@@ -50,6 +50,7 @@ TEST(Fit, RecoversAndDraws) {
     EXPECT_EQ(folder.names(), (std::vector<std::string>{"sheet-curves.png", "sheet.png"}));
     EXPECT_GT(decode_png(folder / "sheet.png").width, 4 * 300);
     EXPECT_GT(decode_png(folder / "sheet-curves.png").width, 800);
+    EXPECT_NE(outcome.out.find("mse has the best PSNR because PSNR is a function of it"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("roughness * tv(isotropic)"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("known strength of the noise"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find(folder / "sheet.png"), std::string::npos);

@@ -18,11 +18,13 @@ void expect_prints(const std::vector<std::string> &arguments, const std::vector<
 TEST(Usage, Version) { expect_prints({"--version"}, {"pixloss " PIXLOSS_PROGRAM_VERSION}); }
 
 TEST(Usage, Help) {
-    expect_prints({"--help"}, {"compare", "fit", "bench", "info", "Examples:", "pixloss compare --json", "Exit codes"});
-    expect_prints({"compare", "--help"}, {"--preset", "--loss", "--json", "--map", "--device", "REFERENCE", "TEST"});
-    expect_prints({"fit", "--help"}, {"--loss", "--out", "--steps", "IMAGE", "FILE-curves.png", "roughness * tv(isotropic)",
-                                      "known strength of the noise"});
-    expect_prints({"bench", "--help"}, {"--loss", "--size", "--dtype", "--threads", "--json"});
+    expect_prints({"--help"},
+                  {"compare", "fit", "bench", "selftest", "info", "Examples:", "pixloss compare --json", "Exit codes"});
+    expect_prints({"compare", "--help"}, {"--preset", "--loss", "--json", "--map", "--device", "REFERENCE", "TEST", "windowed"});
+    expect_prints({"fit", "--help"}, {"--loss", "--out", "--steps", "--device", "IMAGE", "FILE-curves.png",
+                                      "roughness * tv(isotropic)", "known strength of the noise"});
+    expect_prints({"bench", "--help"}, {"--loss", "--size", "--dtype", "--device", "--threads", "--json"});
+    expect_prints({"selftest", "--help"}, {"--device", "--json", "--quick", "1e-5", "1e-4"});
     expect_prints({"info", "--help"}, {"info"});
 }
 
@@ -49,6 +51,19 @@ TEST(Usage, WhatCannotBeMeant) {
     EXPECT_FAILS(run({"bench", "--threads", "-1"}), 2, "--threads", "-1");
     for (const char *size : {"", "4x3x100", "4x3x100x0", "4x3x100x-1", "4x3x100x100x", "axbxcxd", "99999999x99999999x9x9"})
         EXPECT_FAILS(run({"bench", std::string("--size=") + size}), 2, "--size", size);
+}
+
+TEST(Usage, TheNearestNameIsProposed) {
+    EXPECT_FAILS(run({"benhc"}), 2, "command 'benhc'", "did you mean 'bench'?", "pixloss --help");
+    EXPECT_FAILS(run({"self-test", "--quick"}), 2, "'self-test'", "did you mean 'selftest'?");
+    EXPECT_FAILS(run({"--versoin"}), 2, "option '--versoin'", "did you mean '--version'?");
+    EXPECT_FAILS(run({"compare", "--prest", "wang", coffee, coffee}), 2, "'--prest'", "did you mean '--preset'?",
+                 "compare --help");
+    EXPECT_FAILS(run({"compare", "--jsn"}), 2, "'--jsn'", "did you mean '--json'?"); // though the files are missing, too
+    EXPECT_FAILS(run({"fit", "--stesp=3", coffee}), 2, "'--stesp'", "did you mean '--steps'?");
+    EXPECT_FAILS(run({"selftest", "--quik"}), 2, "'--quik'", "did you mean '--quick'?");
+    EXPECT_EQ(run({"compare", "--zzzzzz", coffee, coffee}).err.find("did you mean"), std::string::npos);
+    EXPECT_FAILS(run({"selftest", "more"}), 2, "more");
 }
 
 TEST(Usage, ExpressionsThatCannotBeMeant) {

@@ -1,0 +1,69 @@
+#include "expression.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace cli {
+namespace {
+
+bool is_of_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+bool contains_any(const std::string &text, const std::vector<std::string> &words) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string &w) { return text.find(w) != std::string::npos; });
+}
+
+size_t distance(const std::string &a, const std::string &b) {
+    std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+    for (size_t i = 0; i <= a.size(); i++)
+        for (size_t j = 0; j <= b.size(); j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    return d[a.size()][b.size()];
+}
+
+} // namespace
+
+std::string with_argument(const std::string &expression, const std::vector<std::string> &terms, const std::string &argument,
+                          const std::vector<std::string> &unless) {
+    std::string result;
+    for (size_t i = 0; i < expression.size();) {
+        const size_t begin = i;
+        while (i < expression.size() && is_of_word(expression[i])) i++;
+        const std::string word = expression.substr(begin, i - begin);
+        const bool wanted = std::find(terms.begin(), terms.end(), word) != terms.end();
+        const size_t next = std::min(expression.find_first_not_of(" \t\r\n\v\f", i), expression.size());
+        result += word;
+        if (next < expression.size() && expression[next] == '(') { // past its arguments: their names are no terms
+            const size_t close = expression.find(')', next);
+            const std::string arguments = expression.substr(next + 1, close - next - 1);
+            result += "(" + (wanted && !contains_any(arguments, unless) ? argument + ", " : "") + arguments + ")";
+            i = close + 1;
+        } else if (wanted) {
+            result += "(" + argument + ")";
+        }
+        if (i == begin) result += expression[i++];
+    }
+    return result;
+}
+
+const std::vector<std::string> &windowed_terms() {
+    static const std::vector<std::string> names = {"ssim", "dssim", "luminance", "contrast", "structure"};
+    return names;
+}
+
+std::string nearest_name(const std::string &word, const std::vector<std::string> &names) {
+    std::string nearest;
+    size_t least = std::max<size_t>(2, word.size() / 3) + 1;
+    for (const std::string &name : names) {
+        const size_t d = distance(word, name);
+        if (d < least && d < name.size()) least = d, nearest = name;
+    }
+    return nearest;
+}
+
+} // namespace cli

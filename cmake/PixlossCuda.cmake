@@ -1,0 +1,117 @@
+# NVIDIA's compiler for src/cuda and examples. Not enable_language(CUDA): that would link every program that uses the library as
+# C++ by nvcc, and asks the compiler questions for ten seconds that nobody here needs answered.
+#   PIXLOSS_CUDA_FOUND      there are nvcc, the runtime's headers and the static runtime library, below PIXLOSS_CUDA_ROOT
+#   PIXLOSS_CUDA_INCLUDE    the toolkit's headers, which tests/cuda_host uses without nvcc
+#   pixloss_cuda_objects(VARIABLE source.cu ...)   compiles; the objects' paths
+#   pixloss_cuda_gate(TARGET object ...)           a target that fails where a kernel of the objects spills; see cuda_kernels.py
+
+set(PIXLOSS_CUDA_ROOT "" CACHE PATH "CUDA toolkit (bin/nvcc, include, lib64); empty: look for one")
+set(PIXLOSS_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120"
+    CACHE STRING "GPUs to compile for, as CMAKE_CUDA_ARCHITECTURES: 90-real (machine code), 90-virtual (PTX), 90 (both), native")
+
+function(find_cuda)
+  set(PIXLOSS_CUDA_FOUND OFF PARENT_SCOPE)
+  # A compiler that the user names, then what scripts/setup.sh --cuda brought, then the system's.
+  find_program(PIXLOSS_NVCC nvcc NO_CACHE NO_DEFAULT_PATH PATHS ${PIXLOSS_CUDA_ROOT}/bin)
+  if(NOT PIXLOSS_CUDA_ROOT)
+    if(EXISTS "$ENV{CUDACXX}")
+      set(PIXLOSS_NVCC $ENV{CUDACXX})
+    else()
+      find_program(PIXLOSS_NVCC nvcc NO_CACHE PATHS $ENV{CUDA_PATH}/bin $ENV{CUDA_HOME}/bin ${PROJECT_SOURCE_DIR}/build/cuda/bin
+                   /usr/local/cuda/bin)
+    endif()
+  endif()
+  if(NOT PIXLOSS_NVCC)
+    return()
+  endif()
+  # nvcc may be a script or a link: it knows where its toolkit is.
+  execute_process(COMMAND ${PIXLOSS_NVCC} --dryrun -E -x cu /dev/null ERROR_VARIABLE said OUTPUT_QUIET)
+  string(REGEX MATCH "#\\$ TOP=([^\n]*)" line "${said}")
+  get_filename_component(root "${CMAKE_MATCH_1}" REALPATH)
+  string(REGEX MATCH "#\\$ _TARGET_DIR_=([^\n]*)" line "${said}")
+  find_path(include cuda_runtime.h NO_CACHE NO_DEFAULT_PATH PATHS ${root}/include ${root}/${CMAKE_MATCH_1}/include)
+  find_library(runtime cudart_static NO_CACHE NO_DEFAULT_PATH PATHS ${root}/lib64 ${root}/lib ${root}/${CMAKE_MATCH_1}/lib)
+  execute_process(COMMAND ${PIXLOSS_NVCC} --version OUTPUT_VARIABLE said)
+  string(REGEX MATCH "release ([0-9.]+)" line "${said}")
+  set(PIXLOSS_NVCC ${PIXLOSS_NVCC} PARENT_SCOPE)
+  set(PIXLOSS_CUDA_VERSION ${CMAKE_MATCH_1} PARENT_SCOPE)
+  set(PIXLOSS_CUDA_TOOLKIT ${root} PARENT_SCOPE)
+  if(include AND runtime)
+    set(PIXLOSS_CUDA_FOUND ON PARENT_SCOPE)
+    set(PIXLOSS_CUDA_INCLUDE ${include} PARENT_SCOPE)
+    set(PIXLOSS_CUDA_RUNTIME ${runtime} PARENT_SCOPE)
+  endif()
+endfunction()
+find_cuda()
+
+# nvcc's flags for a list as CMAKE_CUDA_ARCHITECTURES has it.
+function(pixloss_cuda_architecture_flags result)
+  set(flags)
+  foreach(architecture IN LISTS ARGN)
+    if(architecture MATCHES "^([0-9]+[af]?)(-real|-virtual)?$")
+      set(code "sm_${CMAKE_MATCH_1}")
+      if(CMAKE_MATCH_2 STREQUAL "-virtual")
+        set(code "compute_${CMAKE_MATCH_1}")
+      elseif(CMAKE_MATCH_2 STREQUAL "")
+        set(code "[compute_${CMAKE_MATCH_1},sm_${CMAKE_MATCH_1}]")
+      endif()
+      list(APPEND flags "-gencode=arch=compute_${CMAKE_MATCH_1},code=${code}")
+    elseif(architecture MATCHES "^(native|all|all-major)$")
+      list(APPEND flags -arch=${architecture})
+    else()
+      message(FATAL_ERROR "PIXLOSS_CUDA_ARCHITECTURES: '${architecture}' is none; 90-real, 90-virtual, 90 or native is needed")
+    endif()
+  endforeach()
+  set(${result} ${flags} PARENT_SCOPE)
+endfunction()
+
+find_package(Python3 COMPONENTS Interpreter QUIET)
+set(PIXLOSS_CUDA_KERNELS_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/cuda_kernels.py)
+set(PIXLOSS_CUDA_KERNELS_TEST ${CMAKE_CURRENT_LIST_DIR}/cuda_kernels_test.py)
+
+function(pixloss_cuda_objects result)
+  pixloss_cuda_architecture_flags(flags ${PIXLOSS_CUDA_ARCHITECTURES})
+  # The host's side needs no C++ library: C programs link the backend as they are.
+  list(APPEND flags -std=c++17 -O3 -lineinfo -Xptxas=-v
+       -Xcompiler=-fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-Wall
+       -I${PROJECT_SOURCE_DIR}/include -DPXLI_CUDA)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT DEFINED ENV{NVCC_CCBIN})
+    list(APPEND flags -ccbin=${CMAKE_CXX_COMPILER})
+  endif()
+  if(PIXLOSS_WERROR)
+    list(APPEND flags -Werror=all-warnings)
+  endif()
+  set(objects)
+  foreach(source IN LISTS ARGN)
+    get_filename_component(source ${source} ABSOLUTE)
+    get_filename_component(name ${source} NAME)
+    set(object ${CMAKE_CURRENT_BINARY_DIR}/cuda/${name}.o)
+    set(command ${PIXLOSS_NVCC} ${flags} -MD -MF ${object}.d -MT ${object} -c ${source} -o ${object})
+    if(Python3_FOUND) # keeps what ptxas says of the kernels, for the gate
+      set(command ${Python3_EXECUTABLE} ${PIXLOSS_CUDA_KERNELS_SCRIPT} compile ${object}.ptxas -- ${command})
+    endif()
+    add_custom_command(OUTPUT ${object} DEPENDS ${source} DEPFILE ${object}.d COMMAND ${command} VERBATIM
+                       COMMENT "Building CUDA object ${name}.o")
+    list(APPEND objects ${object})
+  endforeach()
+  file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/cuda)
+  set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+  set(${result} ${objects} PARENT_SCOPE)
+endfunction()
+
+function(pixloss_cuda_gate target)
+  add_custom_target(${target})
+  if(NOT Python3_FOUND)
+    message(WARNING "python3 is missing: the build does not check whether CUDA kernels spill registers")
+    return()
+  endif()
+  set(stamp ${CMAKE_CURRENT_BINARY_DIR}/cuda/spills.checked) # there only while all is well
+  add_custom_command(OUTPUT ${stamp} DEPENDS ${ARGN} ${PIXLOSS_CUDA_KERNELS_SCRIPT} VERBATIM
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${stamp}
+    COMMAND ${Python3_EXECUTABLE} ${PIXLOSS_CUDA_KERNELS_SCRIPT} check --table ${PROJECT_BINARY_DIR}/cuda_kernels.md
+            --tools ${PIXLOSS_CUDA_TOOLKIT}/bin --tools ${PROJECT_SOURCE_DIR}/build/cuda/bin ${ARGN}
+    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+    COMMENT "Checking CUDA kernels for spills")
+  add_custom_target(${target}_stamp DEPENDS ${stamp})
+  add_dependencies(${target} ${target}_stamp)
+endfunction()

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Everything that takes a GPU, in one command of at most nine minutes, without a network: builds for the GPU at hand, runs the tests
+# on it, compute-sanitizer on a short list, and the benchmarks. A step that fails or runs out of time does not stop the others.
+#   scripts/gpu.sh --gtest DIR [--benchmark DIR] [--json DIR]   source folders of Google Test, Google Benchmark, nlohmann-json, for
+#                                                               machines where they are not installed
+#   --arch N       compile for this architecture instead of the GPU's own: to try the script where there is no GPU
+#   --build DIR    default build/gpu; --minutes N   default 9; --only STEP[,STEP]   of build, tests, sanitizer, bench
+# Needs nvcc, cmake, ninja (or make), python3. Results go to bench/results/<gpu>.json and .md; with OUT set, a copy of them and of
+# all logs goes to $OUT/bench/results and $OUT/logs.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+build=build/gpu minutes=9 arch=native only=build,tests,sanitizer,bench
+options=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --gtest) options+=("-DPIXLOSS_GTEST_DIR=$(realpath "$2")") ;;
+    --benchmark) options+=("-DPIXLOSS_BENCHMARK_DIR=$(realpath "$2")") ;;
+    --json) options+=("-DPIXLOSS_JSON_DIR=$(realpath "$2")") ;;
+    --arch) arch=$2 ;;
+    --build) build=$2 ;;
+    --minutes) minutes=$2 ;;
+    --only) only=$2 ;;
+    -h | --help) sed -n '2,9s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "gpu.sh: unknown option '$1' (there are --gtest, --benchmark, --json, --arch, --build, --minutes, --only)" >&2; exit 2 ;;
+  esac
+  shift 2 || { echo "gpu.sh: an option's value is missing" >&2; exit 2; }
+done
+
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+if [ -z "$gpu" ] && [ "$arch" = native ]; then
+  echo "gpu.sh: nvidia-smi finds no GPU here; --arch 90 tries the script without one" >&2
+  exit 2
+fi
+name=$(tr 'A-Z ' 'a-z-' <<<"${gpu:-no-gpu}" | tr -cd 'a-z0-9-')
+logs=$build/logs
+mkdir -p "$logs"
+start=$SECONDS
+status=0
+summary=()
+
+# step NAME SECONDS COMMAND...: runs it within its own time and what is left of the whole; its output goes to a log, its end to the
+# terminal when it failed.
+step() {
+  local name=$1 limit=$2 left=$((minutes * 60 - (SECONDS - start))) begun=$SECONDS log result
+  shift 2
+  log=$logs/$(tr ' ' '-' <<<"$name").log
+  if [ "$left" -lt 5 ]; then
+    summary+=("$name: no time left")
+    status=1
+    return 1
+  fi
+  [ "$limit" -lt "$left" ] || limit=$left
+  echo "== $name (at most $limit s; log in $log)"
+  timeout --kill-after=5 "$limit" "$@" >"$log" 2>&1
+  result=$?
+  case $result in
+    0) summary+=("$name: passed, $((SECONDS - begun)) s") ;;
+    124 | 137) summary+=("$name: stopped after $limit s") ;;
+    *) summary+=("$name: FAILED ($result), $((SECONDS - begun)) s") ;;
+  esac
+  [ "$result" -eq 0 ] || { status=1; tail -n 25 "$log"; }
+  return "$result"
+}
+wanted() { [[ ,$only, == *,$1,* ]]; }
+
+generator=()
+if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+compile() {
+  cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DPIXLOSS_CUDA=ON -DPIXLOSS_CUDA_ARCHITECTURES="$arch" \
+    -DPIXLOSS_BUILD_TESTS=ON -DPIXLOSS_BUILD_CLI=OFF -DPIXLOSS_CUDA_HOST_TESTS=OFF "${options[@]}" &&
+    cmake --build "$build" -j "$(nproc)"
+}
+export -f compile
+tests=$build/bin/pixloss_tests bench=$build/bin/pixloss_bench
+export PXLOSS_TEST_DEVICE=cuda # of the test program wherever it runs here
+
+if wanted build; then
+  # A shell of its own, since timeout runs programs and not functions.
+  step build 240 env build="$build" arch="$arch" bash -c "generator=(${generator[*]}); options=(${options[*]@Q}); compile"
+fi
+if wanted tests; then
+  step tests 130 ctest --test-dir "$build" -L '^cuda$' -LE slow --output-on-failure --no-tests=error -j 6
+  grep -E '^[0-9]+% tests passed|^	? *[0-9]+ - .*\((Failed|Timeout|Skipped|Not Run)\)' "$logs/tests.log" | head -n 30
+fi
+if wanted sanitizer; then
+  if command -v compute-sanitizer >/dev/null; then
+    short='CudaShort.*:CudaStream.order_is_kept:CudaGraph.*'
+    for tool in memcheck racecheck initcheck synccheck; do
+      filter=$short
+      [ "$tool" = memcheck ] || filter='CudaShort.*'
+      extra=()
+      [ "$tool" != memcheck ] || extra=(--leak-check=full)
+      step "sanitizer $tool" 45 env PXLOSS_TEST_WORKSPACE="$([ "$tool" = initcheck ] && echo uninitialised || echo poisoned)" \
+        compute-sanitizer --tool "$tool" "${extra[@]}" --error-exitcode 9 "$tests" --gtest_filter="$filter"
+    done
+  else
+    summary+=("sanitizer: no compute-sanitizer here")
+    status=1
+  fi
+fi
+if wanted bench; then
+  if [ ! -x "$bench" ]; then
+    summary+=("bench: not built: Google Benchmark is missing (--benchmark DIR)")
+    status=1
+  elif ! "$bench" --help 2>&1 | grep -q -- --device; then
+    summary+=("bench: pixloss_bench of this version has no --device")
+    status=1
+  else
+    commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+    [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || commit+=" with uncommitted changes"
+    step bench 170 "$bench" --device=cuda --benchmark_repetitions=5 --benchmark_min_time=0.1 --benchmark_report_aggregates_only=true \
+      --benchmark_out="$build/raw.json" &&
+      step "bench table" 10 python3 bench/table.py "$build/raw.json" --commit "$commit" --json "$build/clean.json" && {
+      mkdir -p bench/results
+      cp "$build/clean.json" "bench/results/$name.json"
+      cp "$logs/bench-table.log" "bench/results/$name.md"
+      cat "bench/results/$name.md"
+    }
+  fi
+fi
+
+if [ -n "${OUT-}" ]; then
+  mkdir -p "$OUT/bench/results" "$OUT/logs"
+  cp -f "bench/results/$name".* "$OUT/bench/results/" 2>/dev/null
+  cp -f "$logs"/*.log "$build/cuda_kernels.md" "$OUT/logs/" 2>/dev/null
+fi
+echo
+echo "== Summary: ${gpu:-no GPU}, $((SECONDS - start)) s"
+printf '  %s\n' "${summary[@]}"
+[ "$status" -eq 0 ] && echo "PASSED" || echo "FAILED"
+exit "$status"

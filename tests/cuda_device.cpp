@@ -1,0 +1,55 @@
+#include "cuda_device.h"
+
+#ifdef PXL_TEST_CUDA
+#include <cuda_runtime_api.h>
+
+#include <stdexcept>
+
+namespace {
+
+void check(cudaError_t error, const char *call) {
+    if (error) throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(error));
+}
+
+class CudaDevice : public Device {
+  public:
+    pxl_device id() const override { return PXL_CUDA_DEVICE(0); }
+    const char *name() const override { return "cuda"; }
+    bool computes(pxl_dtype dtype) const override { return dtype != PXL_F64; }
+    void *allocate(size_t bytes) override {
+        void *memory = nullptr;
+        return cudaMalloc(&memory, bytes) ? (cudaGetLastError(), nullptr) : memory;
+    }
+    void release(void *memory) override { cudaFree(memory); }
+#ifdef PXLI_CUDA_HOST
+    void *reserve(size_t bytes) override { return cpu().reserve(bytes); } // kernels reach the host's memory
+    void release_reserved(void *memory, size_t bytes) override { cpu().release_reserved(memory, bytes); }
+#else
+    void *reserve(size_t bytes) override { return allocate(bytes); }
+    void release_reserved(void *memory, size_t) override { cudaFree(memory); }
+#endif
+    // Both wait for all work on the device but that on streams that do not wait for the default one. By address: on the shim,
+    // what is reserved is the host's memory.
+    void upload(void *to, const void *from, size_t bytes) override {
+        check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy to the device");
+    }
+    void download(void *to, const void *from, size_t bytes) override {
+        check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy from the device");
+    }
+};
+
+} // namespace
+
+Device *cuda_device(std::string &why_not) {
+    static CudaDevice device;
+    int count = 0;
+    if (pxl_device_count(PXL_CUDA, &count) == PXL_OK && count > 0) return &device;
+    why_not = pxl_error_message();
+    return nullptr;
+}
+#else
+Device *cuda_device(std::string &why_not) {
+    why_not = "this build has no CUDA backend";
+    return nullptr;
+}
+#endif
