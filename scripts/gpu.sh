@@ -3,6 +3,7 @@
 # on it, compute-sanitizer on a short list, and the benchmarks. A step that fails or runs out of time does not stop the others.
 #   scripts/gpu.sh --gtest DIR [--benchmark DIR] [--json DIR]   source folders of Google Test, Google Benchmark, nlohmann-json, for
 #                                                               machines where they are not installed
+#   --fused-ssim DIR   its source folder, for the peers (bench/peers.py; where there is torch)
 #   --arch N       compile for this architecture instead of the GPU's own: to try the script where there is no GPU
 #   --build DIR    default build/gpu; --minutes N   default 9; --only STEP[,STEP]   of build, tests, sanitizer, bench
 # Needs nvcc, cmake, ninja (or make), python3. Results go to bench/results/<gpu>.json and .md; with OUT set, a copy of them and of
@@ -11,18 +12,19 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=build/gpu minutes=9 arch=native only=build,tests,sanitizer,bench
-options=()
+options=() peers=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --gtest) options+=("-DPIXLOSS_GTEST_DIR=$(realpath "$2")") ;;
     --benchmark) options+=("-DPIXLOSS_BENCHMARK_DIR=$(realpath "$2")") ;;
     --json) options+=("-DPIXLOSS_JSON_DIR=$(realpath "$2")") ;;
+    --fused-ssim) peers=(--fused-ssim "$(realpath "$2")") ;;
     --arch) arch=$2 ;;
     --build) build=$2 ;;
     --minutes) minutes=$2 ;;
     --only) only=$2 ;;
-    -h | --help) sed -n '2,9s/^# \?//p' "$0"; exit 0 ;;
-    *) echo "gpu.sh: unknown option '$1' (there are --gtest, --benchmark, --json, --arch, --build, --minutes, --only)" >&2; exit 2 ;;
+    -h | --help) sed -n '2,10s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "gpu.sh: unknown option '$1' (there are --gtest, --benchmark, --json, --fused-ssim, --arch, --build, --minutes, --only)" >&2; exit 2 ;;
   esac
   shift 2 || { echo "gpu.sh: an option's value is missing" >&2; exit 2; }
 done
@@ -109,20 +111,27 @@ if wanted bench; then
   else
     commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
     [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || commit+=" with uncommitted changes"
-    step bench 170 "$bench" --device=cuda --benchmark_repetitions=5 --benchmark_min_time=0.1 --benchmark_report_aggregates_only=true \
-      --benchmark_out="$build/raw.json" &&
-      step "bench table" 10 python3 bench/table.py "$build/raw.json" --commit "$commit" --json "$build/clean.json" && {
+    # A case that fails its check is listed below the table, so the table is made whatever the program's exit status.
+    step bench 170 "$bench" --device=cuda --benchmark_repetitions=5 --benchmark_min_time=0.05 --benchmark_report_aggregates_only=true \
+      --benchmark_out="$build/raw.json"
+    step "bench table" 10 python3 bench/table.py "$build/raw.json" --partial --commit "$commit" --json "$build/clean.json" && {
       mkdir -p bench/results
       cp "$build/clean.json" "bench/results/$name.json"
       cp "$logs/bench-table.log" "bench/results/$name.md"
       cat "bench/results/$name.md"
+      if python3 -c 'import torch' 2>/dev/null; then
+        step peers 120 python3 bench/peers.py --pixloss-json "$build/raw.json" --json "bench/results/$name-peers.json" "${peers[@]}"
+        cat "$logs/peers.log"
+      else
+        summary+=("peers: no torch here")
+      fi
     }
   fi
 fi
 
 if [ -n "${OUT-}" ]; then
   mkdir -p "$OUT/bench/results" "$OUT/logs"
-  cp -f "bench/results/$name".* "$OUT/bench/results/" 2>/dev/null
+  cp -f "bench/results/$name"* "$OUT/bench/results/" 2>/dev/null
   cp -f "$logs"/*.log "$build/cuda_kernels.md" "$OUT/logs/" 2>/dev/null
 fi
 echo

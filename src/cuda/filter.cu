@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kColumnThreads) down(const __grid_constant__ D
     const float *const from = g.slots.first + shared[0].slot * g.slots.first_slot + column;
     const BorderRows rows = {from, g.tiles.pitch, t.read_rows, t.read_y, g.tiles.h, g.border, 0};
     float out[V];
-    filter_border<V>(taps, g.y.count, rows, static_cast<int>(t.map_y - g.y.before - t.read_y) + row, out);
+    filter_down<V>(taps, g.y.count, rows, static_cast<int>(t.map_y - g.y.before - t.read_y) + row, out);
     const int64_t x = (t.map_x + column - g.tiles.map_x0) * g.to.stride[3];
 #pragma unroll
     for (int v = 0; v < V; v++)

@@ -87,12 +87,14 @@ __device__ inline Tile tile_at(const Tiles &g, int64_t index) {
     t.read_rows = static_cast<int>(max(min(t.map_y + t.map_rows + g.read_down, g.h) - t.read_y, static_cast<int64_t>(0)));
     return t;
 }
-// border_index, without its division next to the image
+// border_index without its division: only images smaller than their window go round more than once.
 __device__ inline int64_t read_index(int border, int64_t size, int64_t p) {
     if (p >= 0 && p < size) return p;
-    if (border == PXL_REFLECT && p < 0 && -p < size) return -p;
-    if (border == PXL_REFLECT && p >= size && 2 * size - 2 - p >= 0) return 2 * size - 2 - p;
-    return border_index(border, size, p);
+    if (border == PXL_REPLICATE || (border == PXL_REFLECT && size == 1)) return p < 0 ? 0 : size - 1;
+    if (border != PXL_REFLECT) return -1;
+#pragma unroll 1
+    while (p < 0 || p >= size) p = p < 0 ? -p : 2 * (size - 1) - p;
+    return p;
 }
 
 // ---- Filters ----------------------------------------------------------------------------------------------------------------
@@ -196,14 +198,15 @@ struct BorderRows {
     }
 };
 // out[v] = sum over k < count of taps[k] rows(first + v + k). RELATIVE: to a reference, for taps that add up to 1.
-template <int V, bool RELATIVE, class Rows>
-__device__ __forceinline__ void filter_down(const float *taps, int count, const Rows &rows, int first, float (&out)[V]) {
+template <int V, bool RELATIVE>
+__device__ __forceinline__ void filter_inner(const float *taps, int count, const InnerRows &rows, int first, float (&out)[V]) {
     float w[V + 3], t[4];
 #pragma unroll
     for (int v = 0; v < V; v++) out[v] = 0;
 #pragma unroll
     for (int v = 0; v < V - 1; v++) w[v] = rows(first + v);
-    const float base = RELATIVE ? reference<V>(count, rows(first + V - 1), rows(first + V), rows(first + V + 1)) : 0;
+    const int next = count >= V + 2 ? 1 : 0, one = first + V - 1; // rows that are there
+    const float base = RELATIVE ? reference<V>(count, rows(one), rows(one + next), rows(one + 2 * next)) : 0;
 #pragma unroll
     for (int v = 0; v < V - 1 && RELATIVE; v++) w[v] -= base;
     int k = 0;
@@ -219,8 +222,37 @@ __device__ __forceinline__ void filter_down(const float *taps, int count, const 
 #pragma unroll
         for (int v = 0; v < V - 1; v++) w[v] = w[v + 4];
     }
+    if (k < count) read_four(taps + k, t); // up to three more
+#pragma unroll
+    for (int i = 0; i < 3; i++)
+        if (k + i < count) w[V - 1 + i] = rows(first + k + V - 1 + i) - base;
+#pragma unroll
+    for (int i = 0; i < 3; i++)
+        if (k + i < count) {
+#pragma unroll
+            for (int v = 0; v < V; v++) out[v] = fmaf(t[i], w[v + i], out[v]);
+        }
+#pragma unroll
+    for (int v = 0; v < V && RELATIVE; v++) out[v] += base;
+}
+// The same where some of the rows may not be there: in loops, since a row costs many instructions here.
+template <int V, bool RELATIVE>
+__device__ __forceinline__ void filter_outer(const float *taps, int count, const BorderRows &rows, int first, float (&out)[V]) {
+    const int next = count >= V + 2 ? 1 : 0;
+    float w[V], base = 0, of[3] = {0, 0, 0};
 #pragma unroll 1
-    for (; k < count; k++) {
+    for (int i = 0; i < 3 && RELATIVE; i++) of[0] = of[1], of[1] = of[2], of[2] = rows(first + V - 1 + i * next);
+    if (RELATIVE) base = reference<V>(count, of[0], of[1], of[2]);
+#pragma unroll
+    for (int v = 0; v < V; v++) out[v] = w[v] = 0;
+#pragma unroll 1
+    for (int i = 0; i < V - 1; i++) {
+#pragma unroll
+        for (int v = 0; v < V - 2; v++) w[v] = w[v + 1];
+        w[V - 2] = rows(first + i) - base;
+    }
+#pragma unroll 2
+    for (int k = 0; k < count; k++) {
         w[V - 1] = rows(first + k + V - 1) - base;
 #pragma unroll
         for (int v = 0; v < V; v++) out[v] = fmaf(taps[k], w[v], out[v]);
@@ -230,24 +262,23 @@ __device__ __forceinline__ void filter_down(const float *taps, int count, const 
 #pragma unroll
     for (int v = 0; v < V && RELATIVE; v++) out[v] += base;
 }
-// The same where some of the rows may not be there.
 template <int V, bool RELATIVE = false>
-__device__ __forceinline__ void filter_border(const float *taps, int count, const BorderRows &rows, int first, float (&out)[V]) {
+__device__ __forceinline__ void filter_down(const float *taps, int count, const BorderRows &rows, int first, float (&out)[V]) {
     if (first >= 0 && first + V + count - 1 <= rows.rows)
-        filter_down<V, RELATIVE>(taps, count, InnerRows{rows.column, rows.pitch}, first, out);
+        filter_inner<V, RELATIVE>(taps, count, InnerRows{rows.column, rows.pitch}, first, out);
     else
-        filter_down<V, RELATIVE>(taps, count, rows, first, out);
+        filter_outer<V, RELATIVE>(taps, count, rows, first, out);
 }
 
 // The same, of means: so few taps that V outputs share none of their values take half as many outputs.
 template <int V>
 __device__ __forceinline__ void average_down(const float *taps, int count, const BorderRows &rows, int first, float (&out)[V]) {
-    if (count >= V) return filter_border<V, true>(taps, count, rows, first, out);
+    if (count >= V) return filter_down<V, true>(taps, count, rows, first, out);
     float half[V / 2];
-    filter_border<V / 2, true>(taps, count, rows, first, half);
+    filter_down<V / 2, true>(taps, count, rows, first, half);
 #pragma unroll
     for (int v = 0; v < V / 2; v++) out[v] = half[v];
-    filter_border<V / 2, true>(taps, count, rows, first + V / 2, half);
+    filter_down<V / 2, true>(taps, count, rows, first + V / 2, half);
 #pragma unroll
     for (int v = 0; v < V / 2; v++) out[V / 2 + v] = half[v];
 }
@@ -264,7 +295,7 @@ template <int V>
 __device__ void pull_rows(const Axis &a, const float *taps, const BorderRows &rows, int64_t size, int64_t pixel, int first,
                           float (&out)[V]) {
     const bool edge = a.folds && (pixel <= a.before || size - (pixel + V - 1) <= a.before + 1);
-    if (!edge) return filter_border<V>(taps, a.count, rows, first, out);
+    if (!edge) return filter_down<V>(taps, a.count, rows, first, out);
     const float *own[V];
 #pragma unroll
     for (int v = 0; v < V; v++) {

@@ -26,27 +26,42 @@ struct Staged { // a row in shared memory: `count` pixels from `first` on, by `l
     int count, lane, lanes;
     float *u, *v;
 };
+template <int MAPS>
+__device__ inline void put(const AlongArgs &g, const Constants &s, float x, float y, const Staged &to, int i) {
+    float u = x - y, v = 0;
+    if (MAPS > 1) shift(s, g.images.averaged, x, y, &u, &v), to.v[i] = v;
+    to.u[i] = u;
+}
+// A row that lies inside, unmasked, of both images.
+template <int MAPS, class T>
+__device__ void stage_inside(const AlongArgs &g, const Constants &s, const T *x, const T *y, const Staged &to) {
+    const int64_t step_x = to.lanes * g.images.x.stride[3], step_y = to.lanes * g.images.y.stride[3];
+    x += (to.first + to.lane) * g.images.x.stride[3], y += (to.first + to.lane) * g.images.y.stride[3];
+#pragma unroll 4
+    for (int i = to.lane; i < to.count; i += to.lanes, x += step_x, y += step_y) put<MAPS>(g, s, as_float(*x), as_float(*y), to, i);
+}
 // What does not lie inside reads as the border says; of a zero border, as x = y = 0.
+template <int MAPS, class T>
+__device__ void stage_border(const AlongArgs &g, const Tile &t, const Constants &s, const T *x, const T *y, const Staged &to) {
+    const Images &in = g.images;
+#pragma unroll 1
+    for (int i = to.lane; i < to.count; i += to.lanes) {
+        const int64_t p = read_index(g.border, g.tiles.w, to.first + i);
+        const bool there = p >= 0 && !(in.weight.data && weight_at(in.weight, t.image, to.row, p) == 0);
+        const float a = there ? as_float(x[p * in.x.stride[3]]) : 0, b = there && in.y.data ? as_float(y[p * in.y.stride[3]]) : 0;
+        put<MAPS>(g, s, a, b, to, i);
+        if (MAPS > 1 && p < 0) to.u[i] = -s.sum, to.v[i] = -s.gap;
+    }
+}
 template <int MAPS, class T>
 __device__ void stage(const AlongArgs &g, const Tile &t, const Constants &s, const Staged &to) {
     const Images &in = g.images;
     const T *const x = reinterpret_cast<const T *>(in.x.data) + row_of(in.x, t.image, t.channel, to.row);
     const T *const y = reinterpret_cast<const T *>(in.y.data) + row_of(in.y, t.image, t.channel, to.row);
-#pragma unroll 4
-    for (int i = to.lane; i < to.count; i += to.lanes) {
-        const int64_t p = read_index(g.border, g.tiles.w, to.first + i);
-        float a = 0, b = 0, u = -s.sum, v = -s.gap;
-        const bool inside = p >= 0;
-        if (inside) a = as_float(x[p * in.x.stride[3]]);
-        if (inside && (MAPS > 1 || in.y.data)) b = as_float(y[p * in.y.stride[3]]);
-        if (inside && in.weight.data && weight_at(in.weight, t.image, to.row, p) == 0) a = b = 0;
-        if (MAPS == 1) {
-            to.u[i] = a - b;
-        } else {
-            if (inside) shift(s, in.averaged, a, b, &u, &v);
-            to.u[i] = u, to.v[i] = v;
-        }
-    }
+    if (to.first >= 0 && to.first + to.count <= g.tiles.w && in.y.data && !in.weight.data)
+        stage_inside<MAPS>(g, s, x, y, to);
+    else
+        stage_border<MAPS>(g, t, s, x, y, to);
 }
 template <int MAPS>
 __device__ void stage_any(const AlongArgs &g, const Tile &t, const Constants &s, const Staged &to) {

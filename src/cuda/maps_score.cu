@@ -42,12 +42,12 @@ size_t shared_bytes(int slots, int taps) {
 
 struct Position {
     const Constants *s;
-    int64_t y, x;      // of the map
+    int row, column;    // of the tile's maps
     const float *value; // of map q at [q step]
     int step;
-    bool own;          // in the tile itself
+    bool own;           // in the tile itself
     float weight;
-    float *back;       // of derivative map q at [q second_map]; NULL: not wanted
+    float *back;        // of derivative map q at [q second_map]; NULL: not wanted
 };
 
 __device__ inline pxli_moments moments_at(const ScoreArgs &g, const Position &p) {
@@ -69,7 +69,8 @@ __device__ inline void pull_back(const ScoreArgs &g, const Position &p, const px
     if (g.backs & TO_PRODUCT) to[2 * g.slots.second_map] = weight * uv;
 }
 __device__ inline int64_t other_at(const ScoreArgs &g, const Tile &t, const Position &p, int64_t channel) {
-    return row_of(g.other, t.image, channel, p.y - g.tiles.map_y0) + (p.x - g.tiles.map_x0) * g.other.stride[3];
+    return row_of(g.other, t.image, channel, t.map_y + p.row - g.tiles.map_y0) +
+           (t.map_x + p.column - g.tiles.map_x0) * g.other.stride[3];
 }
 
 // ---- 1 - SSIM ---------------------------------------------------------------------------------------------------------------
@@ -128,13 +129,22 @@ __device__ inline void pull_statistics(const ScoreArgs &g, const Tile &t, const 
 }
 
 // ---- The kernel -------------------------------------------------------------------------------------------------------------
-__device__ inline Position position_at(const ScoreArgs &g, const Tile &t, const Constants &s, int row, int column, float *back) {
+// The first of a thread's positions, and the next below.
+__device__ inline void read_weight(const ScoreArgs &g, const Tile &t, Position &p) {
+    const int y = static_cast<int>(t.map_y - t.y) + p.row, x = static_cast<int>(t.map_x - t.x) + p.column;
+    p.own = y >= 0 && y < t.rows && x >= 0 && x < t.columns;
+    p.weight = g.masked ? weight_at(g.weight, t.image, t.map_y + p.row, t.map_x + p.column) : 1.0f;
+}
+__device__ inline Position position_at(const ScoreArgs &g, const Constants &s, int row, int column, const float *value, int step,
+                                       float *back) {
     Position p;
-    p.s = &s, p.y = t.map_y + row, p.x = t.map_x + column, p.step = 0, p.value = nullptr;
-    p.own = p.y >= t.y && p.y < t.y + t.rows && p.x >= t.x && p.x < t.x + t.columns;
-    p.weight = g.masked ? weight_at(g.weight, t.image, p.y, p.x) : 1.0f;
+    p.s = &s, p.row = row, p.column = column, p.value = value, p.step = step, p.own = false, p.weight = 1;
     p.back = s.pulls && g.backs ? back + static_cast<int64_t>(row) * g.tiles.pitch + column : nullptr;
     return p;
+}
+__device__ inline void step_down(const ScoreArgs &g, Position &p) {
+    p.row++, p.value += kT;
+    if (p.back) p.back += g.tiles.pitch;
 }
 // Rows row .. row + V - 1 of a column.
 template <Kind KIND>
@@ -142,14 +152,13 @@ __device__ void score_rows(const ScoreArgs &g, const Terms &terms, const Finish 
                            const Shared<KIND> &shared, int row, int column, float *back) {
     constexpr int V = Shared<KIND>::V;
     const int count = min(V, t.map_rows - row);
-    const float *const value = shared.value + threadIdx.x;
     double *const sums = shared.sums + threadIdx.x;
+    Position p = position_at(g, s, row, column, shared.value + threadIdx.x, V * kT, back);
     float sum = 0;
     const bool half = KIND == PLAIN && terms.term[f.term[0]].kind == PXL_DSSIM;
 #pragma unroll 1
-    for (int v = 0; v < count; v++) {
-        Position p = position_at(g, t, s, row + v, column, back);
-        p.value = value + v * kT, p.step = V * kT;
+    for (int v = 0; v < count; v++, step_down(g, p)) {
+        read_weight(g, t, p);
         if (KIND == PLAIN)
             score_plain(g, t, p, half ? shared.coefficient[0] / 2 : shared.coefficient[0], half ? 0.5f : 1.0f, &sum);
         else if (g.mode == PXLI_SCORE_STATISTICS)
@@ -166,11 +175,11 @@ __device__ void charge_rows(const ScoreArgs &g, const Terms &terms, const Finish
                             const Shared<BLUR> &shared, int row, int column, float *back) {
     const Term &term = terms.term[f.term[0]];
     const int count = min(Shared<BLUR>::V, t.map_rows - row);
-    const float *const value = shared.value + threadIdx.x;
+    Position p = position_at(g, s, row, column, shared.value + threadIdx.x, 0, back);
 #pragma unroll 1
-    for (int v = 0; v < count; v++) {
-        const Position p = position_at(g, t, s, row + v, column, back);
-        float slope[1] = {value[v * kT]}, charged[1];
+    for (int v = 0; v < count; v++, step_down(g, p)) {
+        float slope[1] = {*p.value}, charged[1];
+        read_weight(g, t, p);
         penalise<1>(term.penalty, term.param, slope, charged);
         if (p.own) shared.sums[threadIdx.x] += charged[0] * p.weight;
         if (p.back) *p.back = shared.coefficient[0] * p.weight * slope[0];
@@ -209,7 +218,7 @@ __global__ void __launch_bounds__(kT, (KIND == PLAIN ? 5 : 4))
             float out[V];
             const int at = static_cast<int>(t.map_y - g.y.before - t.read_y) + row;
             if (KIND == BLUR)
-                filter_border<V>(shared.taps, g.y.count, rows, at, out);
+                filter_down<V>(shared.taps, g.y.count, rows, at, out);
             else
                 average_down<V>(shared.taps, g.y.count, rows, at, out);
 #pragma unroll

@@ -20,7 +20,7 @@
 namespace pxli {
 namespace strip {
 
-__device__ __forceinline__ float quick_reciprocal(float a) { // 2^-23; 0 for a > 2^126, which half an image does not reach
+__host__ __device__ inline float quick_reciprocal(float a) { // 2^-23; 0 for a > 2^126, which half an image does not reach
 #ifdef __CUDA_ARCH__
     float r;
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
