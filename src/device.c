@@ -7,11 +7,12 @@
 
 enum { REASON = 256 };
 #ifdef PXLI_CUDA
-static int cuda_count(char *reason) { return pxli_cuda_count(reason, REASON); }
+static pxl_status cuda_count(int *count, char *reason) { return pxli_cuda_count(count, reason, REASON); }
 #else
-static int cuda_count(char *reason) {
+static pxl_status cuda_count(int *count, char *reason) {
     snprintf(reason, REASON, "this build has no CUDA backend");
-    return 0;
+    *count = 0;
+    return PXL_OK;
 }
 #endif
 
@@ -25,7 +26,9 @@ const pxli_backend *pxli_backend_of(pxl_device device) {
 
 static pxl_status check_cuda(const char *name, int index) {
     char reason[REASON];
-    const int count = cuda_count(reason);
+    int count;
+    const pxl_status status = cuda_count(&count, reason);
+    if (status) return status;
     if (count == 0) return pxli_fail(PXL_UNSUPPORTED, "%s is CUDA device %d, but %s", name, index, reason);
     if (index < 0 || index >= count)
         return pxli_fail(PXL_INVALID_ARGUMENT, "%s is CUDA device %d; there are 0 to %d", name, index, count - 1);
@@ -45,7 +48,10 @@ pxl_status pxl_device_count(pxl_device_type type, int *count) {
     if (!count) return pxli_fail(PXL_INVALID_ARGUMENT, "count is NULL; a place for the result is needed");
     if (type != PXL_CPU && type != PXL_CUDA)
         return pxli_fail(PXL_INVALID_ARGUMENT, "type is %d; 0 (CPU) or 1 (CUDA) is needed", (int)type);
-    *count = type == PXL_CPU ? 1 : cuda_count(reason);
+    int found = 1;
+    const pxl_status status = type == PXL_CPU ? PXL_OK : cuda_count(&found, reason);
+    if (status) return status;
+    *count = found;
     /* No failure: the header promises the reason for a count of 0 in the message. */
     if (*count == 0) pxli_fail(PXL_OK, "there are no CUDA devices: %s", reason);
     return PXL_OK;

@@ -8,7 +8,7 @@ const pxli_backend *pxli_backend_of(pxl_device device);
 /* That the device exists and this build can use it; `name` opens the message: "pred.device". */
 pxl_status pxli_check_device(const char *name, pxl_device device);
 #ifdef PXLI_CUDA
-/* How many CUDA devices this process can use, 0 with the reason in `reason`. */
-int pxli_cuda_count(char *reason, size_t size);
+/* How many CUDA devices this process can use, 0 with the reason in `reason`; PXL_DEVICE_ERROR if that could not be found out. */
+pxl_status pxli_cuda_count(int *count, char *reason, size_t size);
 #endif
 #endif

@@ -1,4 +1,5 @@
 // The CUDA backend: the table that api.c calls, devices, and errors. Nothing here waits for the device or allocates.
+#include <algorithm>
 #include <cstdio>
 
 #include "evaluate.cuh"
@@ -33,18 +34,20 @@ class DeviceGuard {
   public:
     explicit DeviceGuard(int device) {
         error_ = cudaGetDevice(&previous_);
-        if (!error_ && previous_ != device) error_ = cudaSetDevice(device), changed_ = !error_;
+        if (error_ || previous_ == device) return;
+        call_ = "cudaSetDevice", error_ = cudaSetDevice(device), changed_ = !error_;
     }
     ~DeviceGuard() {
         if (changed_) cudaSetDevice(previous_);
     }
     DeviceGuard(const DeviceGuard &) = delete;
     DeviceGuard &operator=(const DeviceGuard &) = delete;
-    pxl_status status() const { return error_ ? fail_call("cudaSetDevice", error_) : PXL_OK; }
+    pxl_status status() const { return error_ ? fail_call(call_, error_) : PXL_OK; }
 
   private:
     int previous_ = 0;
     bool changed_ = false;
+    const char *call_ = "cudaGetDevice";
     cudaError_t error_;
 };
 } // namespace
@@ -58,23 +61,32 @@ pxl_status fail_call(const char *what, cudaError_t error) {
 
 } // namespace pxli
 
+using pxli::Capability;
 using pxli::DeviceGuard;
 using pxli::Sequence;
 
 namespace {
 
+// For a device of either kind, so that no call is needed that could fail.
 template <class Run>
 size_t count(size_t *least, Run run) {
-    Sequence s(nullptr);
-    run(s);
-    *least = s.bytes();
-    return s.bytes();
+    *least = 0;
+    for (const Capability capability : {Capability{9, 0}, Capability{8, 9}}) {
+        Sequence s(nullptr, capability);
+        run(s);
+        *least = std::max(*least, s.bytes());
+    }
+    return *least;
 }
 template <class Run>
 pxl_status launch(pxl_device device, const pxli_workspace &workspace, Run run) {
     const DeviceGuard guard(device.index);
     if (guard.status()) return guard.status();
-    Sequence s(&workspace);
+    Capability c{};
+    cudaError_t error = cudaDeviceGetAttribute(&c.major, cudaDevAttrComputeCapabilityMajor, device.index);
+    if (!error) error = cudaDeviceGetAttribute(&c.minor, cudaDevAttrComputeCapabilityMinor, device.index);
+    if (error) return pxli::fail_call("cudaDeviceGetAttribute", error);
+    Sequence s(&workspace, c);
     run(s);
     return s.status();
 }
@@ -117,16 +129,17 @@ void describe(pxl_device device, char *text, size_t size) {
 } // namespace
 
 extern "C" {
-int pxli_cuda_count(char *reason, size_t size) {
-    int devices = 0;
-    const cudaError_t error = cudaGetDeviceCount(&devices);
-    if (error) {
-        cudaGetLastError();
-        snprintf(reason, size, "%s", cudaGetErrorString(error));
-        return 0;
-    }
-    if (devices == 0) snprintf(reason, size, "there is none");
-    return devices;
+pxl_status pxli_cuda_count(int *count, char *reason, size_t size) {
+    *count = 0;
+    const cudaError_t error = cudaGetDeviceCount(count);
+    if (!error && *count == 0) snprintf(reason, size, "there is none");
+    if (!error) return PXL_OK;
+    *count = 0;
+    if (error != cudaErrorInsufficientDriver && error != cudaErrorNoDevice && error != cudaErrorStubLibrary)
+        return pxli::fail_call("cudaGetDeviceCount", error);
+    cudaGetLastError(); // no driver, no device: not an error here, and not the caller's to find
+    snprintf(reason, size, "%s", cudaGetErrorString(error));
+    return PXL_OK;
 }
 extern const pxli_backend pxli_cuda_backend = {size, init, evaluate, filter_size, filter, reduce_size, reduce, describe};
 }

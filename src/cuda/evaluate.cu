@@ -261,9 +261,6 @@ Evaluation evaluation_of(Sequence &s, const pxli_call *call) {
     e.pred = view_of(args->pred), e.target = view_of(args->target), e.weight = view_of(args->weight);
     e.grad_pred = view_of(args->grad_pred), e.grad_target = view_of(args->grad_target);
     e.n = call->n, e.c = call->c, e.h = call->h, e.w = call->w;
-    const int device = args->pred->device.index;
-    cudaDeviceGetAttribute(&e.major, cudaDevAttrComputeCapabilityMajor, device);
-    cudaDeviceGetAttribute(&e.minor, cudaDevAttrComputeCapabilityMinor, device);
     e.terms.sums = s.take<double>(e.terms.groups * std::max(e.terms.count, 1));
     return e;
 }

@@ -16,11 +16,11 @@ struct Part {
 };
 struct StencilArgs {
     View from, to;
-    int64_t channels, h, w; // of the image
-    int64_t first;          // block of this launch
+    int64_t channels, h, w;            // of the image
+    int64_t first;                     // block of this launch
     int64_t patch_rows, patch_columns; // of a plane
-    int crop, border;       // the first position that counts
-    bool adjoint, vector;   // vector: two components
+    int crop, border;                  // the first position that counts
+    bool adjoint, vector;              // vector: two components
     Part part[kParts];
 };
 
@@ -38,8 +38,8 @@ __device__ inline void fold_taps(const float *taps, int border, int crop, int64_
     }
 }
 
-struct Column { // what one thread reads of every row
-    int64_t at[3];          // offsets of three neighbours; of those that are not there, -1
+struct Column {    // what one thread reads of every row
+    int64_t at[3]; // offsets of three neighbours; of those that are not there, -1
     float taps[kParts][3];
     bool there[3];
 };
@@ -57,7 +57,8 @@ __device__ inline Column column_of(const StencilArgs &g, int64_t x) {
     return c;
 }
 // Row y, filtered along by every part; a tap of 0 is not read.
-__device__ inline void read_row(const StencilArgs &g, const Column &c, int64_t image, int64_t channel, int64_t y, float (&sum)[kParts]) {
+__device__ inline void read_row(const StencilArgs &g, const Column &c, int64_t image, int64_t channel, int64_t y,
+                                float (&sum)[kParts]) {
     const int64_t row = g.adjoint ? (y >= g.crop && y < g.h - g.crop ? y - g.crop : -1) : border_index(g.border, g.h, y);
     for (int q = 0; q < kParts; q++) {
         const int64_t source = channel + (g.adjoint ? g.part[q].component * g.channels : 0);

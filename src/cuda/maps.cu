@@ -6,9 +6,7 @@ namespace {
 
 using namespace maps;
 
-bool is_blur(const Evaluation &e, const Step &step) {
-    return step.count == 1 && e.call->terms[step.term[0]].kind == PXL_BLUR;
-}
+bool is_blur(const Evaluation &e, const Step &step) { return step.count == 1 && e.call->terms[step.term[0]].kind == PXL_BLUR; }
 
 // With a zero border and an image smaller than half a window, most of what a window sees is 0.
 bool is_mostly_outside(const pxli_pass *pass) {

@@ -27,13 +27,13 @@ struct Axis {
 };
 
 struct Tiles {
-    int64_t channels, h, w;                     // of the images (after averaging)
-    int64_t map_y0, map_y1, map_x0, map_x1;     // positions that count
-    int64_t segments, strips;                   // of a plane
-    int rows, columns;                          // of a tile; columns are a multiple of 32 unless there is one strip
-    int up, down, left, right;                  // how far its maps reach beyond; 0 without gradients
-    int read_up, read_down;                     // how far the rows that they read reach beyond those
-    int pitch;                                  // floats from row to row in the workspace
+    int64_t channels, h, w;                 // of the images (after averaging)
+    int64_t map_y0, map_y1, map_x0, map_x1; // positions that count
+    int64_t segments, strips;               // of a plane
+    int rows, columns;                      // of a tile; columns are a multiple of 32 unless there is one strip
+    int up, down, left, right;              // how far its maps reach beyond; 0 without gradients
+    int read_up, read_down;                 // how far the rows that they read reach beyond those
+    int pitch;                              // floats from row to row in the workspace
 };
 struct Tile {
     int64_t image, channel, y, x; // first pixel
@@ -304,7 +304,8 @@ __device__ void pull_rows(const Axis &a, const float *taps, const BorderRows &ro
     }
 #pragma unroll 1
     for (int k = 0; k < a.count + V - 1; k++) {
-        const float value = first + k >= 0 && first + k < rows.rows ? rows.column[static_cast<int64_t>(first + k) * rows.pitch] : 0;
+        const float value =
+            first + k >= 0 && first + k < rows.rows ? rows.column[static_cast<int64_t>(first + k) * rows.pitch] : 0;
 #pragma unroll
         for (int v = 0; v < V; v++) {
             const float tap = k >= v && k - v < a.count ? own[v][k - v] : 0;
@@ -363,7 +364,9 @@ inline int warps_for(int count, int columns) {
     while (warps < kRowThreads / 32 && warps * 128 < std::min(columns, 16 * count)) warps *= 2;
     return warps;
 }
-__host__ __device__ inline int span_of(int warps, int count) { return round_up(warps * 128 + count + 3, 4); } // floats staged for a row
+__host__ __device__ inline int span_of(int warps, int count) {
+    return round_up(warps * 128 + count + 3, 4);
+} // floats staged for a row
 inline Patches row_patches(int rows, int columns, int warps) {
     return {static_cast<int>(divide_up(rows, kRowThreads / 32 / warps)), static_cast<int>(divide_up(columns, warps * 128))};
 }
@@ -379,16 +382,16 @@ struct Plan {
     Images images;
     Axis x, y;
     int border, maps, backs;
-    int64_t count, at_once; // tiles in all, and of a launch: as many as the workspace's budget holds
+    int64_t count, at_once;               // tiles in all, and of a launch: as many as the workspace's budget holds
     int read_rows, map_rows, map_columns; // of the largest
-    bool mostly_outside; // most of what a window sees is 0
-    Constants *constants; // of each tile; NULL: of the filter operators, which have none
+    bool mostly_outside;                  // most of what a window sees is 0
+    Constants *constants;                 // of each tile; NULL: of the filter operators, which have none
     View grad_pred, grad_target;
 };
 
-void launch_constants(Sequence &s, const Evaluation &e, const Step &step, const Plan &p);       // maps_taps.cu
-void launch_along(Sequence &s, const Plan &p, int64_t tiles);                                    // maps_along.cu
-Patches score_patches(const Plan &p);                                                            // maps_score.cu
+void launch_constants(Sequence &s, const Evaluation &e, const Step &step, const Plan &p); // maps_taps.cu
+void launch_along(Sequence &s, const Plan &p, int64_t tiles);                             // maps_along.cu
+Patches score_patches(const Plan &p);                                                     // maps_score.cu
 void launch_score(Sequence &s, const Evaluation &e, const Step &step, const Plan &p, const Finish &f, int64_t tiles);
 void launch_pull_down(Sequence &s, const Plan &p, int64_t tiles); // maps_pull.cu
 void launch_pull_along(Sequence &s, const Step &step, const Plan &p, int64_t tiles);
@@ -398,8 +401,8 @@ Axis gaussian_axis(Sequence &s, int count, double sigma); // maps_taps.cu
 Axis given_axis(Sequence &s, int count, const double *taps);
 // With the folds of a line of `size`, if the border has any.
 Axis folded(Sequence &s, Axis axis, pxl_border border, int64_t size);
-// From tiles.h, .w, .channels and .map_*, the axes and backs: the rest of `tiles`, count, at_once, read_rows, map_rows, map_columns,
-// and slots but for their memory.
+// From tiles.h, .w, .channels and .map_*, the axes and backs: the rest of `tiles`, count, at_once, read_rows, map_rows,
+// map_columns, and slots but for their memory.
 void set_tiles(Plan &p, int64_t planes, int maps, bool gradients);
 
 } // namespace maps

@@ -38,7 +38,8 @@ __device__ void stage_inside(const AlongArgs &g, const Constants &s, const T *x,
     const int64_t step_x = to.lanes * g.images.x.stride[3], step_y = to.lanes * g.images.y.stride[3];
     x += (to.first + to.lane) * g.images.x.stride[3], y += (to.first + to.lane) * g.images.y.stride[3];
 #pragma unroll 4
-    for (int i = to.lane; i < to.count; i += to.lanes, x += step_x, y += step_y) put<MAPS>(g, s, as_float(*x), as_float(*y), to, i);
+    for (int i = to.lane; i < to.count; i += to.lanes, x += step_x, y += step_y)
+        put<MAPS>(g, s, as_float(*x), as_float(*y), to, i);
 }
 // What does not lie inside reads as the border says; of a zero border, as x = y = 0.
 template <int MAPS, class T>

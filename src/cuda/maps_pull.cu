@@ -173,8 +173,8 @@ void start_down(Sequence &s, const Plan &p, int64_t tiles) {
     g.tiles = p.tiles, g.slots = p.slots, g.y = p.y, g.constants = p.constants;
     g.map_patches = static_cast<int>(divide_up(p.tiles.rows, rows));
     g.patches = {maps * g.map_patches, static_cast<int>(divide_up(p.map_columns, 32))};
-    s.launch("pull_down", pull_down<V>,
-             {tiles * patches_of(g.patches), kColumnThreads, round_up(p.y.count, 4) * sizeof(float)}, g);
+    s.launch("pull_down", pull_down<V>, {tiles * patches_of(g.patches), kColumnThreads, round_up(p.y.count, 4) * sizeof(float)},
+             g);
 }
 
 } // namespace

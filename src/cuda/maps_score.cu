@@ -27,11 +27,13 @@ constexpr int kT = kColumnThreads;
 template <Kind KIND>
 struct Shared {
     static constexpr int V = KIND == BLUR ? 16 : 8, maps = KIND == BLUR ? 1 : KIND == PLAIN ? 4 : 5;
-    double *sums;       // [slots][kT]
+    double *sums;        // [slots][kT]
     float *taps, *value; // value[(q V + v) kT]: a thread's filtered values
-    float *coefficient; // [slots]
+    float *coefficient;  // [slots]
     __device__ Shared(double *memory, int slots, int taps_count)
-        : sums(memory), taps(reinterpret_cast<float *>(memory + slots * kT)), value(taps + round_up(taps_count, 4)),
+        : sums(memory),
+          taps(reinterpret_cast<float *>(memory + slots * kT)),
+          value(taps + round_up(taps_count, 4)),
           coefficient(value + maps * V * kT) {}
 };
 template <Kind KIND>
@@ -45,9 +47,9 @@ struct Position {
     int row, column;    // of the tile's maps
     const float *value; // of map q at [q step]
     int step;
-    bool own;           // in the tile itself
+    bool own; // in the tile itself
     float weight;
-    float *back;        // of derivative map q at [q second_map]; NULL: not wanted
+    float *back; // of derivative map q at [q second_map]; NULL: not wanted
 };
 
 __device__ inline pxli_moments moments_at(const ScoreArgs &g, const Position &p) {
@@ -214,7 +216,8 @@ __global__ void __launch_bounds__(kT, (KIND == PLAIN ? 5 : 4))
 #pragma unroll 1
         for (int q = 0; q < maps; q++) {
             const float outside = q == 0 ? u : q == 1 ? v : q == 2 ? u * u : q == 3 ? v * v : u * v;
-            const BorderRows rows = {first + q * g.slots.first_map, g.tiles.pitch, t.read_rows, t.read_y, g.tiles.h, g.border, outside};
+            const BorderRows rows = {
+                first + q * g.slots.first_map, g.tiles.pitch, t.read_rows, t.read_y, g.tiles.h, g.border, outside};
             float out[V];
             const int at = static_cast<int>(t.map_y - g.y.before - t.read_y) + row;
             if (KIND == BLUR)

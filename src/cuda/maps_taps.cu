@@ -80,12 +80,12 @@ __global__ void make_folds(const __grid_constant__ Axis a, bool reflect, int64_t
 // ---- Constants of the tiles -------------------------------------------------------------------------------------------------
 struct ConstantsArgs {
     Tiles tiles;
-    View x, y, weight;     // averaged blocks, or the images
-    View pred, target;     // the images, if blocks were averaged; else no data
+    View x, y, weight; // averaged blocks, or the images
+    View pred, target; // the images, if blocks were averaged; else no data
     Constants *constants;
     int64_t first; // tile of this launch
     bool windowed, gradients, mostly_outside;
-    int slots;             // of the step's terms
+    int slots; // of the step's terms
     unsigned char term[PXLI_MAX_TERMS];
 };
 static_assert(sizeof(ConstantsArgs) + sizeof(Terms) <= 4096, "parameters");
@@ -196,7 +196,8 @@ void set_tiles(Plan &p, int64_t planes, int maps, bool gradients) {
     t.pitch = round_up(p.map_columns, 32);
     const int64_t first_rows = gradients ? std::max(p.read_rows, t.rows) : p.read_rows; // what is pulled down comes there too
     p.slots.first_map = first_rows * t.pitch, p.slots.first_slot = maps * p.slots.first_map;
-    p.slots.second_map = static_cast<int64_t>(p.map_rows) * t.pitch, p.slots.second_slot = count_backs(p.backs) * p.slots.second_map;
+    p.slots.second_map = static_cast<int64_t>(p.map_rows) * t.pitch,
+    p.slots.second_slot = count_backs(p.backs) * p.slots.second_map;
 }
 
 } // namespace maps

@@ -27,7 +27,6 @@ struct Evaluation {
     View pred, target, weight;  // weight.data NULL: none
     View grad_pred, grad_target; // data NULL: not wanted
     int64_t n, c, h, w;
-    int major, minor; // the device's compute capability
 };
 
 // The end of a step whose launches have `blocks` blocks in all; takes the partial sums.

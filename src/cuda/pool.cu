@@ -64,9 +64,8 @@ __global__ void spread(const __grid_constant__ Pool pool, const float *blocks, c
     if (x >= pool.image_w) return;
     const float unit = static_cast<float>(1.0 / (static_cast<double>(pool.factor) * pool.factor));
     float sum = 0;
-    each_reader(pool, pool.image_h, pool.h, y, [&](int64_t block) {
-        sum += sum_of_row(pool, blocks + (plane * pool.h + block) * pool.w, x);
-    });
+    each_reader(pool, pool.image_h, pool.h, y,
+                [&](int64_t block) { sum += sum_of_row(pool, blocks + (plane * pool.h + block) * pool.w, x); });
     sum *= unit;
     const int64_t at = row_of(gradient, plane / pool.c, plane % pool.c, y) + x * gradient.stride[3];
     store(gradient, at, accumulate ? load(gradient, at) + sum : sum);

@@ -16,16 +16,22 @@ struct Shape {
     size_t shared; // dynamic, bytes
 };
 
+struct Capability { // of the device
+    int major, minor;
+};
+
 class Sequence {
   public:
-    explicit Sequence(const pxli_workspace *workspace) // NULL: only count
-        : arena_{workspace ? reinterpret_cast<uintptr_t>(workspace->data) : 0, 0},
+    Sequence(const pxli_workspace *workspace, Capability capability) // NULL: only count
+        : capability_(capability),
+          arena_{workspace ? reinterpret_cast<uintptr_t>(workspace->data) : 0, 0},
           stream_(workspace ? static_cast<cudaStream_t>(workspace->stream) : nullptr) {}
 
     bool counts() const { return arena_.base == 0; }
     size_t bytes() const { return most_ + PXLI_ALIGN; }
     pxl_status status() const { return status_; }
     cudaStream_t stream() const { return stream_; }
+    Capability capability() const { return capability_; }
 
     // Memory of the workspace, until the end or until `release` to an earlier mark.
     template <class T>
@@ -58,6 +64,7 @@ class Sequence {
     }
 
   private:
+    Capability capability_;
     pxli_arena arena_;
     cudaStream_t stream_;
     size_t most_ = 0;

@@ -415,7 +415,7 @@ void start(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
 }
 template <int R, Back BACK, bool PIXELS, int WIDTH>
 void choose_size(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
-    if (size_for(e.major, e.minor) == LARGE)
+    if (size_for(s.capability().major, s.capability().minor) == LARGE)
         start<Config<R, BACK, PIXELS, WIDTH, LARGE>>(s, e, step, g);
     else
         start<Config<R, BACK, PIXELS, WIDTH, SMALL>>(s, e, step, g);
