@@ -2,6 +2,7 @@
 #ifndef PXLI_SEQUENCE_CUH
 #define PXLI_SEQUENCE_CUH
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "terms.cuh"
@@ -47,14 +48,12 @@ class Sequence {
     template <class... P, class... A>
     void launch(const char *name, void (*kernel)(P...), Shape shape, A &&...args) {
         if (counts() || status_ || shape.blocks == 0) return;
-        cudaError_t error = cudaSuccess;
-        if (shape.shared > 48 * 1024)
-            error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared));
+        if (shape.shared > 48 * 1024 && !allow_shared(name, kernel, static_cast<int>(shape.shared))) return;
         cudaLaunchConfig_t config{};
         config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
         config.blockDim = dim3(static_cast<unsigned>(shape.threads));
         config.dynamicSmemBytes = shape.shared, config.stream = stream_;
-        if (!error) error = cudaLaunchKernelEx(&config, kernel, std::forward<A>(args)...);
+        const cudaError_t error = cudaLaunchKernelEx(&config, kernel, std::forward<A>(args)...);
         if (error) status_ = fail_call(name, error);
     }
     void clear(void *memory, size_t bytes) {
@@ -64,6 +63,15 @@ class Sequence {
     }
 
   private:
+    template <class Kernel>
+    bool allow_shared(const char *name, Kernel *kernel, int bytes) {
+        const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+        char what[96];
+        snprintf(what, sizeof what, "%s: cudaFuncSetAttribute", name);
+        if (error) status_ = fail_call(what, error);
+        return !error;
+    }
+
     Capability capability_;
     pxli_arena arena_;
     cudaStream_t stream_;

@@ -24,9 +24,11 @@ typedef struct pxli_deviations {
 PXLI_INLINE PXLI_REAL pxli_variance_noise(PXLI_REAL uu, PXLI_REAL vv) {
     return (uu + vv) * (sizeof uu == 4 ? (PXLI_REAL)5e-7 : (PXLI_REAL)1e-15);
 }
+/* To the last bit, where a backend's PXLI_SQRT is not: sv - (sx - sy)^2 cancels. */
+PXLI_INLINE PXLI_REAL pxli_root(PXLI_REAL v) { return sizeof v == 4 ? sqrtf((float)v) : sqrt((double)v); }
 PXLI_INLINE pxli_deviations pxli_roots(pxli_moments s, PXLI_REAL noise) {
     const PXLI_REAL sum = (s.su + s.sv) / 4, half = s.cuv / 2, vx = sum + half, vy = sum - half;
-    const PXLI_REAL x = vx <= noise ? 0 : pxli_sqrt(vx), y = vy <= noise ? 0 : pxli_sqrt(vy);
+    const PXLI_REAL x = vx <= noise ? 0 : pxli_root(vx), y = vy <= noise ? 0 : pxli_root(vy);
     return (pxli_deviations){x, y, x == 0 ? 0 : (PXLI_REAL)0.5 / x, y == 0 ? 0 : (PXLI_REAL)0.5 / y};
 }
 /* vx = (su + sv)/4 + cuv/2, vy = (su + sv)/4 - cuv/2 */
