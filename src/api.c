@@ -47,7 +47,8 @@ pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_ar
                         pxl_stream stream) {
     pxli_call call;
     const pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
-    return status ? status : pxli_backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
+    return status ? status
+                  : pxli_backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
 }
 
 pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]) {

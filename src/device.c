@@ -38,8 +38,7 @@ pxl_status pxli_check_device(const char *name, pxl_device device) {
     if (device.type == PXL_CUDA) return check_cuda(name, device.index);
     if (device.type != PXL_CPU)
         return pxli_fail(PXL_INVALID_ARGUMENT, "%s.type is %d; 0 (CPU) or 1 (CUDA) is needed", name, (int)device.type);
-    if (device.index != 0)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "%s.index is %d; the only CPU device is 0", name, device.index);
+    if (device.index != 0) return pxli_fail(PXL_INVALID_ARGUMENT, "%s.index is %d; the only CPU device is 0", name, device.index);
     return PXL_OK;
 }
 

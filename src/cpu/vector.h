@@ -31,9 +31,9 @@ typedef real vf __attribute__((vector_size(PXLI_VECTOR_BYTES), may_alias));
 typedef real vu __attribute__((vector_size(PXLI_VECTOR_BYTES), aligned(sizeof(real)), may_alias)); /* at any address */
 typedef PXLI_LANE vi __attribute__((vector_size(PXLI_VECTOR_BYTES)));
 
-#define UNROLL      _Pragma("GCC unroll 32")
-#define INLINE      static inline __attribute__((always_inline))
-#define NOINLINE    static __attribute__((noinline))
+#define UNROLL   _Pragma("GCC unroll 32")
+#define INLINE   static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
 
 /* Rounded to this precision; what is finite stays so: infinity times 0 is NaN. */
 INLINE real to_real(double a) {

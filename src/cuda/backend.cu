@@ -54,9 +54,9 @@ class DeviceGuard {
 
 pxl_status fail_call(const char *what, cudaError_t error) {
     cudaGetLastError(); // reported here, so it is not the caller's to find
-    return pxli_fail(PXL_DEVICE_ERROR, "%s: %s (%s)%s", what, cudaGetErrorString(error), cudaGetErrorName(error),
-                     is_sticky(error) ? "; the device is lost to this process since some earlier kernel, of pixloss or not, failed"
-                                      : "");
+    return pxli_fail(
+        PXL_DEVICE_ERROR, "%s: %s (%s)%s", what, cudaGetErrorString(error), cudaGetErrorName(error),
+        is_sticky(error) ? "; the device is lost to this process since some earlier kernel, of pixloss or not, failed" : "");
 }
 
 } // namespace pxli
@@ -123,7 +123,8 @@ void describe(pxl_device device, char *text, size_t size) {
         return;
     }
     snprintf(text, size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", p.name, p.major,
-             p.minor, p.multiProcessorCount, static_cast<double>(p.totalGlobalMem) / (1 << 30), driver / 1000, driver % 1000 / 10);
+             p.minor, p.multiProcessorCount, static_cast<double>(p.totalGlobalMem) / (1 << 30), driver / 1000,
+             driver % 1000 / 10);
 }
 
 } // namespace

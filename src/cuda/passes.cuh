@@ -24,7 +24,7 @@ struct Evaluation {
     const pxli_call *call;
     Terms terms;
     unsigned *ticket;
-    View pred, target, weight;  // weight.data NULL: none
+    View pred, target, weight;   // weight.data NULL: none
     View grad_pred, grad_target; // data NULL: not wanted
     int64_t n, c, h, w;
 };

@@ -10,7 +10,7 @@
 #include <cuda_runtime.h>
 // Static shared memory: PXLI_SHARED(float, tile, [16][17]). Dynamic: PXLI_DYNAMIC_SHARED(float, memory), 16-byte aligned.
 #define PXLI_SHARED(T, name, dims) __shared__ T name dims
-#define PXLI_DYNAMIC_SHARED(T, name)                                   \
+#define PXLI_DYNAMIC_SHARED(T, name)                                     \
     extern __shared__ __align__(16) unsigned char pxli_dynamic_shared[]; \
     T *const name = reinterpret_cast<T *>(pxli_dynamic_shared)
 #endif
@@ -24,8 +24,8 @@
 
 extern "C" {
 #include "../backend.h"
-#include "../math/window.h"
 #include "../error.h"
+#include "../math/window.h"
 }
 namespace pxli {
 

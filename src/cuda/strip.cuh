@@ -26,8 +26,9 @@ struct Config {
     static constexpr Back BACK = BACK_;
     static constexpr bool PIXELS = PIXELS_; // terms on single pixels ride along
     static constexpr int WIDTH = WIDTH_;    // columns of a copy: 4, or 1 where rows are not aligned or not dense
-    static constexpr int min_blocks = R > 5 || BACK == BOTH || (PIXELS && (WIDTH == 1 || SIZE == SMALL)) ? 2
-                                                                                      : 3; // a multiprocessor: bounds registers
+    static constexpr int min_blocks = R > 5 || BACK == BOTH || (PIXELS && (WIDTH == 1 || SIZE == SMALL))
+                                          ? 2
+                                          : 3;               // a multiprocessor: bounds registers
     static constexpr int score_halo = BACK != NONE ? R : 0;  // the first score column is this far left of the first output column
     static constexpr int left = round_up(score_halo + R, 4); // columns in the ring left of the first output column
     static constexpr int offset = left - score_halo - R;     // score s reads ring columns s + offset .. s + offset + 2R

@@ -59,7 +59,10 @@ __device__ inline double scale_of(const Terms &t, int k, int64_t n) {
 // A scale as float: what is finite stays so, since infinity times 0 is NaN.
 __device__ inline float to_float(double a) {
     const double largest = 3.4028234663852886e38;
-    return a - a != 0 ? static_cast<float>(a) : a > largest ? 3.4028234e38f : a < -largest ? -3.4028234e38f : static_cast<float>(a);
+    return a - a != 0     ? static_cast<float>(a)
+           : a > largest  ? 3.4028234e38f
+           : a < -largest ? -3.4028234e38f
+                          : static_cast<float>(a);
 }
 
 // Of one pass: its terms, and where its blocks leave their sums. Several launches may share a pass: `first` is a launch's first
@@ -69,7 +72,7 @@ struct Finish {
     unsigned *ticket; // 0 between passes
     int64_t blocks, first;
     int slots;
-    bool values; // the last pass of the call
+    bool values;                        // the last pass of the call
     unsigned char term[PXLI_MAX_TERMS]; // of each slot
 };
 
