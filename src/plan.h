@@ -3,6 +3,7 @@
 #ifndef PXLI_PLAN_H
 #define PXLI_PLAN_H
 #include "loss.h"
+#include "math/border.h"
 
 /* Bump allocation from the caller's workspace. With base 0 it only counts: the same code sizes a workspace and lays it out. */
 typedef struct pxli_arena {
@@ -58,6 +59,11 @@ typedef struct pxli_pass {
     /* Tiles: (image, channel, segment of rows, strip of columns), by shape alone. */
     int64_t strips, segments;
 } pxli_pass;
+/* With a zero border and an image smaller than half a window, most of what a window sees is 0. */
+static inline bool pxli_is_mostly_outside(const pxli_pass *p) {
+    const int64_t taps = 2 * p->radius + 1, h = p->h < taps ? p->h : taps, w = p->w < taps ? p->w : taps;
+    return p->window->border == PXL_ZERO && 2 * h * w < taps * taps;
+}
 
 enum { PXLI_MAX_PASSES = PXLI_MAX_TERMS + 1 };
 typedef struct pxli_call {
@@ -107,12 +113,6 @@ pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t ind
 int64_t pxli_strip_width(const pxli_pass *pass);
 /* Radius of a residual term's map. */
 int pxli_term_radius(const pxli_term *term);
-/* The source pixel of position p of a block, for lines of `size` pixels (symmetric: the edge pixel is repeated). */
-static inline int64_t pxli_block_pixel(int64_t size, int64_t p) {
-    if (p >= 0 && p < size) return p;
-    const int64_t period = 2 * size, m = (p % period + period) % period;
-    return m < size ? m : period - 1 - m;
-}
 /* The pixels [low, high) that positions [from, to) read. */
 static inline void pxli_block_span(int64_t size, int64_t from, int64_t to, int64_t *low, int64_t *high) {
     *low = to > size && 2 * size - to < from ? 2 * size - to : from, *high = -from > to ? -from : to;

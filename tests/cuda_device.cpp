@@ -13,12 +13,19 @@ void check(cudaError_t error, const char *call) {
 
 class CudaDevice : public Device {
   public:
-    pxl_device id() const override { return PXL_CUDA_DEVICE(0); }
+    explicit CudaDevice(int index) : index_(index) {}
+    pxl_device id() const override { return PXL_CUDA_DEVICE(index_); }
     const char *name() const override { return "cuda"; }
     bool computes(pxl_dtype dtype) const override { return dtype != PXL_F64; }
     void *allocate(size_t bytes) override {
         void *memory = nullptr;
-        return cudaMalloc(&memory, bytes) ? (cudaGetLastError(), nullptr) : memory;
+        int current = 0;
+        check(cudaGetDevice(&current), "cudaGetDevice");
+        check(cudaSetDevice(index_), "cudaSetDevice");
+        const bool failed = cudaMalloc(&memory, bytes) != cudaSuccess;
+        if (failed) cudaGetLastError();
+        check(cudaSetDevice(current), "cudaSetDevice");
+        return failed ? nullptr : memory;
     }
     void release(void *memory) override { cudaFree(memory); }
 #ifdef PXLI_CUDA_HOST
@@ -36,19 +43,22 @@ class CudaDevice : public Device {
     void download(void *to, const void *from, size_t bytes) override {
         check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy from the device");
     }
+
+  private:
+    int index_;
 };
 
 } // namespace
 
-Device *cuda_device(std::string &why_not) {
-    static CudaDevice device;
+Device *cuda_device(int index, std::string &why_not) {
+    static CudaDevice device(index);
     int count = 0;
-    if (pxl_device_count(PXL_CUDA, &count) == PXL_OK && count > 0) return &device;
-    why_not = pxl_error_message();
+    if (pxl_device_count(PXL_CUDA, &count) == PXL_OK && count > index) return &device;
+    why_not = count > 0 ? "there is no CUDA device " + std::to_string(index) : pxl_error_message();
     return nullptr;
 }
 #else
-Device *cuda_device(std::string &why_not) {
+Device *cuda_device(int, std::string &why_not) {
     why_not = "this build has no CUDA backend";
     return nullptr;
 }

@@ -29,8 +29,8 @@ Device &cpu();
 // Whether workspaces are poisoned before the first call; PXLOSS_TEST_WORKSPACE=uninitialised leaves them to tools that look for
 // reads of what was never written (compute-sanitizer's initcheck).
 bool poisons_workspaces();
-// The device on which the tests of this process run: PXLOSS_TEST_DEVICE = cpu (default) or cuda. Where that one is missing every
-// test is skipped with the reason before it begins.
+// The device on which the tests of this process run: PXLOSS_TEST_DEVICE = cpu (default), cuda or cuda:1. Where that one
+// is missing every test is skipped with the reason before it begins.
 Device &tested_device();
 
 // Bytes full of a NaN pattern (0xff) between two fences of the same.

@@ -1,6 +1,7 @@
 // Which device a test program tests.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdlib>
 
 #include "cuda_device.h"
@@ -16,9 +17,11 @@ Choice choose() {
     Choice choice;
     const char *wanted = std::getenv("PXLOSS_TEST_DEVICE");
     if (!wanted || std::string(wanted) == "cpu") return choice;
-    if (std::string(wanted) != "cuda") {
-        choice.missing = std::string("PXLOSS_TEST_DEVICE is '") + wanted + "'; cpu or cuda is needed";
-    } else if (Device *cuda = cuda_device(choice.missing)) {
+    const std::string name(wanted);
+    const bool numbered = name.size() == 6 && name.rfind("cuda:", 0) == 0 && std::isdigit(static_cast<unsigned char>(name[5]));
+    if (name != "cuda" && !numbered) {
+        choice.missing = "PXLOSS_TEST_DEVICE is '" + name + "'; cpu, cuda or cuda:1 (to 9) is needed";
+    } else if (Device *cuda = cuda_device(numbered ? name[5] - '0' : 0, choice.missing)) {
         choice.device = cuda;
     }
     return choice;

@@ -113,25 +113,16 @@ static void value_ssim(strip *s) {
 }
 
 /* ---- Any terms: lane by lane, with the scalar definitions ---- */
-static pxli_score score_of(const pxli_term *term, pxli_moments t, real noise, real C1, real C2) {
-    switch (term->kind) {
-        case PXL_LUMINANCE: return pxli_luminance(t, C1);
-        case PXL_CONTRAST: return pxli_contrast(t, noise, C2);
-        case PXL_STRUCTURE: return pxli_structure(t, noise, C2);
-        default: break;
-    }
-    if (term->alpha == 1 && term->beta == 1 && term->gamma == 1) return pxli_ssim(t, C1, C2);
-    return pxli_ssim_exponents(t, noise, C1, C2, (real)term->alpha, (real)term->beta, (real)term->gamma);
-}
 static void score_term(strip *s, int k, pxli_vector_score *sum) {
     const pxli_term *term = &s->call->terms[s->pass->scored[k]];
     const real half = term->kind == PXL_DSSIM ? (real)0.5 : 1, weight = s->coefficient[k] * half;
+    const real alpha = (real)term->alpha, beta = (real)term->beta, gamma = (real)term->gamma;
     for (int i = 0; i < VL; i++) {
         const pxli_vector_moments t = moments_at(s, i);
         for (int l = 0; l < VL; l++) {
             const pxli_moments at = {t.M[l], t.m[l], t.su[l], t.sv[l], t.cuv[l]};
             const real noise = pxli_variance_noise(s->work.f[MAP_UU][i][l], s->work.f[MAP_VV][i][l]);
-            const pxli_score r = score_of(term, at, noise, s->C1, s->C2);
+            const pxli_score r = pxli_score_of(term->kind, at, noise, s->C1, s->C2, alpha, beta, gamma);
             s->work.value[i][l] = r.value * half;
             if (weight == 0) continue;
             sum[i].M[l] += weight * r.M, sum[i].m[l] += weight * r.m;

@@ -244,11 +244,6 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
 /* ---- One tile ---------------------------------------------------------------------------------------------------------- */
 static int lag_of(int radius) { return (2 * radius + VL - 1) / VL * VL; }
 
-/* With a zero border and an image smaller than half a window, most of what a window sees is 0. */
-static bool is_mostly_outside(const pxli_pass *p) {
-    const int64_t taps = 2 * p->radius + 1, h = p->h < taps ? p->h : taps, w = p->w < taps ? p->w : taps;
-    return p->window->border == PXL_ZERO && 2 * h * w < taps * taps;
-}
 /* Medians of nine samples of the tile, of those that are finite and not masked; 0 if there are none. */
 static real median(real *a, int n) {
     for (int i = 1; i < n; i++)
@@ -262,7 +257,7 @@ static void set_shifts(strip *s) {
     const pxli_tile *t = &s->tile;
     real sum[9], difference[9];
     int n = 0;
-    for (int i = 0; i < 9 && !is_mostly_outside(s->pass); i++) {
+    for (int i = 0; i < 9 && !pxli_is_mostly_outside(s->pass); i++) {
         real x, y;
         const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6,
                       column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
@@ -272,7 +267,7 @@ static void set_shifts(strip *s) {
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
     s->c = median(sum, n), s->d = median(difference, n);
-    if (is_mostly_outside(s->pass)) s->c = -s->reader.base / 2, s->d = -s->reader.gap;
+    if (pxli_is_mostly_outside(s->pass)) s->c = -s->reader.base / 2, s->d = -s->reader.gap;
     for (int i = 0; i < n; i++) difference[i] = difference[i] > s->d ? difference[i] - s->d : s->d - difference[i];
     const real offset = s->d < 0 ? -s->d : s->d;
     s->exact = offset > 8 * median(difference, n);

@@ -31,7 +31,7 @@ __device__ inline void fold_taps(const float *taps, int border, int crop, int64_
         out[k] = j >= crop && j < size - crop ? taps[2 - k] : 0;
     }
     if (border != PXL_REFLECT && border != PXL_REPLICATE) return;
-    const int64_t before = border_index(border, size, -1) - i, after = border_index(border, size, size) - i;
+    const int64_t before = pxli_border_index(border, size, -1) - i, after = pxli_border_index(border, size, size) - i;
     for (int k = 0; k < 3; k++) { // pixel -1 has one reader, position 0; pixel `size` position size - 1
         if (before == 0 && i - 1 + k == 0) out[k] += taps[0];
         if (after == 0 && i - 1 + k == size - 1) out[k] += taps[2];
@@ -47,7 +47,7 @@ __device__ inline Column column_of(const StencilArgs &g, int64_t x) {
     Column c;
     for (int k = 0; k < 3; k++) {
         const int64_t p = x - 1 + k;
-        const int64_t at = g.adjoint ? (p >= g.crop && p < g.w - g.crop ? p - g.crop : -1) : border_index(g.border, g.w, p);
+        const int64_t at = g.adjoint ? (p >= g.crop && p < g.w - g.crop ? p - g.crop : -1) : pxli_border_index(g.border, g.w, p);
         c.there[k] = at >= 0, c.at[k] = at * g.from.stride[3];
     }
     for (int q = 0; q < kParts; q++) {
@@ -59,7 +59,7 @@ __device__ inline Column column_of(const StencilArgs &g, int64_t x) {
 // Row y, filtered along by every part; a tap of 0 is not read.
 __device__ inline void read_row(const StencilArgs &g, const Column &c, int64_t image, int64_t channel, int64_t y,
                                 float (&sum)[kParts]) {
-    const int64_t row = g.adjoint ? (y >= g.crop && y < g.h - g.crop ? y - g.crop : -1) : border_index(g.border, g.h, y);
+    const int64_t row = g.adjoint ? (y >= g.crop && y < g.h - g.crop ? y - g.crop : -1) : pxli_border_index(g.border, g.h, y);
     for (int q = 0; q < kParts; q++) {
         const int64_t source = channel + (g.adjoint ? g.part[q].component * g.channels : 0);
         sum[q] = 0;

@@ -8,12 +8,6 @@ using namespace maps;
 
 bool is_blur(const Evaluation &e, const Step &step) { return step.count == 1 && e.call->terms[step.term[0]].kind == PXL_BLUR; }
 
-// With a zero border and an image smaller than half a window, most of what a window sees is 0.
-bool is_mostly_outside(const pxli_pass *pass) {
-    const int64_t taps = 2 * pass->radius + 1, h = std::min(pass->h, taps), w = std::min(pass->w, taps);
-    return pass->window->border == PXL_ZERO && 2 * h * w < taps * taps;
-}
-
 // The averaged blocks of a step, and their gradients.
 struct Blocks {
     Pool pool;
@@ -41,7 +35,7 @@ void plan_window(Sequence &s, const Evaluation &e, const Step &step, Plan &p) {
     Tiles &t = p.tiles;
     t.channels = e.c, t.h = pass->h, t.w = pass->w;
     t.map_y0 = pass->map_y0, t.map_y1 = pass->map_y1, t.map_x0 = pass->map_x0, t.map_x1 = pass->map_x1;
-    p.border = pass->window->border, p.mostly_outside = is_mostly_outside(pass);
+    p.border = pass->window->border, p.mostly_outside = pxli_is_mostly_outside(pass);
     const int taps = pass->window->taps;
     p.x = given_axis(s, taps, pass->taps_x), p.y = given_axis(s, taps, pass->taps_y);
     p.backs = !step.gradients ? 0

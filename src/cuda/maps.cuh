@@ -87,15 +87,6 @@ __device__ inline Tile tile_at(const Tiles &g, int64_t index) {
     t.read_rows = static_cast<int>(max(min(t.map_y + t.map_rows + g.read_down, g.h) - t.read_y, static_cast<int64_t>(0)));
     return t;
 }
-// border_index without its division: only images smaller than their window go round more than once.
-__device__ inline int64_t read_index(int border, int64_t size, int64_t p) {
-    if (p >= 0 && p < size) return p;
-    if (border == PXL_REPLICATE || (border == PXL_REFLECT && size == 1)) return p < 0 ? 0 : size - 1;
-    if (border != PXL_REFLECT) return -1;
-#pragma unroll 1
-    while (p < 0 || p >= size) p = p < 0 ? -p : 2 * (size - 1) - p;
-    return p;
-}
 
 // ---- Filters ----------------------------------------------------------------------------------------------------------------
 __host__ __device__ constexpr int round_up(int a, int b) { return (a + b - 1) / b * b; }
@@ -193,7 +184,7 @@ struct BorderRows {
     int border;
     float outside;
     __device__ float operator()(int row) const {
-        const int64_t at = read_index(border, size, first + row) - first; // below 0 as well where nothing is read
+        const int64_t at = pxli_border_index(border, size, first + row) - first; // below 0 as well where nothing is read
         return at >= 0 && at < rows ? column[at * pitch] : outside;
     }
 };

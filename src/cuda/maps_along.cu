@@ -47,7 +47,7 @@ __device__ void stage_border(const AlongArgs &g, const Tile &t, const Constants 
     const Images &in = g.images;
 #pragma unroll 1
     for (int i = to.lane; i < to.count; i += to.lanes) {
-        const int64_t p = read_index(g.border, g.tiles.w, to.first + i);
+        const int64_t p = pxli_border_index(g.border, g.tiles.w, to.first + i);
         const bool there = p >= 0 && !(in.weight.data && weight_at(in.weight, t.image, to.row, p) == 0);
         const float a = there ? as_float(x[p * in.x.stride[3]]) : 0, b = there && in.y.data ? as_float(y[p * in.y.stride[3]]) : 0;
         put<MAPS>(g, s, a, b, to, i);

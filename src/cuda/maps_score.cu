@@ -86,16 +86,6 @@ __device__ inline void score_plain(const ScoreArgs &g, const Tile &t, const Posi
 }
 
 // ---- Any terms --------------------------------------------------------------------------------------------------------------
-__device__ inline pxli_score score_of(const Term &term, const pxli_moments &m, float noise, float C1, float C2) {
-    switch (term.kind) {
-        case PXL_LUMINANCE: return pxli_luminance(m, C1);
-        case PXL_CONTRAST: return pxli_contrast(m, noise, C2);
-        case PXL_STRUCTURE: return pxli_structure(m, noise, C2);
-        default: break;
-    }
-    if (term.alpha == 1 && term.beta == 1 && term.gamma == 1) return pxli_ssim(m, C1, C2);
-    return pxli_ssim_exponents(m, noise, C1, C2, term.alpha, term.beta, term.gamma);
-}
 __device__ inline void score_terms(const ScoreArgs &g, const Terms &terms, const Finish &f, const Tile &t, const Position &p,
                                    const float *coefficient, double *sums) {
     const pxli_moments m = moments_at(g, p);
@@ -105,7 +95,7 @@ __device__ inline void score_terms(const ScoreArgs &g, const Terms &terms, const
     for (int k = 0; k < f.slots; k++) {
         const Term &term = terms.term[f.term[k]];
         const float half = term.kind == PXL_DSSIM ? 0.5f : 1.0f, weight = coefficient[k] * half;
-        const pxli_score r = score_of(term, m, noise, p.s->C1, p.s->C2);
+        const pxli_score r = pxli_score_of(term.kind, m, noise, p.s->C1, p.s->C2, term.alpha, term.beta, term.gamma);
         if (p.own) sums[k * kT] += r.value * half * p.weight;
         if (p.own && k == 0 && g.writes) store(g.other, other_at(g, t, p, t.channel), 1 - r.value);
         if (weight == 0) continue;

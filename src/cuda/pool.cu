@@ -10,12 +10,6 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__device__ int64_t block_pixel(int64_t size, int64_t p) { // pxli_block_pixel
-    if (p >= 0 && p < size) return p;
-    const int64_t period = 2 * size, m = (p % period + period) % period;
-    return m < size ? m : period - 1 - m;
-}
-
 __global__ void average(const __grid_constant__ Pool pool, const __grid_constant__ View pred, const __grid_constant__ View target,
                         int64_t first_row, int64_t per_row, float *sums, float *differences) {
     const int64_t row = first_row + blockIdx.x / per_row, plane = row / pool.h, y = row % pool.h;
@@ -26,10 +20,10 @@ __global__ void average(const __grid_constant__ Pool pool, const __grid_constant
     block_base(pred, target, image, channel, &base, &gap);
     const float k = base / 2;
     for (int64_t r = y * f - pool.offset; r < (y + 1) * f - pool.offset; r++) {
-        const int64_t pixel_row = block_pixel(pool.image_h, r);
+        const int64_t pixel_row = pxli_block_pixel(pool.image_h, r);
         const int64_t at_p = row_of(pred, image, channel, pixel_row), at_q = row_of(target, image, channel, pixel_row);
         for (int64_t c = x * f - pool.offset; c < (x + 1) * f - pool.offset; c++) {
-            const int64_t column = block_pixel(pool.image_w, c);
+            const int64_t column = pxli_block_pixel(pool.image_w, c);
             const float p = load(pred, at_p + column * pred.stride[3]), q = load(target, at_q + column * target.stride[3]);
             const float e = p - q;
             sum += (p - k) + (q - k);

@@ -440,10 +440,6 @@ void choose_back(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
         choose_pixels<R, BOTH>(s, e, step, g);
 }
 
-bool mostly_outside(const pxli_pass *p) { // as the CPU: most of what a window sees is 0
-    const int64_t taps = 2 * p->radius + 1, h = std::min(p->h, taps), w = std::min(p->w, taps);
-    return p->window->border == PXL_ZERO && 2 * h * w < taps * taps;
-}
 Args args_of(const Evaluation &e, const Step &step) {
     const pxli_pass *pass = step.pass;
     Args g{};
@@ -457,7 +453,7 @@ Args args_of(const Evaluation &e, const Step &step) {
     }
     g.variance_factor = pass->variance_factor;
     g.pixels = step.count - 1, g.dssim = e.call->terms[step.term[0]].kind == PXL_DSSIM;
-    g.shifted = !mostly_outside(pass), g.accumulate = step.accumulate;
+    g.shifted = !pxli_is_mostly_outside(pass), g.accumulate = step.accumulate;
     return g;
 }
 

@@ -93,15 +93,5 @@ __device__ inline void store4(const View &v, int64_t at, const float (&a)[4]) {
     }
 }
 
-// The border's index map, pxli_border_index for device code: the pixel that position p reads; -1: none.
-__device__ inline int64_t border_index(int border, int64_t size, int64_t p) {
-    if (p >= 0 && p < size) return p;
-    if (border == PXL_REPLICATE) return p < 0 ? 0 : size - 1;
-    if (border != PXL_REFLECT) return -1;
-    if (size == 1) return 0;
-    const int64_t period = 2 * (size - 1), m = (p % period + period) % period;
-    return m < size ? m : period - m;
-}
-
 } // namespace pxli
 #endif

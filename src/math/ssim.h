@@ -8,6 +8,7 @@
 #ifndef PXLI_SSIM_H
 #define PXLI_SSIM_H
 #include "penalty.h"
+#include "pixloss/pixloss.h"
 
 #define PXLI_SCORE_TYPE       PXLI_REAL
 #define PXLI_SCORE_NAME(name) pxli_##name
@@ -78,5 +79,18 @@ PXLI_INLINE pxli_score pxli_ssim_exponents(pxli_moments s, PXLI_REAL noise, PXLI
                         wc * c.su + wt * t.su,
                         wc * c.sv + wt * t.sv,
                         wc * c.cuv + wt * t.cuv};
+}
+
+/* What a term with a window is from these, before DSSIM's half. */
+PXLI_INLINE pxli_score pxli_score_of(int kind, pxli_moments s, PXLI_REAL noise, PXLI_REAL C1, PXLI_REAL C2, PXLI_REAL alpha,
+                                     PXLI_REAL beta, PXLI_REAL gamma) {
+    switch (kind) {
+        case PXL_LUMINANCE: return pxli_luminance(s, C1);
+        case PXL_CONTRAST: return pxli_contrast(s, noise, C2);
+        case PXL_STRUCTURE: return pxli_structure(s, noise, C2);
+        default: break;
+    }
+    if (alpha == 1 && beta == 1 && gamma == 1) return pxli_ssim(s, C1, C2);
+    return pxli_ssim_exponents(s, noise, C1, C2, alpha, beta, gamma);
 }
 #endif

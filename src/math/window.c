@@ -31,15 +31,6 @@ void pxli_round_taps(int count, double *taps) {
 
 int pxli_window_size(double sigma) { return 2 * (int)(3.5 * sigma + 0.5) + 1; }
 
-int64_t pxli_border_index(pxl_border border, int64_t size, int64_t p) {
-    if (p >= 0 && p < size) return p;
-    if (border == PXL_REPLICATE) return p < 0 ? 0 : size - 1;
-    if (border != PXL_REFLECT) return -1;
-    if (size == 1) return 0;
-    const int64_t period = 2 * (size - 1), m = (p % period + period) % period;
-    return m < size ? m : period - m;
-}
-
 void pxli_forward_taps(const double *taps, int radius, pxl_border border, int64_t size, int64_t j, double *out) {
     memset(out, 0, (size_t)(2 * radius + 1) * sizeof *out);
     for (int q = -radius; q <= radius; q++) {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pixloss/pixloss.h"
+#include "border.h"
 
 /* `count` taps exp(-(k - centre)^2 / (2 sigma^2)), or all equal for sigma 0; they sum to 1. */
 void pxli_window_taps(int count, double sigma, double *taps);
@@ -18,8 +18,6 @@ void pxli_window_taps(int count, double sigma, double *taps);
 void pxli_round_taps(int count, double *taps);
 /* 2 int(3.5 sigma + 0.5) + 1, the truncation of scikit-image and torchmetrics. */
 int pxli_window_size(double sigma);
-/* E(p): the pixel that position p reads, any p and any size >= 1; -1: none (outside of a zero or valid border). */
-int64_t pxli_border_index(pxl_border border, int64_t size, int64_t p);
 /* Whether the taps differ near the edges: for reflect and replicate. (Outside of a zero border a backend reads zeros.) */
 static inline bool pxli_border_folds(pxl_border border) { return border == PXL_REFLECT || border == PXL_REPLICATE; }
 /* Taps at position j of the filter: out[k] multiplies pixel j - radius + k; 0 for pixels that do not exist. */
