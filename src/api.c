@@ -3,18 +3,25 @@
 #include "check.h"
 #include "device.h"
 #include "error.h"
+#include "network/walk.h"
 #include "view.h"
 
 /* ---- Losses -------------------------------------------------------------------------------------------------------- */
+/* What the call consists of; its walks are to be released, also after a failure. */
+static pxl_status plan(const pxl_context *context, const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
+    pxli_plan(loss, args, call);
+    return pxli_walks_prepare(call, pxli_backend_of(args->pred->device)->engine, context);
+}
 pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes) {
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     pxli_call call;
     size_t least;
-    pxli_plan(loss, args, &call);
-    *bytes = pxli_backend_of(args->pred->device)->size(context, &call, &least);
-    return PXL_OK;
+    status = plan(context, loss, args, &call);
+    if (!status) *bytes = pxli_backend_of(args->pred->device)->size(context, &call, &least);
+    pxli_walks_release(&call);
+    return status;
 }
 
 /* An array of the call as a view; none has no extent. */
@@ -24,6 +31,7 @@ static pxl_tensor array(const void *data, pxl_dtype dtype, int64_t count) {
 static int64_t rows(const pxl_args *args) { return args->per_image ? args->pred->size[0] : 1; }
 static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_args *args, const void *workspace, size_t bytes,
                           pxli_call *call) {
+    call->walks = 0;
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
     const pxl_tensor values = array(args->values, PXL_F64, rows(args) * (loss->count + 1));
@@ -32,23 +40,28 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
     const pxl_tensor *const views[] = {args->pred, args->target,     args->weight, args->grad_pred, args->grad_target,
                                        args->map,  args->statistics, &values,      &upstream,       &weights};
     size_t least;
-    pxli_plan(loss, args, call);
+    status = plan(context, loss, args, call);
+    if (status) return status;
     pxli_backend_of(args->pred->device)->size(context, call, &least);
     return pxli_check_workspace(workspace, bytes, least, views, sizeof views / sizeof views[0]);
 }
 pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                               pxl_stream stream) {
     pxli_call call;
-    const pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
-    if (status || !pxli_backend_of(args->pred->device)->init) return status;
-    return pxli_backend_of(args->pred->device)->init(context, &call, (pxli_workspace){workspace, bytes, stream});
+    pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
+    if (!status && pxli_backend_of(args->pred->device)->init)
+        status = pxli_backend_of(args->pred->device)->init(context, &call, (pxli_workspace){workspace, bytes, stream});
+    pxli_walks_release(&call);
+    return status;
 }
 pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                         pxl_stream stream) {
     pxli_call call;
-    const pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
-    return status ? status
-                  : pxli_backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
+    pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
+    if (!status)
+        status = pxli_backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
+    pxli_walks_release(&call);
+    return status;
 }
 
 pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]) {

@@ -23,6 +23,7 @@ typedef struct pxli_workspace {
 } pxli_workspace;
 
 typedef struct pxli_backend {
+    const struct pxli_engine *engine; /* for networks; NULL: none */
     size_t (*size)(const pxl_context *context, pxli_call *call, size_t *least);
     pxl_status (*init)(const pxl_context *context, pxli_call *call, pxli_workspace workspace); /* NULL: nothing to do */
     pxl_status (*evaluate)(const pxl_context *context, pxli_call *call, pxli_workspace workspace);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "device.h"
 #include "error.h"
 #include "view.h"
 
@@ -39,6 +40,28 @@ void pxli_map_size(const pxli_window *window, int64_t height, int64_t width, int
 
 /* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
 
+/* A network against the image: channels, and a size that its poolings leave something of. */
+static pxl_status check_features(const pxli_term *term, int i, const pxl_args *args) {
+    const pxl_tensor *pred = args->pred;
+    const pxli_features *f = &term->features;
+    int deepest = 0, halvings = 0;
+    for (int l = 0; l < f->count; l++) deepest = f->layer[l] > deepest ? f->layer[l] : deepest;
+    for (int l = 0; l <= deepest; l++) halvings += pxli_is_pool(f->network->layers[l].kind);
+    if (!pxli_backend_of(pred->device)->engine)
+        return pxli_fail(PXL_UNSUPPORTED, "term %d, %s, is not computed on CUDA in this version; it is on the CPU", i,
+                         term->name);
+    if (pred->size[1] != f->network->inputs && !(pred->size[1] == 1 && f->network->inputs == 3))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "pred has %lld channels; term %d, %s, takes %d%s", (long long)pred->size[1], i,
+                         term->name, f->network->inputs, f->network->inputs == 3 ? " or 1" : "");
+    if (halvings > 30 || pred->size[2] >> halvings < 1 || pred->size[3] >> halvings < 1)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "pred is %lld x %lld pixels; term %d, %s, halves them %d times",
+                         (long long)pred->size[2], (long long)pred->size[3], i, term->name, halvings);
+    if (args->weight)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "weight does not go with term %d, %s, whose layers mix neighbouring pixels", i,
+                         term->name);
+    return PXL_OK;
+}
+
 /* Every term against the size of the image. */
 static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
     for (int i = 0; i < loss->count; i++) {
@@ -46,6 +69,8 @@ static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
         char what[PXLI_MAX_NAME + 32];
         snprintf(what, sizeof what, "term %d, %s,", i, term->name);
         pxl_status status = pxli_check_fits(&term->window, what, "pred", args->pred);
+        if (status) return status;
+        status = pxli_is_features(term->kind) ? check_features(term, i, args) : PXL_OK;
         if (status) return status;
         int factor = pxli_downsample_factor(&term->window, args->pred->size[2], args->pred->size[3]);
         if (args->weight && factor > 1)

@@ -1,4 +1,4 @@
-/* Contexts: a device and a thread limit. */
+/* Contexts: a device, a thread limit, and networks by name. */
 #include "context.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@ pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **cont
     if (status) return status;
     if (threads < 0)
         return pxli_fail(PXL_INVALID_ARGUMENT, "threads is %d; 0 (as many as OpenMP would use) or more is needed", threads);
-    pxl_context *made = malloc(sizeof *made);
+    pxl_context *made = calloc(1, sizeof *made);
     if (!made) return pxli_fail(PXL_OUT_OF_MEMORY, "no memory for a context (%zu bytes)", sizeof *made);
     made->device = device;
     made->threads = threads;
@@ -20,4 +20,12 @@ pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **cont
     return PXL_OK;
 }
 
-void pxl_context_destroy(pxl_context *context) { free(context); }
+void pxl_context_destroy(pxl_context *context) {
+    while (context && context->networks) {
+        pxli_named_network *first = context->networks;
+        context->networks = first->next;
+        pxl_network_destroy(first->network);
+        free(first);
+    }
+    free(context);
+}

@@ -25,19 +25,28 @@ pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss)
     pxl_loss *made = NULL;
     pxl_status status = pxli_loss_allocate(count, &made);
     if (status) return status;
+    made->count = 0;
     for (size_t i = 0; !status && i < count; i++) {
         char where[16];
         snprintf(where, sizeof where, "terms[%u]", (unsigned)i % PXLI_MAX_TERMS);
-        status = pxli_term_resolve(&terms[i], where, &made->terms[i]);
+        const pxli_place place = {.term = where, .before = made->terms, .before_count = (int)i};
+        status = pxli_term_resolve_at(&terms[i], &place, &made->terms[i]);
+        if (!status) made->count = (int)i + 1;
     }
     if (status)
-        free(made);
+        pxl_loss_destroy(made);
     else
         *loss = made;
     return status;
 }
 
-void pxl_loss_destroy(pxl_loss *loss) { free(loss); }
+void pxli_terms_release(const pxli_term *terms, size_t count) {
+    for (size_t i = 0; i < count; i++) pxl_network_destroy((pxl_network *)terms[i].features.network);
+}
+void pxl_loss_destroy(pxl_loss *loss) {
+    if (loss) pxli_terms_release(loss->terms, (size_t)loss->count);
+    free(loss);
+}
 
 size_t pxl_loss_term_count(const pxl_loss *loss) { return loss ? (size_t)loss->count : 0; }
 

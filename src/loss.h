@@ -6,7 +6,7 @@
 #include "math/value.h"
 #include "pixloss/pixloss.h"
 
-enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 384, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
+enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 640, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
 
 /* A window and what is needed to score its statistics; two windowed terms that agree in all of it share a pass. */
 typedef struct pxli_window {
@@ -21,6 +21,19 @@ typedef struct pxli_window {
     double data_range; /* 0: 1, or the largest value of u8 and u16; PXL_FROM_DATA; or the value */
 } pxli_window;
 
+/* What is compared of a layer's output. */
+typedef enum pxli_transform { PXLI_TRANSFORM_NONE, PXLI_TRANSFORM_UNIT, PXLI_TRANSFORM_GRAM } pxli_transform;
+enum { PXLI_MAX_TERM_LAYERS = 16, PXLI_MAX_LAYERS_TEXT = 255 };
+/* Of features, lpips, style, cosine. */
+typedef struct pxli_features {
+    const pxl_network *network; /* kept alive by the loss */
+    pxl_normalize normalize;    /* never PXL_NORMALIZE_DEFAULT */
+    pxli_transform transform;
+    bool linear; /* each channel's charge times the layer's linear weight */
+    int count, layer[PXLI_MAX_TERM_LAYERS];
+    double weight[PXLI_MAX_TERM_LAYERS];
+} pxli_features;
+
 typedef struct pxli_term {
     pxl_term_kind kind;
     double weight;
@@ -30,9 +43,10 @@ typedef struct pxli_term {
     bool isotropic, own_counts, mean_of_images;
     int neighbours;
     double alpha, beta, gamma; /* 1 by default */
-    /* Windowed terms: all of it. sobel, laplacian, blur: border, taps (3 for the stencils), sigma. psnr: data_range. Else zero.
-     */
+    /* Windowed terms: all of it. sobel, laplacian, blur: border, taps (3 for the stencils), sigma. psnr, features and its like:
+     * data_range. Else zero. */
     pxli_window window;
+    pxli_features features;
     char name[PXLI_MAX_NAME]; /* as in an expression, without the weight: what differs from the defaults, and given penalty
                                  parameters */
 } pxli_term;
@@ -44,6 +58,8 @@ struct pxl_loss {
 
 /* kind >= PXL_SSIM: scored from windowed statistics. */
 static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+/* Compared in the layers of a network. */
+static inline bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
 
 /* Whether two terms are scored from the same statistics. */
 static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) {
@@ -52,7 +68,7 @@ static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) 
            a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
 }
 
-/* Checks one public term and fills in every default. `where` names it in messages: "terms[2]". Used by pxl_loss_create, by the
- * parser (after it has filled a pxl_term) and by pxl_ssim_statistics. */
+/* Checks one public term and fills in every default. `where` names it in messages: "terms[2]". Used by pxl_ssim_statistics;
+ * losses use pxli_term_resolve_at (terms.h). */
 pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to);
 #endif

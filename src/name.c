@@ -5,19 +5,26 @@
 
 #include "terms.h"
 
+static bool same_features(const pxli_features *a, const pxli_features *b) {
+    if (a->normalize != b->normalize || a->transform != b->transform || a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++)
+        if (a->layer[i] != b->layer[i] || a->weight[i] != b->weight[i]) return false;
+    return true;
+}
 static bool same_term(const pxli_term *a, const pxli_term *b) {
     return a->reduction == b->reduction && a->penalty == b->penalty && a->param == b->param && a->isotropic == b->isotropic &&
            a->own_counts == b->own_counts && a->mean_of_images == b->mean_of_images && a->neighbours == b->neighbours &&
-           a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma && pxli_same_window(&a->window, &b->window);
+           a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma && pxli_same_window(&a->window, &b->window) &&
+           same_features(&a->features, &b->features);
 }
 
 /* Clears every field that `resolved` does not need: those that the preset gives, then the preset if it gives nothing, then in a
  * second round those that were there only to differ from it. A parameter that was given for a penalty stays: it is half of what
- * the penalty means, and a log without it would leave the reader looking for its default. */
+ * the penalty means, and a log without it would leave the reader looking for its default. So does the name of a network. */
 static void clear_defaults(pxl_term *term, const pxli_term *resolved) {
     for (int i = 0; i < 2 * PXLI_FIELDS; i++) {
         int field = PXLI_FIELDS - 1 - i % PXLI_FIELDS; // the preset last
-        if (field == PXLI_F_PARAM || pxli_field_is_zero(term, field)) continue;
+        if (field == PXLI_F_PARAM || field == PXLI_F_NET || pxli_field_is_zero(term, field)) continue;
         pxl_term candidate = *term;
         pxli_term filled;
         pxli_clear_field(&candidate, field);
@@ -60,7 +67,7 @@ static void write_number(writer *to, const char *key, const pxli_field_info *inf
 static void write_field(writer *to, const pxl_term *term, const pxli_term *resolved, pxli_field field) {
     const pxli_field_info *info = &pxli_fields[field];
     if (info->type == PXLI_TEXT)
-        append_argument(to, info->name, term->preset);
+        append_argument(to, info->name, pxli_get_text(term, field));
     else if (info->type == PXLI_FLAG)
         append_argument(to, info->name, NULL);
     else if (field == PXLI_F_PENALTY)

@@ -1,5 +1,5 @@
-/* The expression language: one pass over the characters, no recursion, no allocation before the whole expression is known to be
- * good. Every name comes from the tables in terms.h. Grammar and meaning: pxl_loss_parse in include/pixloss/pixloss.h.
+/* The expression language: one pass over the characters, no recursion; but for the random networks that it names, no allocation
+ * before the whole expression is known to be good. Every name comes from the tables in terms.h. Grammar and meaning: pxl_loss_parse in include/pixloss/pixloss.h.
  *
  * Each term is gathered into a public pxl_term, together with the columns of its arguments, and resolved like any other. */
 #include <limits.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "context.h"
 #include "error.h"
 #include "terms.h"
 
@@ -18,6 +19,7 @@ typedef struct word {
 
 typedef struct parser {
     const char *text, *at;
+    const pxl_context *context;
 } parser;
 
 /* The term that is being read. */
@@ -29,6 +31,7 @@ typedef struct draft {
     word name;
     word param; /* delta, beta or eps, if it was given */
     int columns[PXLI_FIELDS + 1];
+    char net[PXLI_NETWORK_NAME], layers[PXLI_MAX_LAYERS_TEXT + 1];
 } draft;
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -73,21 +76,6 @@ __attribute__((format(printf, 4, 5))) static pxl_status fail_at(const parser *p,
     return pxli_fail(status, "column %d: %s", column_of(p, at), text);
 }
 
-/* The characters of digits [. digits] [e [sign] digits] or . digits; 0 if there is no number. */
-static size_t number_length(const char *text) {
-    size_t n = 0, digits = 0;
-    for (; is_digit(text[n]); n++) digits++;
-    if (text[n] == '.')
-        for (n++; is_digit(text[n]); n++) digits++;
-    if (!digits) return 0;
-    size_t exponent = n + 1;
-    if (text[n] != 'e' && text[n] != 'E') return n;
-    if (text[exponent] == '+' || text[exponent] == '-') exponent++;
-    if (!is_digit(text[exponent])) return n;
-    while (is_digit(text[exponent])) exponent++;
-    return exponent;
-}
-
 /* "column 7: expected X, found Y", Y being what stands at the next column that is not white. */
 static pxl_status fail_expected(parser *p, const char *expected) {
     skip_space(p);
@@ -96,7 +84,7 @@ static pxl_status fail_expected(parser *p, const char *expected) {
     if (!c) return fail_at(p, at, PXL_SYNTAX_ERROR, "expected %s, found the end of the expression", expected);
     if (c < 32 || c > 126) return fail_at(p, at, PXL_SYNTAX_ERROR, "expected %s, found the byte 0x%02x", expected, c);
     word w = read_word(p, false);
-    if (!w.length) w.length = number_length(at);
+    if (!w.length) w.length = pxli_number_length(at);
     if (!w.length) w.length = 1;
     return fail_at(p, at, PXL_SYNTAX_ERROR, "expected %s, found '%.*s'", expected, shown(w), at);
 }
@@ -104,7 +92,7 @@ static pxl_status fail_expected(parser *p, const char *expected) {
 /* A number without a sign, if there is one: *length says. */
 static pxl_status read_number(parser *p, double *value, size_t *length) {
     skip_space(p);
-    *length = number_length(p->at);
+    *length = pxli_number_length(p->at);
     if (!*length) return PXL_OK;
     if (*length > PXLI_MAX_DIGITS)
         return fail_at(p, p->at, PXL_SYNTAX_ERROR, "a number of %zu characters; at most %d are read", *length, PXLI_MAX_DIGITS);
@@ -199,6 +187,25 @@ static pxl_status read_preset(parser *p, draft *d) {
     return PXL_OK;
 }
 
+/* net or layers: all up to a comma, a parenthesis or a space; what it means is looked at when the term is resolved. */
+static pxl_status read_text(parser *p, draft *d, pxli_field field) {
+    char *to = field == PXLI_F_NET ? d->net : d->layers;
+    const size_t most = field == PXLI_F_NET ? sizeof d->net - 1 : sizeof d->layers - 1;
+    skip_space(p);
+    const size_t length = strcspn(p->at, ",() \t\n\v\f\r");
+    if (!length) return fail_expected(p, field == PXLI_F_NET ? "the name of a network" : "the names of layers");
+    if (length > most)
+        return fail_at(p, p->at, PXL_SYNTAX_ERROR, "%s of %zu characters; at most %zu are read", pxli_fields[field].name, length,
+                       most);
+    memcpy(to, p->at, length);
+    p->at += length;
+    if (field == PXLI_F_NET)
+        d->term.net = to;
+    else
+        d->term.layers = to;
+    return PXL_OK;
+}
+
 /* Stores a number that was written for a field. What a pxl_term gives a meaning of its own, 0 and -1, is only a number here. */
 static pxl_status store_number(const parser *p, draft *d, pxli_field field, word key, const char *at, double value) {
     const pxli_field_info *info = &pxli_fields[field];
@@ -268,7 +275,8 @@ static pxl_status read_argument(parser *p, draft *d) {
     }
     if (field == PXLI_F_PARAM) d->param = w;
     if (!accept(p, '=')) return fail_expected(p, "'=' and a value");
-    if (pxli_fields[field].type == PXLI_TEXT) return read_preset(p, d);
+    if (field == PXLI_F_PRESET) return read_preset(p, d);
+    if (pxli_fields[field].type == PXLI_TEXT) return read_text(p, d, field);
     if (pxli_fields[field].type == PXLI_WORD) return read_choice(p, d, field);
     return read_quantity(p, d, field, w);
 }
@@ -323,7 +331,7 @@ static pxl_status find_term(const parser *p, draft *d) {
 }
 
 /* [number *] name [( arguments )], with the sign of the operator before it, and perhaps one of its own */
-static pxl_status read_term(parser *p, double sign, pxli_term *to) {
+static pxl_status read_term(parser *p, double sign, const pxli_term *before, size_t count, pxli_term *to) {
     draft d = {.term = {.struct_size = sizeof(pxl_term)}};
     double weight = 1;
     size_t length;
@@ -338,7 +346,8 @@ static pxl_status read_term(parser *p, double sign, pxli_term *to) {
     d.columns[PXLI_FIELDS] = column_of(p, d.name.at);
     if (!status && accept(p, '(')) status = read_arguments(p, &d);
     if (!status) status = check_param(p, &d);
-    return status ? status : pxli_term_resolve_at(&d.term, &(pxli_place){NULL, d.columns}, to);
+    const pxli_place place = {NULL, d.columns, p->context, before, (int)count};
+    return status ? status : pxli_term_resolve_at(&d.term, &place, to);
 }
 
 static pxl_status read_terms(parser *p, pxli_term *terms, size_t *count) {
@@ -347,7 +356,7 @@ static pxl_status read_terms(parser *p, pxli_term *terms, size_t *count) {
         skip_space(p);
         if (*count == PXLI_MAX_TERMS)
             return fail_at(p, p->at, PXL_INVALID_ARGUMENT, "more than %d terms; a loss has no more", PXLI_MAX_TERMS);
-        pxl_status status = read_term(p, sign, &terms[*count]);
+        pxl_status status = read_term(p, sign, terms, *count, &terms[*count]);
         if (status) return status;
         ++*count;
         if (accept(p, '+'))
@@ -362,14 +371,16 @@ static pxl_status read_terms(parser *p, pxli_term *terms, size_t *count) {
 }
 
 pxl_status pxl_loss_parse(const char *expression, pxl_context *context, pxl_loss **loss) {
-    (void)context; // networks, which a later version registers there
     if (!loss) return pxli_fail(PXL_INVALID_ARGUMENT, "loss is NULL; a place for the result is needed");
     if (!expression) return pxli_fail(PXL_INVALID_ARGUMENT, "expression is NULL; a string is needed");
-    parser p = {expression, expression};
-    pxli_term terms[PXLI_MAX_TERMS]; // 20 kB of stack
-    size_t count;
+    parser p = {expression, expression, context};
+    pxli_term terms[PXLI_MAX_TERMS]; // 40 kB of stack
+    size_t count = 0;
     pxl_status status = read_terms(&p, terms, &count);
     if (!status) status = pxli_loss_allocate(count, loss);
-    if (!status) memcpy((*loss)->terms, terms, count * sizeof *terms);
+    if (status)
+        pxli_terms_release(terms, count);
+    else
+        memcpy((*loss)->terms, terms, count * sizeof *terms);
     return status;
 }

@@ -125,7 +125,7 @@ static void order_passes(pxli_call *call) {
 static void place_residual(pxli_call *call) {
     pxli_pass *pass = NULL;
     for (int k = 0; k < call->count; k++) {
-        if (pxli_is_windowed(call->terms[k].kind)) continue;
+        if (pxli_is_windowed(call->terms[k].kind) || pxli_is_features(call->terms[k].kind)) continue;
         if (!pass && call->passes && call->pass[0].factor == 1) pass = &call->pass[0];
         if (!pass) {
             memmove(call->pass + 1, call->pass, (size_t)call->passes++ * sizeof *call->pass);
@@ -144,7 +144,7 @@ static void place_mean(pxli_call *call) {
 }
 
 static void set_call(const pxl_args *args, pxli_call *call) {
-    call->args = args, call->count = 0, call->passes = 0, call->grad_statistics = NULL;
+    call->args = args, call->count = 0, call->passes = call->walks = 0, call->grad_statistics = NULL;
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
     call->mean.residual_count = 0, call->statistics.window = NULL;
@@ -185,6 +185,7 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
 }
 
 pxli_crop pxli_crop_of(const pxli_call *call, int k) {
+    if (pxli_is_features(call->terms[k].kind)) return (pxli_crop){0, 1, 0, 1}; /* an image counts once */
     for (int p = 0; p < call->passes; p++)
         for (int i = 0; i < call->pass[p].scored_count; i++) {
             const pxli_pass *pass = &call->pass[p];
@@ -221,7 +222,7 @@ static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *aren
 }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
     const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    const bool adds = call->passes > 1 || (call->passes && call->pass[0].accumulate);
+    const bool adds = call->passes + call->walks > 1 || (call->passes && call->pass[0].accumulate);
     if (!adds || !gradient || gradient->dtype == dtype) return gradient;
     *sum = pxl_nchw(NULL, dtype, gradient->device, call->n, call->c, call->h, call->w);
     sum->data = pxli_take(arena, (size_t)(call->n * call->c * call->h * call->w) * (dtype == PXL_F64 ? 8 : 4));

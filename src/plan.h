@@ -65,6 +65,12 @@ static inline bool pxli_is_mostly_outside(const pxli_pass *p) {
     return p->window->border == PXL_ZERO && 2 * h * w < taps * taps;
 }
 
+/* Terms that are compared in one network: walk.h. */
+typedef struct pxli_walk {
+    int terms, term[PXLI_MAX_TERMS];
+    const struct pxli_prepared *prepared;
+} pxli_walk;
+
 enum { PXLI_MAX_PASSES = PXLI_MAX_TERMS + 1 };
 typedef struct pxli_call {
     const pxli_term *terms;
@@ -80,11 +86,14 @@ typedef struct pxli_call {
     pxli_pass statistics; /* for args->statistics; window NULL: not needed */
     pxli_pass pass[PXLI_MAX_PASSES];
     int passes;
-    double *range; /* [n][count]: L */
-    double *sums;  /* [n][count]: of each image, before any normalisation */
-    double *norm;  /* [n][count]: mean = norm * sum, of the image or of the batch */
-    double *scale; /* [n][count]: d total / d sum, upstream gradient and weight included */
-    double *own;   /* [n][count][2]: tv with own_counts: what turns the pixels' norm into that of each component */
+    int walks; /* after the passes; they add to the gradients */
+    pxli_walk walk[PXLI_MAX_TERMS];
+    pxli_arena walk_arena; /* where their buffers begin */
+    double *range;         /* [n][count]: L */
+    double *sums;          /* [n][count]: of each image, before any normalisation */
+    double *norm;          /* [n][count]: mean = norm * sum, of the image or of the batch */
+    double *scale;         /* [n][count]: d total / d sum, upstream gradient and weight included */
+    double *own;           /* [n][count][2]: tv with own_counts: what turns the pixels' norm into that of each component */
 } pxli_call;
 
 typedef struct pxli_tile {

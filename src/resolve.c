@@ -12,9 +12,7 @@ static const double default_blur_sigma = 1.5, default_k1 = 0.01, default_k2 = 0.
 
 static bool uses(const pxli_kind_info *kind, pxli_field field) { return kind->fields >> field & 1; }
 
-/* A failure of the term itself, or of one field. In an expression the message starts with the column of what is wrong. */
-__attribute__((format(printf, 4, 5))) static pxl_status fail(const pxli_place *place, const char *field_name, int field,
-                                                             const char *format, ...) {
+pxl_status pxli_fail_at(const pxli_place *place, const char *field_name, int field, const char *format, ...) {
     char text[400];
     va_list arguments;
     va_start(arguments, format);
@@ -27,32 +25,34 @@ __attribute__((format(printf, 4, 5))) static pxl_status fail(const pxli_place *p
     int column = place->columns[field] ? place->columns[field] : place->columns[PXLI_FIELDS];
     return pxli_fail(PXL_INVALID_ARGUMENT, "column %d: %s%s%s", column, field_name ? field_name : "the term", space, text);
 }
-#define FAIL_FIELD(place, field, ...) fail(place, pxli_fields[field].name, field, __VA_ARGS__)
-#define FAIL_TERM(place, ...)         fail(place, NULL, PXLI_FIELDS, __VA_ARGS__)
+#define FAIL_TERM(place, ...) pxli_fail_at(place, NULL, PXLI_FIELDS, __VA_ARGS__)
 
 static pxl_status check_kind(const pxl_term *from, const pxli_place *place, const pxli_kind_info **kind) {
     if (from->struct_size != sizeof *from)
-        return fail(place, "struct_size", PXLI_FIELDS, "is %zu; it must be sizeof(pxl_term), %zu, which PXL_TERM sets",
-                    from->struct_size, sizeof *from);
+        return pxli_fail_at(place, "struct_size", PXLI_FIELDS, "is %zu; it must be sizeof(pxl_term), %zu, which PXL_TERM sets",
+                            from->struct_size, sizeof *from);
     *kind = pxli_find_kind(from->kind);
-    if (!*kind) return fail(place, "kind", PXLI_FIELDS, "is %d, which is no pxl_term_kind", (int)from->kind);
+    if (!*kind) return pxli_fail_at(place, "kind", PXLI_FIELDS, "is %d, which is no pxl_term_kind", (int)from->kind);
     if (!(*kind)->fields) {
         FAIL_TERM(place, "is of kind %s, which is not in this version", (*kind)->name);
         return PXL_UNSUPPORTED;
     }
-    if (!isfinite(from->weight)) return fail(place, "weight", PXLI_FIELDS, "is %g; a finite number is needed", from->weight);
+    if (!isfinite(from->weight))
+        return pxli_fail_at(place, "weight", PXLI_FIELDS, "is %g; a finite number is needed", from->weight);
     return PXL_OK;
 }
 
 static pxl_status check_unused(const pxl_term *from, const pxli_place *place, const pxli_kind_info *kind) {
+    if (from->network && !pxli_is_features(kind->kind))
+        return pxli_fail_at(place, "network", PXLI_FIELDS, "is given, but %s has no network", kind->name);
     for (int f = 0; f < PXLI_FIELDS; f++) {
         const char *name = pxli_fields[f].name;
         if (uses(kind, f) || pxli_field_is_zero(from, f)) continue;
         if (pxli_fields[f].type == PXLI_TEXT)
-            return FAIL_FIELD(place, f, "is \"%.40s\", but %s has no %s", from->preset, kind->name, name);
+            return PXLI_FAIL_FIELD(place, f, "is \"%.40s\", but %s has no %s", pxli_get_text(from, f), kind->name, name);
         if (pxli_fields[f].type == PXLI_NUMBER)
-            return FAIL_FIELD(place, f, "is %g, but %s has no %s", pxli_get_number(from, f), kind->name, name);
-        return FAIL_FIELD(place, f, "is %d, but %s has no %s", pxli_get_int(from, f), kind->name, name);
+            return PXLI_FAIL_FIELD(place, f, "is %g, but %s has no %s", pxli_get_number(from, f), kind->name, name);
+        return PXLI_FAIL_FIELD(place, f, "is %d, but %s has no %s", pxli_get_int(from, f), kind->name, name);
     }
     return PXL_OK;
 }
@@ -61,61 +61,64 @@ static pxl_status check_number(const pxl_term *from, const pxli_place *place, px
     double value = pxli_get_number(from, field);
     const char *automatic = pxli_fields[field].automatic ? ", or PXL_FROM_DATA" : "";
     if (isfinite(value) && (value >= 0 || (*automatic && value == PXL_FROM_DATA))) return PXL_OK;
-    return FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
+    return PXLI_FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
 }
 
 static pxl_status check_integer(const pxl_term *from, const pxli_place *place, pxli_field field) {
     int value = pxli_get_int(from, field);
     if (value == 0) return PXL_OK;
-    if (field == PXLI_F_NEIGHBOURS && value != 4 && value != 8) return FAIL_FIELD(place, field, "is %d; 4 or 8 is needed", value);
+    if (field == PXLI_F_NEIGHBOURS && value != 4 && value != 8)
+        return PXLI_FAIL_FIELD(place, field, "is %d; 4 or 8 is needed", value);
     if (field == PXLI_F_DOWNSAMPLE && value < 1 && value != PXL_DOWNSAMPLE_AUTO)
-        return FAIL_FIELD(place, field, "is %d; 1 or more is needed, or PXL_DOWNSAMPLE_AUTO", value);
+        return PXLI_FAIL_FIELD(place, field, "is %d; 1 or more is needed, or PXL_DOWNSAMPLE_AUTO", value);
     int most = from->kind == PXL_BLUR ? PXLI_MAX_BLUR : PXLI_MAX_WINDOW;
     if (field == PXLI_F_WINDOW && (value < 3 || value > most || value % 2 == 0))
-        return FAIL_FIELD(place, field, "is %d; an odd number from 3 to %d is needed", value, most);
+        return PXLI_FAIL_FIELD(place, field, "is %d; an odd number from 3 to %d is needed", value, most);
     return PXL_OK;
 }
 
 /* Each field by itself. */
 static pxl_status check_field(const pxl_term *from, const pxli_place *place, pxli_field field) {
     const pxli_field_info *info = &pxli_fields[field];
+    if (field == PXLI_F_NET || field == PXLI_F_LAYERS) return PXL_OK; // by pxli_find_network, pxli_check_features
     if (info->type == PXLI_TEXT) {
         size_t length = from->preset ? strlen(from->preset) : 0;
         if (!from->preset || pxli_find_preset(from->preset, length)) return PXL_OK;
-        return FAIL_FIELD(place, field, "is \"%.40s\", which is unknown; did you mean \"%s\"?", from->preset,
-                          pxli_nearest_preset(from->preset, length));
+        return PXLI_FAIL_FIELD(place, field, "is \"%.40s\", which is unknown; did you mean \"%s\"?", from->preset,
+                               pxli_nearest_preset(from->preset, length));
     }
     if (info->type == PXLI_NUMBER) return check_number(from, place, field);
     if (info->type == PXLI_INTEGER) return check_integer(from, place, field);
     int value = pxli_get_int(from, field), most = info->type == PXLI_FLAG ? 1 : info->word_count - 1;
     if (value >= 0 && value <= most) return PXL_OK;
-    if (info->type == PXLI_FLAG) return FAIL_FIELD(place, field, "is %d; 0 or 1 is needed", value);
-    return FAIL_FIELD(place, field, "is %d; a pxl_%s, 0 to %d, is needed", value, info->name, most);
+    if (info->type == PXLI_FLAG) return PXLI_FAIL_FIELD(place, field, "is %d; 0 or 1 is needed", value);
+    return PXLI_FAIL_FIELD(place, field, "is %d; a pxl_%s, 0 to %d, is needed", value, info->name, most);
 }
 
 static pxl_status check_penalty(const pxl_term *from, const pxli_place *place, const pxli_kind_info *kind) {
     pxl_penalty penalty = pxli_effective_penalty(from, kind);
     if (from->penalty_param != 0 && !pxli_param_name(kind->kind, penalty))
-        return FAIL_FIELD(place, PXLI_F_PARAM, "is %g, but the penalty %s has no parameter", from->penalty_param,
-                          pxli_penalties[penalty].name);
+        return PXLI_FAIL_FIELD(place, PXLI_F_PARAM, "is %g, but the penalty %s has no parameter", from->penalty_param,
+                               pxli_penalties[penalty].name);
     if (from->own_counts && from->isotropic)
-        return FAIL_FIELD(place, PXLI_F_OWN_COUNTS, "does not go with isotropic: a magnitude needs both differences");
+        return PXLI_FAIL_FIELD(place, PXLI_F_OWN_COUNTS, "does not go with isotropic: a magnitude needs both differences");
     if (from->own_counts && from->reduction == PXL_SUM)
-        return FAIL_FIELD(place, PXLI_F_OWN_COUNTS, "does not go with reduction = sum, which divides by no count");
+        return PXLI_FAIL_FIELD(place, PXLI_F_OWN_COUNTS, "does not go with reduction = sum, which divides by no count");
     return PXL_OK;
 }
 
 /* The taps that follow from sigma, which only now is known to be a good number. */
 static pxl_status check_window(const pxl_term *from, const pxli_place *place, const pxli_kind_info *kind) {
     if (from->uniform && from->sigma != 0)
-        return FAIL_FIELD(place, PXLI_F_SIGMA, "is %g, but a uniform window has no sigma", from->sigma);
+        return PXLI_FAIL_FIELD(place, PXLI_F_SIGMA, "is %g, but a uniform window has no sigma", from->sigma);
     if (!uses(kind, PXLI_F_WINDOW)) return PXL_OK;
     pxli_term filled;
     pxli_term_fill(from, &filled);
     int most = kind->kind == PXL_BLUR ? PXLI_MAX_BLUR : PXLI_MAX_WINDOW;
     if (filled.window.taps <= most) return PXL_OK;
-    return FAIL_FIELD(place, PXLI_F_SIGMA, "is %g, which takes %d taps; at most %d are allowed: give a smaller sigma or a window",
-                      from->sigma, filled.window.taps, most);
+    return PXLI_FAIL_FIELD(place, PXLI_F_SIGMA,
+                           "is %g, which takes %d taps; at most %d are allowed: give a smaller sigma or a window", from->sigma,
+                           filled.window.taps, most);
 }
 
 static void fill_windowed(const pxl_term *from, pxli_window *to) {
@@ -168,21 +171,34 @@ void pxli_term_fill(const pxl_term *from, pxli_term *to) {
         fill_filter(from, &to->window);
     else
         to->window.data_range = from->data_range;
+    if (pxli_is_features(kind->kind)) pxli_fill_features(from, &to->features);
 }
 
-pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to) {
-    const pxli_kind_info *kind = NULL;
-    pxl_status status = check_kind(from, place, &kind);
-    if (!status) status = check_unused(from, place, kind);
+static pxl_status check_term(const pxl_term *from, const pxli_place *place, const pxli_kind_info *kind) {
+    pxl_status status = PXL_OK;
     for (int f = 0; !status && f < PXLI_FIELDS; f++) status = check_field(from, place, f);
     if (!status && kind->penalty) status = check_penalty(from, place, kind);
-    if (!status) status = check_window(from, place, kind);
+    if (!status && pxli_is_features(kind->kind)) status = pxli_check_features(place, from);
+    return status ? status : check_window(from, place, kind);
+}
+pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to) {
+    const pxli_kind_info *kind = NULL;
+    pxl_network *own = NULL;
+    pxl_status status = check_kind(from, place, &kind);
+    if (!status) status = check_unused(from, place, kind);
     if (status) return status;
-    pxli_term_fill(from, to);
-    pxli_term_write_name(from, to);
+    pxl_term term = *from;
+    if (pxli_is_features(kind->kind)) status = pxli_find_network(place, &term, &own);
+    if (!status) status = check_term(&term, place, kind);
+    if (status) {
+        pxl_network_destroy(own);
+        return status;
+    }
+    pxli_term_fill(&term, to);
+    pxli_term_write_name(&term, to);
     return PXL_OK;
 }
 
 pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to) {
-    return pxli_term_resolve_at(from, &(pxli_place){where, NULL}, to);
+    return pxli_term_resolve_at(from, &(pxli_place){.term = where}, to);
 }

@@ -7,6 +7,7 @@
 
 #define BIT(field) (1u << PXLI_F_##field)
 #define MAP        (BIT(PENALTY) | BIT(PARAM) | BIT(REDUCTION))
+#define FEATURES   (BIT(NET) | BIT(LAYERS) | BIT(DATA_RANGE))
 #define WINDOWED                                                                                                 \
     (BIT(PRESET) | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA) | BIT(UNIFORM) | BIT(K1) | BIT(K2) | BIT(DATA_RANGE) | \
      BIT(SAMPLE_COVARIANCE) | BIT(DOWNSAMPLE) | BIT(REDUCTION))
@@ -24,7 +25,10 @@ const pxli_kind_info pxli_kinds[] = {
     {"luminance", PXL_LUMINANCE, PXL_PENALTY_DEFAULT, WINDOWED},
     {"contrast", PXL_CONTRAST, PXL_PENALTY_DEFAULT, WINDOWED},
     {"structure", PXL_STRUCTURE, PXL_PENALTY_DEFAULT, WINDOWED},
-    {"features", PXL_FEATURES, PXL_PENALTY_DEFAULT, 0},
+    {"features", PXL_FEATURES, PXL_L2, MAP | FEATURES | BIT(NORMALIZE) | BIT(UNIT)},
+    {"lpips", PXL_LPIPS, PXL_L2, FEATURES | BIT(REDUCTION)},
+    {"style", PXL_STYLE, PXL_L2, MAP | FEATURES | BIT(NORMALIZE)},
+    {"cosine", PXL_COSINE, PXL_L2, FEATURES | BIT(NORMALIZE) | BIT(REDUCTION)},
     {"ms_ssim", PXL_MS_SSIM, PXL_PENALTY_DEFAULT, 0},
     {"enl", PXL_ENL, PXL_PENALTY_DEFAULT, 0},
 };
@@ -40,6 +44,7 @@ const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT] = {
 
 static const char *const reduction_words[] = {"mean", "sum", "spatial"};
 static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL, "l2", "l1", "huber", "smooth_l1", "charbonnier"};
+static const char *const normalize_words[] = {NULL, "none", "imagenet", "lpips"};
 static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "replicate"};
 
 #define AT(member) offsetof(pxl_term, member)
@@ -54,8 +59,12 @@ static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "re
 
 const pxli_field_info pxli_fields[PXLI_FIELDS] = {
     [PXLI_F_PRESET] = {"preset", PXLI_TEXT, AT(preset), NULL, 0, false, false},
+    [PXLI_F_NET] = {"net", PXLI_TEXT, AT(net), NULL, 0, false, false},
+    [PXLI_F_LAYERS] = {"layers", PXLI_TEXT, AT(layers), NULL, 0, false, false},
     [PXLI_F_PENALTY] = WORD(penalty, penalty_words),
     [PXLI_F_PARAM] = NUMBER(penalty_param, false),
+    [PXLI_F_UNIT] = FLAG(unit),
+    [PXLI_F_NORMALIZE] = WORD(normalize, normalize_words),
     [PXLI_F_ISOTROPIC] = FLAG(isotropic),
     [PXLI_F_OWN_COUNTS] = FLAG(own_counts),
     [PXLI_F_NEIGHBOURS] = INTEGER(neighbours),
@@ -76,7 +85,8 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
 };
 
 // The enums are read and written as ints.
-_Static_assert(sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) && sizeof(pxl_reduction) == sizeof(int),
+_Static_assert(sizeof(pxl_normalize) == sizeof(int) && sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) &&
+                   sizeof(pxl_reduction) == sizeof(int),
                "an enum is not an int wide");
 
 const pxli_kind_info *pxli_find_kind(pxl_term_kind kind) {
@@ -119,6 +129,12 @@ double pxli_get_number(const pxl_term *term, pxli_field field) {
     return value;
 }
 
+const char *pxli_get_text(const pxl_term *term, pxli_field field) {
+    const char *text;
+    memcpy(&text, (const char *)term + pxli_fields[field].offset, sizeof text);
+    return text;
+}
+
 void pxli_set_int(pxl_term *term, pxli_field field, int value) {
     memcpy((char *)term + pxli_fields[field].offset, &value, sizeof value);
 }
@@ -129,7 +145,7 @@ void pxli_set_number(pxl_term *term, pxli_field field, double value) {
 
 bool pxli_field_is_zero(const pxl_term *term, pxli_field field) {
     switch (pxli_fields[field].type) {
-        case PXLI_TEXT: return !term->preset;
+        case PXLI_TEXT: return !pxli_get_text(term, field);
         case PXLI_NUMBER: return pxli_get_number(term, field) == 0;
         default: return pxli_get_int(term, field) == 0;
     }

@@ -7,8 +7,12 @@
 /* The fields of pxl_term but for struct_size, kind and weight, in the order in which a name states them. */
 typedef enum pxli_field {
     PXLI_F_PRESET,
+    PXLI_F_NET,
+    PXLI_F_LAYERS,
     PXLI_F_PENALTY,
     PXLI_F_PARAM,
+    PXLI_F_UNIT,
+    PXLI_F_NORMALIZE,
     PXLI_F_ISOTROPIC,
     PXLI_F_OWN_COUNTS,
     PXLI_F_NEIGHBOURS,
@@ -30,7 +34,7 @@ typedef enum pxli_field {
 } pxli_field;
 
 typedef enum pxli_field_type {
-    PXLI_TEXT,    /* const char *, the name of a preset */
+    PXLI_TEXT,    /* const char * */
     PXLI_WORD,    /* an enum whose values 0, 1, ... are spelt `words` */
     PXLI_FLAG,    /* int, 0 or 1 */
     PXLI_INTEGER, /* int */
@@ -96,17 +100,33 @@ int pxli_gaussian_taps(double sigma);
 typedef struct pxli_place {
     const char *term;
     const int *columns;
+    const pxl_context *context; /* whose networks it may name; NULL: none */
+    const pxli_term *before;    /* the terms before it, which may have its random network already */
+    int before_count;
 } pxli_place;
-/* pxli_term_resolve for either. */
+/* A failure of the term itself (field_name NULL), or of one field. In an expression the message starts with the column of what is
+ * wrong. */
+pxl_status pxli_fail_at(const pxli_place *place, const char *field_name, int field, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+#define PXLI_FAIL_FIELD(place, field, ...) pxli_fail_at(place, pxli_fields[field].name, field, __VA_ARGS__)
+/* pxli_term_resolve for either. The network of to->features is retained. */
 pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to);
+/* resolve_features.c: finds the network of a term, and gives it in term->network and term->net; a reference to it in *own, which is
+ * NULL for terms without. */
+pxl_status pxli_find_network(const pxli_place *place, pxl_term *term, pxl_network **own);
+/* Layers, normalisation and size of a term whose network has been found. */
+pxl_status pxli_check_features(const pxli_place *place, const pxl_term *term);
+/* Of a term that was checked. */
+void pxli_fill_features(const pxl_term *from, pxli_features *to);
 /* Only fills in the defaults of a valid term; to->name is not written. */
 void pxli_term_fill(const pxl_term *from, pxli_term *to);
 /* to->name of a valid term `from` that was filled into `to`. */
 void pxli_term_write_name(const pxl_term *from, pxli_term *to);
 
 /* Access to a field of a public term by its number. */
-int pxli_get_int(const pxl_term *term, pxli_field field);       /* PXLI_WORD, PXLI_FLAG, PXLI_INTEGER */
-double pxli_get_number(const pxl_term *term, pxli_field field); /* PXLI_NUMBER */
+int pxli_get_int(const pxl_term *term, pxli_field field);          /* PXLI_WORD, PXLI_FLAG, PXLI_INTEGER */
+double pxli_get_number(const pxl_term *term, pxli_field field);    /* PXLI_NUMBER */
+const char *pxli_get_text(const pxl_term *term, pxli_field field); /* PXLI_TEXT */
 void pxli_set_int(pxl_term *term, pxli_field field, int value);
 void pxli_set_number(pxl_term *term, pxli_field field, double value);
 bool pxli_field_is_zero(const pxl_term *term, pxli_field field);
@@ -114,9 +134,13 @@ void pxli_clear_field(pxl_term *term, pxli_field field);
 
 /* Memory for `count` terms, in *loss. */
 pxl_status pxli_loss_allocate(size_t count, pxl_loss **loss);
+/* Lets go of the networks of `count` terms. */
+void pxli_terms_release(const pxli_term *terms, size_t count);
 
 /* Numbers with a point whatever the locale. Parsing takes exactly `length` characters [digits][.digits][e[+-]digits]; NaN if
  * there was no memory for a locale. Formatting writes the fewest digits that read back as `value`. */
+/* The characters of digits [. digits] [e [sign] digits] or . digits at the head of a text; 0 if there is no number. */
+size_t pxli_number_length(const char *text);
 double pxli_parse_number(const char *text, size_t length);
 enum { PXLI_NUMBER_LENGTH = 32, PXLI_MAX_DIGITS = 63 };
 void pxli_format_number(double value, char text[PXLI_NUMBER_LENGTH]);

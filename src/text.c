@@ -25,6 +25,21 @@ static void leave_c_locale(const c_locale *state) {
     freelocale(state->own);
 }
 
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+size_t pxli_number_length(const char *text) {
+    size_t n = 0, digits = 0;
+    for (; is_digit(text[n]); n++) digits++;
+    if (text[n] == '.')
+        for (n++; is_digit(text[n]); n++) digits++;
+    if (!digits) return 0;
+    size_t exponent = n + 1;
+    if (text[n] != 'e' && text[n] != 'E') return n;
+    if (text[exponent] == '+' || text[exponent] == '-') exponent++;
+    if (!is_digit(text[exponent])) return n;
+    while (is_digit(text[exponent])) exponent++;
+    return exponent;
+}
+
 double pxli_parse_number(const char *text, size_t length) {
     char copy[PXLI_MAX_DIGITS + 1];
     c_locale state;

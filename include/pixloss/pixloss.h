@@ -125,6 +125,54 @@ typedef struct pxl_context pxl_context;
 PXL_API pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **context);
 PXL_API void pxl_context_destroy(pxl_context *context); /* NULL is allowed */
 
+/* ---- Networks ------------------------------------------------------------------------------------------------------- */
+/* A stack of layers, as VGG's, through which `features`, `lpips`, `style` and `cosine` put both images. */
+typedef struct pxl_network pxl_network;
+typedef enum pxl_layer_kind {
+    PXL_CONVOLUTION = 0, /* size x size, stride 1, zero padding of size / 2, a bias */
+    PXL_RELU = 1,
+    PXL_MAX_POOL = 2, /* 2 x 2, stride 2; an odd last row or column is dropped */
+    PXL_AVERAGE_POOL = 3
+} pxl_layer_kind;
+typedef struct pxl_layer {
+    size_t struct_size;
+    pxl_layer_kind kind;
+    int inputs, outputs, size; /* convolution: channels, 1 to 4096; taps, odd, 1 to 15 */
+    const float *weight;       /* convolution: outputs x inputs x size x size; copied */
+    const float *bias;         /* outputs; NULL: zeros */
+    const float *linear;       /* what lpips multiplies each channel of this layer by, in its distance; NULL: none */
+} pxl_layer;
+#ifdef __cplusplus
+static inline pxl_layer PXL_LAYER(pxl_layer_kind kind) {
+    pxl_layer layer = {};
+    layer.struct_size = sizeof layer, layer.kind = kind;
+    return layer;
+}
+#else
+#define PXL_LAYER(kind_) ((pxl_layer){.struct_size = sizeof(pxl_layer), .kind = (kind_)})
+#endif
+/* From 1 to 256 layers, each with the channels that the one before it gives. */
+PXL_API pxl_status pxl_network_create(const pxl_layer *layers, size_t count, pxl_network **network);
+/* `architecture`: vgg11, vgg13, vgg16, vgg19 (torchvision's `features`), or a list in the manner of torchvision,
+ * "3:64,64,M,128k5,A": the image's channels (3 if left out), then for each convolution, which a ReLU follows, its output channels
+ * and k with its size (3 if left out), M for max pooling and A for average pooling. Weights are drawn from
+ * +-sqrt(6 / (inputs size^2)) (He et al. 2015, "Delving deep into rectifiers"), biases are 0, lpips' weights 1; the same for the
+ * same seed everywhere. Distances in random features tell structure apart and suit tests; they are not those of the trained network. */
+PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, pxl_network **network);
+/* Weights from a safetensors file with torchvision's names, features.N.weight and features.N.bias, N the layer's number, in f32, f16
+ * or bf16; tensors of other names are passed over. `architecture` NULL: one that follows from the names and shapes (pooling is by the
+ * maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL: none. PXL_IO_ERROR
+ * names file and tensor. scripts/convert_weights.py makes both files from .pth. */
+PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
+/* Losses and contexts that use it keep it alive. NULL is allowed. */
+PXL_API void pxl_network_destroy(pxl_network *network);
+PXL_API size_t pxl_network_layer_count(const pxl_network *network); /* 0 for NULL */
+/* conv1_1, relu1_1, ..., pool1, conv2_1: blocks end with their pooling, convolutions count in the block. NULL past the last. */
+PXL_API const char *pxl_network_layer_name(const pxl_network *network, size_t layer);
+/* Makes a network known to expressions that are parsed with this context, under a name of letters, digits, _, - and . ; one that is
+ * known already is replaced (for later expressions). Not while another thread uses the context. */
+PXL_API pxl_status pxl_context_add_network(pxl_context *context, const char *name, pxl_network *network);
+
 /* ---- Losses --------------------------------------------------------------------------------------------------------- */
 typedef enum pxl_term_kind {
     /* Maps, charged by a penalty. e = pred - target. */
@@ -133,7 +181,15 @@ typedef enum pxl_term_kind {
     PXL_LAPLACIAN = 2, /* [0 1 0; 1 -4 1; 0 1 0] * e, or with neighbours = 8 [1 1 1; 1 -8 1; 1 1 1] * e; default l1 */
     PXL_TV = 3,        /* forward differences of pred alone to the right and down, 0 past the last; default l1 (anisotropic) */
     PXL_BLUR = 4,      /* Gaussian of e, `window` taps, `sigma` (1.5); default l2 */
-    PXL_FEATURES = 5,  /* layers of a network; not in this version */
+    PXL_FEATURES = 5,  /* `layers` of a network: sum over the layers of their weight times the charges of F - G, with F and G what
+                          the layer gives for pred and target, of size C' x H' x W' there; with `unit` F and G are divided by
+                          their norm over the channels first, sqrt(1e-8 + sum F^2). Default l2 */
+    PXL_LPIPS = 6,  /* features with unit, where each channel's charge is multiplied by the network's linear weight: summed over
+                          channels, mean over pixels (Zhang et al. 2018; torchmetrics' norm). Layers: the last ReLU of each of
+                          the first five blocks; normalize: lpips */
+    PXL_STYLE = 7,  /* the same of the Gram matrices F F^T / (C' H' W'), charges added: with l2 the squared Frobenius norm
+                          (Johnson et al. 2016). Layers: the last ReLU of each of the first four blocks */
+    PXL_COSINE = 8, /* 1 - the cosine between F and G over the channels (with the norm of unit), mean over pixels */
     /* Functions of the mean squared error (a reduction of their own), with L the data_range. */
     PXL_RMSE = 16, /* sqrt(MSE); the gradient at 0 is 0 */
     PXL_PSNR = 17, /* 10 log10(L^2 / (MSE + eps)) in dB: the metric itself, so as a loss it takes a negative weight. Infinite for
@@ -165,8 +221,16 @@ typedef enum pxl_penalty {
 } pxl_penalty;
 /* With S the sum over the positions of the map, each times its weight if there is a weight map: mean = S / (N C H' W'), or
  * S / (C sum of weights); sum = S; spatial = C times the mean: a sum over channels, a mean over pixels. H' x W' is the size of
- * the map: that of the image but for border = valid. Per image (args.per_image) the same with N = 1. */
+ * the map: that of the image but for border = valid. Per image (args.per_image) the same with N = 1. features: C, H', W' are those
+ * of each layer. lpips, style, cosine: mean or sum is over the images. */
 typedef enum pxl_reduction { PXL_MEAN = 0, PXL_SUM = 1, PXL_SPATIAL = 2 } pxl_reduction;
+/* What is done to an image, whose values lie in [0, L], before it enters a network. */
+typedef enum pxl_normalize {
+    PXL_NORMALIZE_DEFAULT = 0,
+    PXL_NORMALIZE_NONE = 1,     /* x */
+    PXL_NORMALIZE_IMAGENET = 2, /* (x / L - mean) / std with torchvision's (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) */
+    PXL_NORMALIZE_LPIPS = 3     /* (2 x / L - 1 - shift) / scale with lpips' (-0.030, -0.088, -0.188) and (0.458, 0.448, 0.450) */
+} pxl_normalize;
 /* What lies outside the image: nothing (only whole windows count, the map is smaller), zeros, the image mirrored without
  * repeating its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it
  * is zero. */
@@ -201,6 +265,13 @@ typedef struct pxl_term {
     /* ssim: exponents of l, c and s, > 0 or PXL_EXACT_ZERO; 1. Unless all are 1, factors below 1e-4 count as 1e-4. */
     double alpha, beta, gamma;
     const char *preset; /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
+    /* features, lpips, style, cosine */
+    const pxl_network *network; /* NULL: the one of seed 1 that `net` names */
+    const char *net;            /* vgg11, vgg13, vgg16, vgg19; NULL: vgg16. With a `network`: its name, in the term's name */
+    const char *layers; /* names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
+                           features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
+    pxl_normalize normalize; /* default none; channels other than three are compared as they are */
+    int unit;                /* features: 1: see above */
 } pxl_term;
 #ifdef __cplusplus
 static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
@@ -233,15 +304,16 @@ PXL_API const char *pxl_preset_name(size_t index);
 typedef struct pxl_loss pxl_loss;
 PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss);
 /* expression = term { ("+" | "-") term },  term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]
- *   name      pixel sobel laplacian tv blur | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its
+ *   name      pixel sobel laplacian tv blur | features lpips style cosine | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its
  *             penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
  *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
- *             own_counts, uniform, sample_covariance, mean_of_images) or field = value: delta beta eps
+ *             own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta beta eps
  *             reduction (mean sum spatial) neighbours border (valid zero reflect replicate; also written padding) window sigma
- *             k1 k2 data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
+ *             net layers normalize (none imagenet lpips) k1 k2 data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
  *             (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  * "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)". Reads no file. `context` may be
- * NULL. PXL_SYNTAX_ERROR names the column, counted from 1. */
+ * NULL. net=NAME is a network that was added to the context, or else vgg16 (11, 13, 19) with random weights, which then appears in
+ * the term's name as vgg16-random. PXL_SYNTAX_ERROR names the column, counted from 1. */
 PXL_API pxl_status pxl_loss_parse(const char *expression, pxl_context *context, pxl_loss **loss);
 PXL_API size_t pxl_loss_term_count(const pxl_loss *loss); /* 0 for NULL */
 /* The term as in an expression, without its weight, for logs: "sobel(charbonnier, eps=0.001)". NULL past the last. Lives as

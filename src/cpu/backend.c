@@ -12,6 +12,7 @@
 #include "kernels.h"
 #include "normalise.h"
 #include "threads.h"
+#include "../network/walk.h"
 
 typedef struct layout {
     double *sums;        /* [tiles][terms of the pass], for the largest pass */
@@ -35,6 +36,7 @@ static layout lay_out(pxli_call *call, pxli_arena *arena) {
     if (call->statistics.window) consider(kernels, call, &call->statistics, &l.scratch, &slots);
     l.sums = pxli_take(arena, (size_t)slots * sizeof *l.sums);
     l.parts = pxli_take(arena, PXLI_CHUNKS * sizeof *l.parts);
+    pxli_walks_layout(call, arena);
     return l;
 }
 static size_t size(const pxl_context *context, pxli_call *call, size_t *least) {
@@ -106,7 +108,7 @@ static pxl_status check_weights(const pxli_call *call) {
     return PXL_OK;
 }
 static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_workspace workspace) {
-    const pxl_status status = check_weights(call);
+    pxl_status status = check_weights(call);
     if (status) return status;
     pxli_arena arena = {(uintptr_t)workspace.data, 0};
     const layout l = lay_out(call, &arena);
@@ -116,8 +118,10 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     pxli_set_ranges(&team, call, l.parts);
     if (call->mean.residual_count) run_pass(&team, &l, call, &call->mean);
     pxli_set_scales(call);
-    if (call->passes && call->pass[0].accumulate) clear(call->grad_pred), clear(call->grad_target);
+    if (!call->passes || call->pass[0].accumulate) clear(call->grad_pred), clear(call->grad_target);
     for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
+    status = pxli_walks_run(call, &team);
+    if (status) return status;
     round_sum(&team, call, call->grad_pred, args->grad_pred), round_sum(&team, call, call->grad_target, args->grad_target);
     if (call->statistics.window) run_pass(&team, &l, call, &call->statistics);
     if (args->values) pxli_write_values(call);
@@ -183,4 +187,4 @@ static void describe(pxl_device device, char *text, size_t size) {
     snprintf(text, size, "CPU, %s (of %s), %d threads", pxli_isa_name(), list, pxli_threads(NULL));
 }
 
-const pxli_backend pxli_cpu_backend = {size, NULL, evaluate, filter_size, filter, reduce_size, reduce, describe};
+const pxli_backend pxli_cpu_backend = {&pxli_cpu_engine, size, NULL, evaluate, filter_size, filter, reduce_size, reduce, describe};

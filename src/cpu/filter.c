@@ -144,8 +144,14 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
 const pxli_kernels *PXLI_NAME(kernels)(void);
+#if PXLI_DOUBLE
+#define LAYERS NULL
+#else
+extern const struct pxli_layer_kernels PXLI_NAME(layers);
+#define LAYERS &PXLI_NAME(layers)
+#endif
 const pxli_kernels *PXLI_NAME(kernels)(void) {
     static const pxli_kernels kernels = {TEXT(PXLI_ISA),  PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run,
-                                         PXLI_NAME(copy), PXLI_NAME(reduce)};
+                                         PXLI_NAME(copy), LAYERS, PXLI_NAME(reduce)};
     return &kernels;
 }

@@ -20,6 +20,7 @@ typedef struct pxli_kernels {
     void (*filter)(const pxli_filter_call *call, int64_t index, void *scratch);
     /* Plane `index` (counted through the images) of `from`, in this precision, to that of `to`. */
     void (*copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
+    const struct pxli_layer_kernels *layers; /* f32 alone */
     /* Rows [y0, y1) of a plane; elements whose weight is 0 are left out (weight NULL: none). */
     void (*reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
                    pxli_partial *partial);

@@ -142,5 +142,5 @@ pxl_status pxli_cuda_count(int *count, char *reason, size_t size) {
     snprintf(reason, size, "%s", cudaGetErrorString(error));
     return PXL_OK;
 }
-extern const pxli_backend pxli_cuda_backend = {size, init, evaluate, filter_size, filter, reduce_size, reduce, describe};
+extern const pxli_backend pxli_cuda_backend = {nullptr, size, init, evaluate, filter_size, filter, reduce_size, reduce, describe};
 }

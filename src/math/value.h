@@ -21,6 +21,7 @@ PXLI_INLINE bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == P
 /* The factor from a sum to the term's value. counts: positions, or their weights, in one channel of what is averaged over. */
 PXLI_INLINE double pxli_norm(pxl_term_kind kind, pxl_reduction reduction, double counts, double channels) {
     const bool function = pxli_is_function_of_mean(kind);
+    if (kind >= PXL_FEATURES && kind <= PXL_COSINE) channels = 1; /* each layer has its own */
     if (!function && reduction == PXL_SUM) return 1;
     return counts != 0 ? 1 / (counts * (!function && reduction == PXL_SPATIAL ? 1 : channels)) : 0;
 }

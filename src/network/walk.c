@@ -1,0 +1,181 @@
+/* The walk through a network and back: see walk.h. */
+#include "walk.h"
+
+#include <string.h>
+
+enum { PRED, TARGET };
+
+/* ---- Terms to walks ------------------------------------------------------------------------------------------------ */
+static bool go_together(const pxli_term *a, const pxli_term *b) {
+    return a->features.network == b->features.network && a->features.normalize == b->features.normalize &&
+           a->window.data_range == b->window.data_range;
+}
+static pxli_walk *walk_for(pxli_call *call, int k) {
+    for (int i = 0; i < call->walks; i++)
+        if (go_together(&call->terms[call->walk[i].term[0]], &call->terms[k])) return &call->walk[i];
+    pxli_walk *walk = &call->walk[call->walks++];
+    memset(walk, 0, sizeof *walk);
+    return walk;
+}
+pxl_status pxli_walks_prepare(pxli_call *call, const pxli_engine *engine, const pxl_context *context) {
+    call->walks = 0;
+    for (int k = 0; k < call->count; k++) {
+        if (!pxli_is_features(call->terms[k].kind)) continue;
+        pxli_walk *walk = walk_for(call, k);
+        walk->term[walk->terms++] = k;
+    }
+    for (int i = 0; i < call->walks; i++) {
+        pxli_walk *walk = &call->walk[i];
+        pxli_shape shape = {.engine = engine, .batch = 1, .h = call->h, .w = call->w, .threads = engine->threads(context)};
+        shape.gradients = call->args->grad_pred || call->args->grad_target;
+        for (int t = 0; t < walk->terms; t++) {
+            const pxli_features *f = &call->terms[walk->term[t]].features;
+            for (int l = 0; l < f->count; l++) shape.compared[f->layer[l] / 64] |= (uint64_t)1 << f->layer[l] % 64;
+        }
+        const pxl_status status = pxli_prepare(call->terms[walk->term[0]].features.network, &shape, &walk->prepared);
+        if (status) return status;
+    }
+    return PXL_OK;
+}
+void pxli_walks_release(pxli_call *call) {
+    for (int i = 0; i < call->walks; i++) pxli_release(call->walk[i].prepared);
+}
+
+/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+/* Where a walk keeps things: places for what has to stay, and two that take turns for what does not. */
+typedef struct memory {
+    float *kept[2][PXLI_MAX_LAYERS]; /* by stage; NULL: passes by */
+    float *turn[2];
+    void *scratch;
+} memory;
+
+static size_t bytes_out(const pxli_prepared *p, const pxli_stage *s) {
+    return (size_t)(p->shape.batch * s->h * s->w * s->outputs) * sizeof(float);
+}
+static bool wants(const pxli_call *call, int side) { return side == PRED ? call->grad_pred : call->grad_target; }
+static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
+static void lay_out(const pxli_call *call, const pxli_walk *walk, pxli_arena *arena, memory *m) {
+    const pxli_prepared *p = walk->prepared;
+    size_t turn = (size_t)(p->shape.batch * p->shape.h * p->shape.w * p->network->inputs) * sizeof(float), scratch = p->scratch;
+    for (int s = 0; s < p->stages; s++) {
+        const pxli_stage *stage = &p->stage[s];
+        turn = largest(turn, bytes_out(p, stage));
+        for (int side = PRED; side <= TARGET; side++) {
+            const bool keep = stage->compared ||
+                              (wants(call, side) && (stage->relu || (s + 1 < p->stages && p->stage[s + 1].kind == PXL_MAX_POOL)));
+            m->kept[side][s] = keep ? pxli_take(arena, bytes_out(p, stage)) : NULL;
+        }
+        for (int t = 0; t < walk->terms && stage->compared; t++)
+            scratch = largest(scratch, p->shape.engine->partials(p, call, walk->term[t], stage));
+    }
+    m->turn[0] = pxli_take(arena, turn), m->turn[1] = pxli_take(arena, turn);
+    m->scratch = pxli_take(arena, scratch);
+}
+void pxli_walks_layout(pxli_call *call, pxli_arena *arena) {
+    const pxli_arena before = *arena;
+    size_t used = arena->used;
+    memory m;
+    for (int i = 0; i < call->walks; i++) {
+        pxli_arena own = before;
+        lay_out(call, &call->walk[i], &own, &m);
+        used = largest(used, own.used);
+    }
+    call->walk_arena = before;
+    arena->used = used;
+}
+
+/* ---- Forward ------------------------------------------------------------------------------------------------------- */
+static pxl_status forward(const pxli_run_images *run, const pxli_walk *walk, memory *m, int side) {
+    const pxli_prepared *p = run->prepared;
+    const pxli_engine *engine = p->shape.engine;
+    const float *in = m->turn[0];
+    pxl_status status =
+        engine->load(run, side == PRED ? run->call->args->pred : run->call->args->target, walk->term[0], m->turn[0]);
+    for (int s = 0; !status && s < p->stages; s++) {
+        float *out = m->kept[side][s] ? m->kept[side][s] : in == m->turn[0] ? m->turn[1] : m->turn[0];
+        status = engine->forward(run, &p->stage[s], in, out);
+        in = out;
+    }
+    return status;
+}
+
+/* ---- Comparing ----------------------------------------------------------------------------------------------------- */
+/* What the charges of a layer are multiplied by. */
+static double norm_of(const pxli_term *term, const pxli_stage *s) {
+    const double pixels = (double)s->h * (double)s->w;
+    if (term->kind == PXL_STYLE || (term->kind == PXL_FEATURES && term->reduction == PXL_SUM)) return 1;
+    return term->kind == PXL_FEATURES && term->reduction == PXL_MEAN ? 1 / (pixels * s->outputs) : 1 / pixels;
+}
+/* All terms in one stage: their values, and their gradients on top of what came from below (`add`). */
+static pxl_status compare(const pxli_run_images *run, const pxli_walk *walk, const memory *m, int s, int side, bool value,
+                          bool add, float *gradient) {
+    const pxli_stage *stage = &run->prepared->stage[s];
+    for (int t = 0; t < walk->terms; t++) {
+        const pxli_term *term = &run->call->terms[walk->term[t]];
+        for (int l = 0; l < term->features.count; l++) {
+            if (term->features.layer[l] != stage->layer) continue;
+            const pxli_comparison c = {.stage = stage,
+                                       .term = walk->term[t],
+                                       .factor = term->features.weight[l] * norm_of(term, stage),
+                                       .value = value,
+                                       .add = add,
+                                       .mask = stage->relu,
+                                       .own = m->kept[side][s],
+                                       .other = m->kept[1 - side][s],
+                                       .gradient = gradient};
+            const pxl_status status = run->prepared->shape.engine->compare(run, &c);
+            if (status) return status;
+            add = true;
+        }
+    }
+    return PXL_OK;
+}
+static pxl_status values(const pxli_run_images *run, const pxli_walk *walk, const memory *m) {
+    pxl_status status = PXL_OK;
+    for (int s = 0; !status && s < run->prepared->stages; s++)
+        if (run->prepared->stage[s].compared) status = compare(run, walk, m, s, PRED, true, false, NULL);
+    return status;
+}
+
+/* ---- Backward ------------------------------------------------------------------------------------------------------ */
+static pxl_status backward(const pxli_run_images *run, const pxli_walk *walk, const memory *m, int side, bool value) {
+    const pxli_prepared *p = run->prepared;
+    const pxli_engine *engine = p->shape.engine;
+    float *gradient = m->turn[0], *next = m->turn[1];
+    pxl_status status = PXL_OK;
+    for (int s = p->stages - 1; !status && s >= 0; s--) {
+        if (p->stage[s].compared) status = compare(run, walk, m, s, side, value, s + 1 < p->stages, gradient);
+        /* A comparison undoes its stage's ReLU; where there is none, what arrives at a ReLU's output has to. */
+        if (p->stage[s].kind == PXL_RELU) continue;
+        const bool mask = s > 0 && p->stage[s - 1].relu && !p->stage[s - 1].compared;
+        if (!status) status = engine->backward(run, &p->stage[s], s > 0 ? m->kept[side][s - 1] : NULL, mask, gradient, next);
+        float *t = gradient;
+        gradient = next, next = t;
+    }
+    const pxl_tensor *to = side == PRED ? run->call->grad_pred : run->call->grad_target;
+    return status ? status : engine->store(run, to, walk->term[0], gradient);
+}
+
+static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *where) {
+    memory m;
+    pxli_arena arena = call->walk_arena;
+    lay_out(call, walk, &arena, &m);
+    pxl_status status = PXL_OK;
+    for (int64_t n = 0; !status && n < call->n; n += walk->prepared->shape.batch) {
+        const pxli_run_images run = {walk->prepared, call, where, n, walk->prepared->shape.batch, m.scratch};
+        status = forward(&run, walk, &m, TARGET);
+        if (!status) status = forward(&run, walk, &m, PRED);
+        if (!status && !call->grad_pred) status = values(&run, walk, &m);
+        if (!status && call->grad_pred) status = backward(&run, walk, &m, PRED, true);
+        if (!status && call->grad_target) status = backward(&run, walk, &m, TARGET, false);
+    }
+    return status;
+}
+pxl_status pxli_walks_run(pxli_call *call, const void *where) {
+    pxl_status status = PXL_OK;
+    for (int i = 0; i < call->walks; i++)
+        for (int t = 0; t < call->walk[i].terms; t++)
+            for (int64_t n = 0; n < call->n; n++) call->sums[n * call->count + call->walk[i].term[t]] = 0;
+    for (int i = 0; !status && i < call->walks; i++) status = run_walk(call, &call->walk[i], where);
+    return status;
+}

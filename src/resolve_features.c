@@ -1,0 +1,138 @@
+/* The network and the layers of a term that is compared in them. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "context.h"
+#include "error.h"
+#include "terms.h"
+
+/* ---- Networks ------------------------------------------------------------------------------------------------------ */
+static const char *const random_names[] = {"vgg11-random", "vgg13-random", "vgg16-random", "vgg19-random"};
+enum { RANDOM_NAMES = sizeof random_names / sizeof *random_names };
+
+/* vgg16 or vgg16-random: "vgg16-random"; NULL: neither. */
+static const char *random_name(const char *name) {
+    for (int i = 0; i < RANDOM_NAMES; i++)
+        if (!strcmp(name, random_names[i]) || (strlen(name) == 5 && !strncmp(name, random_names[i], 5))) return random_names[i];
+    return NULL;
+}
+/* The random network of that name that a term before has, or a new one. */
+static pxl_status share_random(const pxli_place *place, const char *name, pxl_network **own) {
+    enum { SEED = 1 };
+    char architecture[] = "vgg16"; /* name without -random */
+    memcpy(architecture, name, sizeof architecture - 1);
+    for (int i = 0; i < place->before_count; i++) {
+        const pxl_network *other = place->before[i].features.network;
+        if (!other || !other->random || other->seed != SEED || strcmp(other->architecture, architecture)) continue;
+        *own = pxli_network_retain(other);
+        return PXL_OK;
+    }
+    return pxl_network_random(architecture, SEED, own);
+}
+static pxl_status fail_unknown(const pxli_place *place, const char *name) {
+    const char *names[32] = {"vgg11", "vgg13", "vgg16", "vgg19"};
+    int count = 4;
+    for (const pxli_named_network *n = place->context ? place->context->networks : NULL; n && count < 32; n = n->next)
+        names[count++] = n->name;
+    return PXLI_FAIL_FIELD(place, PXLI_F_NET,
+                           "is \"%.60s\", which is unknown here; did you mean \"%s\"? pxl_context_add_network makes "
+                           "one known, and its context has to be given",
+                           name, names[pxli_nearest(name, strlen(name), names, count)]);
+}
+pxl_status pxli_find_network(const pxli_place *place, pxl_term *term, pxl_network **own) {
+    if (term->net && !pxli_is_network_name(term->net, strlen(term->net)))
+        return PXLI_FAIL_FIELD(place, PXLI_F_NET, "is \"%.80s\"; letters, digits, _, - and . are needed", term->net);
+    if (term->network) {
+        const pxl_network *given = term->network;
+        const char *random = given->random && given->seed == 1 ? random_name(given->architecture) : NULL;
+        if (!term->net) term->net = random ? random : *given->architecture ? given->architecture : "custom";
+        *own = pxli_network_retain(given);
+        return PXL_OK;
+    }
+    const char *name = term->net ? term->net : "vgg16", *random = random_name(name);
+    const pxli_named_network *named = place->context ? place->context->networks : NULL;
+    while (named && strcmp(named->name, name)) named = named->next;
+    if (!named && !random) return fail_unknown(place, name);
+    term->net = named ? named->name : random;
+    const pxl_status status = named ? PXL_OK : share_random(place, random, own);
+    if (named) *own = pxli_network_retain(named->network);
+    term->network = *own;
+    return status;
+}
+
+/* ---- Layers -------------------------------------------------------------------------------------------------------- */
+static bool add_layer(pxli_features *to, int layer, double weight) {
+    if (layer < 0 || to->count == PXLI_MAX_TERM_LAYERS) return false;
+    to->layer[to->count] = layer, to->weight[to->count++] = weight;
+    return true;
+}
+/* [number *] layer { ":" [number *] layer }; what is wrong in *at, or NULL. */
+static const char *read_layers(const pxl_network *network, const char *text, pxli_features *to) {
+    for (const char *at = text;; at++) {
+        const size_t length = strcspn(at, ":");
+        const char *star = memchr(at, '*', length), *name = star ? star + 1 : at;
+        const size_t digits = star ? (size_t)(star - at) : 0;
+        const bool number = digits && digits <= PXLI_MAX_DIGITS && pxli_number_length(at) == digits;
+        const double weight = !star ? 1 : number ? pxli_parse_number(at, digits) : NAN;
+        const int layer = pxli_network_find_layer(network, name, length - (size_t)(name - at));
+        if (!(isfinite(weight) && weight > 0) || !add_layer(to, layer, weight)) return at;
+        at += length;
+        if (!*at) return NULL;
+    }
+}
+static void default_layers(const pxl_term *from, pxli_features *to) {
+    static const char *const names[] = {"relu1_2", "relu2_2", "relu3_3"};
+    const int blocks = from->kind == PXL_LPIPS ? 5 : from->kind == PXL_STYLE ? 4 : 0;
+    for (int block = 1; block <= blocks; block++) add_layer(to, pxli_network_last_relu(from->network, block), 1);
+    for (int i = 0; !blocks && i < 3; i++) add_layer(to, pxli_network_find_layer(from->network, names[i], 7), 1);
+}
+static const char *fill_layers(const pxl_term *from, pxli_features *to) {
+    to->count = 0;
+    if (from->layers) return read_layers(from->network, from->layers, to);
+    default_layers(from, to);
+    return NULL;
+}
+static pxl_status fail_layer(const pxli_place *place, const pxl_term *term, const char *wrong) {
+    const char *names[PXLI_MAX_LAYERS];
+    const size_t length = strcspn(wrong, ":");
+    const char *star = memchr(wrong, '*', length), *name = star ? star + 1 : wrong;
+    for (int i = 0; i < term->network->count; i++) names[i] = term->network->layers[i].name;
+    return PXLI_FAIL_FIELD(
+        place, PXLI_F_LAYERS,
+        "is \"%.60s\"; \"%.*s\" is no layer of %s with a weight above 0 before it; did you mean \"%s\"? At most %d, "
+        "as relu1_2:0.5*relu2_2:15, are needed",
+        term->layers, length < 40 ? (int)length : 40, wrong, term->net,
+        names[pxli_nearest(name, length - (size_t)(name - wrong), names, term->network->count)], PXLI_MAX_TERM_LAYERS);
+}
+pxl_status pxli_check_features(const pxli_place *place, const pxl_term *term) {
+    pxli_features filled;
+    if (term->layers && strlen(term->layers) > PXLI_MAX_LAYERS_TEXT)
+        return PXLI_FAIL_FIELD(place, PXLI_F_LAYERS, "has %zu characters; at most %d are read", strlen(term->layers),
+                               PXLI_MAX_LAYERS_TEXT);
+    const char *wrong = fill_layers(term, &filled);
+    if (wrong) return fail_layer(place, term, wrong);
+    if (!filled.count)
+        return PXLI_FAIL_FIELD(place, PXLI_F_LAYERS, "is not given, and %s has none of the default layers", term->net);
+    if (term->network->inputs != 3 && (term->normalize > PXL_NORMALIZE_NONE || term->kind == PXL_LPIPS))
+        return PXLI_FAIL_FIELD(place, PXLI_F_NORMALIZE, "takes three channels; %s has %d", term->net, term->network->inputs);
+    for (int i = 0; term->kind == PXL_LPIPS && i < filled.count; i++) {
+        const pxli_layer *layer = &term->network->layers[filled.layer[i]];
+        if (!layer->linear)
+            return PXLI_FAIL_FIELD(place, PXLI_F_NET,
+                                   "is %s, whose layer %s has no linear weights: pxl_network_load takes a file of them",
+                                   term->net, layer->name);
+    }
+    return PXL_OK;
+}
+void pxli_fill_features(const pxl_term *from, pxli_features *to) {
+    fill_layers(from, to);
+    to->network = from->network;
+    to->normalize = from->normalize ? from->normalize : from->kind == PXL_LPIPS ? PXL_NORMALIZE_LPIPS : PXL_NORMALIZE_NONE;
+    to->linear = from->kind == PXL_LPIPS;
+    to->transform = from->kind == PXL_STYLE                                             ? PXLI_TRANSFORM_GRAM
+                    : from->kind == PXL_LPIPS || from->kind == PXL_COSINE || from->unit ? PXLI_TRANSFORM_UNIT
+                                                                                        : PXLI_TRANSFORM_NONE;
+    /* 1 - cos is half the squared distance of two unit vectors */
+    for (int i = 0; i < to->count && from->kind == PXL_COSINE; i++) to->weight[i] /= 2;
+}
