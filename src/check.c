@@ -146,6 +146,11 @@ static pxl_status check_scalars(const pxl_loss *loss, const pxl_args *args) {
                          args->struct_size, sizeof *args);
     if (args->per_image != 0 && args->per_image != 1)
         return pxli_fail(PXL_INVALID_ARGUMENT, "args.per_image is %d; 0 or 1 is needed", args->per_image);
+    if (args->target_use < PXL_TARGET_PASSES || args->target_use > PXL_TARGET_KEPT)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "args.target_use is %d; a pxl_target_use, 0 to 2, is needed", (int)args->target_use);
+    if (args->target_use == PXL_TARGET_KEPT && args->grad_target)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "args.target_use is PXL_TARGET_KEPT, but grad_target is wanted, which needs more than "
+                                               "what was kept");
     if (!args->values && !args->grad_pred && !args->grad_target && !args->map && !args->statistics)
         return pxli_fail(PXL_INVALID_ARGUMENT,
                          "nothing is wanted: all of values, grad_pred, grad_target, map and statistics are NULL");

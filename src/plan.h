@@ -69,6 +69,7 @@ static inline bool pxli_is_mostly_outside(const pxli_pass *p) {
 typedef struct pxli_walk {
     int terms, term[PXLI_MAX_TERMS];
     const struct pxli_prepared *prepared;
+    char *target; /* features that are kept for later calls, of one image after another; NULL: none */
 } pxli_walk;
 
 enum { PXLI_MAX_PASSES = PXLI_MAX_TERMS + 1 };

@@ -323,6 +323,13 @@ PXL_API double pxl_loss_term_weight(const pxl_loss *loss, size_t term); /* NaN p
 PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL is allowed */
 
 /* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
+/* What becomes of the target in the networks of features and its like, for targets that stay while pred changes. */
+typedef enum pxl_target_use {
+    PXL_TARGET_PASSES = 0, /* its features are computed, and forgotten */
+    PXL_TARGET_KEEP = 1,   /* computed, and kept in the workspace, which is larger for it */
+    PXL_TARGET_KEPT = 2    /* those that the last call with PXL_TARGET_KEEP left in this workspace; all other arguments but the contents
+                              of pred as they were then, and no grad_target */
+} pxl_target_use;
 typedef struct pxl_args {
     size_t struct_size;
     const pxl_tensor *pred, *target; /* same sizes, dtype and device */
@@ -341,6 +348,7 @@ typedef struct pxl_args {
     int per_image;         /* 1: values has N rows, one per image, and grad_loss N entries */
     const pxl_tensor *map; /* N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position; NULL */
     const pxl_tensor *statistics; /* N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics; NULL */
+    pxl_target_use target_use;
 } pxl_args;
 #ifdef __cplusplus
 static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target) {

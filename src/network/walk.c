@@ -54,17 +54,38 @@ static size_t bytes_out(const pxli_prepared *p, const pxli_stage *s) {
 }
 static bool wants(const pxli_call *call, int side) { return side == PRED ? call->grad_pred : call->grad_target; }
 static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
+static size_t rounded(size_t bytes) { return (bytes + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN; }
+/* What is kept of one batch of targets. */
+static size_t target_bytes(const pxli_prepared *p) {
+    size_t bytes = 0;
+    for (int s = 0; s < p->stages; s++)
+        if (p->stage[s].compared) bytes += rounded(bytes_out(p, &p->stage[s]));
+    return bytes;
+}
+/* Has the stages that are compared keep the targets that begin with image n. */
+static void place_target(const pxli_walk *walk, int64_t n, memory *m) {
+    const pxli_prepared *p = walk->prepared;
+    char *at = walk->target + (size_t)(n / p->shape.batch) * target_bytes(p);
+    for (int s = 0; s < p->stages; s++) {
+        if (!p->stage[s].compared) continue;
+        m->kept[TARGET][s] = (float *)at;
+        at += rounded(bytes_out(p, &p->stage[s]));
+    }
+}
+/* Whether a stage's output stays until the end of an image: to be compared, or for what comes back to be masked and unpooled. */
+static bool stays(const pxli_call *call, const pxli_prepared *p, int side, int s) {
+    const pxli_stage *stage = &p->stage[s];
+    if (stage->compared) return side == PRED || !call->args->target_use; /* else place_target() has a place */
+    return wants(call, side) && (stage->relu || (s + 1 < p->stages && p->stage[s + 1].kind == PXL_MAX_POOL));
+}
 static void lay_out(const pxli_call *call, const pxli_walk *walk, pxli_arena *arena, memory *m) {
     const pxli_prepared *p = walk->prepared;
     size_t turn = (size_t)(p->shape.batch * p->shape.h * p->shape.w * p->network->inputs) * sizeof(float), scratch = p->scratch;
     for (int s = 0; s < p->stages; s++) {
         const pxli_stage *stage = &p->stage[s];
         turn = largest(turn, bytes_out(p, stage));
-        for (int side = PRED; side <= TARGET; side++) {
-            const bool keep = stage->compared ||
-                              (wants(call, side) && (stage->relu || (s + 1 < p->stages && p->stage[s + 1].kind == PXL_MAX_POOL)));
-            m->kept[side][s] = keep ? pxli_take(arena, bytes_out(p, stage)) : NULL;
-        }
+        for (int side = PRED; side <= TARGET; side++)
+            m->kept[side][s] = stays(call, p, side, s) ? pxli_take(arena, bytes_out(p, stage)) : NULL;
         for (int t = 0; t < walk->terms && stage->compared; t++)
             scratch = largest(scratch, p->shape.engine->partials(p, call, walk->term[t], stage));
     }
@@ -72,6 +93,11 @@ static void lay_out(const pxli_call *call, const pxli_walk *walk, pxli_arena *ar
     m->scratch = pxli_take(arena, scratch);
 }
 void pxli_walks_layout(pxli_call *call, pxli_arena *arena) {
+    for (int i = 0; i < call->walks; i++) {
+        const pxli_prepared *p = call->walk[i].prepared;
+        const size_t batches = (size_t)((call->n + p->shape.batch - 1) / p->shape.batch);
+        call->walk[i].target = call->args->target_use ? pxli_take(arena, batches * target_bytes(p)) : NULL;
+    }
     const pxli_arena before = *arena;
     size_t used = arena->used;
     memory m;
@@ -163,7 +189,8 @@ static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *w
     pxl_status status = PXL_OK;
     for (int64_t n = 0; !status && n < call->n; n += walk->prepared->shape.batch) {
         const pxli_run_images run = {walk->prepared, call, where, n, walk->prepared->shape.batch, m.scratch};
-        status = forward(&run, walk, &m, TARGET);
+        if (walk->target) place_target(walk, n, &m);
+        if (call->args->target_use != PXL_TARGET_KEPT) status = forward(&run, walk, &m, TARGET);
         if (!status) status = forward(&run, walk, &m, PRED);
         if (!status && !call->grad_pred) status = values(&run, walk, &m);
         if (!status && call->grad_pred) status = backward(&run, walk, &m, PRED, true);
