@@ -1,6 +1,6 @@
 // A training loop on the GPU in small: an image is recovered from noise by gradient descent, the whole step in a CUDA graph, the mix
 // of terms on a schedule (mae first, then mae and ssim) without a rebuild or a new capture.
-//   nvcc -std=c++17 train_cuda.cu -Iinclude -Lbuild/src -lpixloss -lgomp -o train_cuda
+//   nvcc -std=c++17 train_cuda.cu -Iinclude -Lbuild/src -lpixloss -ljansson -lgomp -o train_cuda
 #include <cuda_runtime.h>
 
 #include <cmath>
