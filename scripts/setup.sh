@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing pixloss needs and this machine lacks, by apt (Debian, Ubuntu). Does nothing where all is there.
 #   scripts/setup.sh                   compilers, cmake, the libraries
-#   scripts/setup.sh --dev             clang, clang-format and clang-tidy too
+#   scripts/setup.sh --dev             clang with its sanitizers, clang-format and clang-tidy too
 #   scripts/setup.sh --cuda            too, where there is no nvcc: NVIDIA's compiler, runtime, cuBLAS and cuDNN (1 GB of wheels
 #                                      from PyPI) into build/cuda, laid out as a toolkit, where CMake looks for it
 #   scripts/setup.sh --cuda-compiler   the same without cuBLAS and cuDNN (120 MB), which nothing in this version uses
@@ -10,7 +10,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages=(cmake ninja-build gcc g++ pkg-config libgtest-dev libbenchmark-dev libpng-dev libjpeg62-turbo-dev libtiff-dev
-  libcairo2-dev libcli11-dev nlohmann-json3-dev fonts-dejavu-core)
+  libcairo2-dev libcli11-dev nlohmann-json3-dev libjansson-dev libdnnl-dev fonts-dejavu-core)
 wheels=()
 compiler=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
   nvidia-cuda-cccl==13.0.85)
@@ -32,7 +32,7 @@ want_libraries() {
 }
 for argument in "$@"; do
   case "$argument" in
-    --dev) packages+=(clang clang-format clang-tidy) ;;
+    --dev) packages+=(clang libclang-rt-dev clang-format clang-tidy) ;;
     --cuda) want_compiler; want_libraries ;;
     --cuda-compiler) want_compiler ;;
     -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;;
@@ -52,6 +52,7 @@ installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = i
 have() {
   case "$1" in
     pkg-config) command -v pkg-config >/dev/null ;;
+    libclang-rt-dev) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*' >/dev/null ;;
     libjpeg62-turbo-dev) installed "$1" || installed libjpeg-turbo8-dev || installed libjpeg8-dev || installed libjpeg-dev ;;
     *) installed "$1" ;;
   esac
@@ -112,8 +113,12 @@ failed() {
 echo "setup: installing ${missing[*]}" >&2
 # An update that fails (one dead mirror among several) is no reason to stop: the install below tells.
 apt update || true
-for i in "${!missing[@]}"; do # Ubuntu has no libjpeg62-turbo-dev
-  if [ "${missing[$i]}" = libjpeg62-turbo-dev ] && ! apt-cache show libjpeg62-turbo-dev >/dev/null 2>&1; then missing[$i]=libjpeg-dev; fi
+for i in "${!missing[@]}"; do # Ubuntu has no libjpeg62-turbo-dev, and the sanitizers with clang itself
+  apt-cache show "${missing[$i]}" >/dev/null 2>&1 && continue
+  case "${missing[$i]}" in
+    libjpeg62-turbo-dev) missing[$i]=libjpeg-dev ;;
+    libclang-rt-dev) missing[$i]=clang ;;
+  esac
 done
 apt install --no-install-recommends "${missing[@]}" || failed "apt-get could not install ${missing[*]}"
 install_wheels

@@ -1,42 +1,13 @@
 /* Conversion of rows: see rows.h. The dtype is looked at once a row; each loop is plain enough for the compiler to vectorise. */
 #include "rows.h"
 
+#include "../math/half.h"
+
 static size_t bytes_of(pxl_dtype dtype) { return dtype == PXL_F64 ? 8 : dtype == PXL_F32 ? 4 : dtype == PXL_U8 ? 1 : 2; }
 
 plane plane_of(const pxl_tensor *t, int64_t image, int64_t channel) {
     const int64_t offset = image * t->stride[0] + channel * t->stride[1];
     return (plane){(char *)t->data + offset * (int64_t)bytes_of(t->dtype), t->stride[2], t->stride[3], t->dtype};
-}
-
-INLINE float bits_float(uint32_t bits) {
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-INLINE uint32_t float_bits(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    return bits;
-}
-/* Shifting a half's bits to a float's and multiplying by 2^112 mends the exponent, of subnormals as well. */
-INLINE float from_half(uint16_t h) {
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
-    const float finite = bits_float(rest << 13) * 0x1p112f;
-    const uint32_t bits = rest >= 0x7c00 ? 0x7f800000 | rest << 13 : float_bits(finite);
-    return bits_float(sign | bits);
-}
-/* Round to nearest even: adding half an ulp less one, plus the last bit kept; subnormals by adding 0.5, whose ulp is 2^-24. */
-INLINE uint16_t to_half(float f) {
-    const uint32_t bits = float_bits(f), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
-    const uint32_t normal = (rest - 0x38000000 + 0xfff + (rest >> 13 & 1)) >> 13;
-    const uint32_t subnormal = float_bits(bits_float(rest) + 0.5f) - 0x3f000000;
-    const uint32_t finite = rest < 0x38800000 ? subnormal : normal < 0x7c00 ? normal : 0x7c00;
-    return (uint16_t)(sign | (rest > 0x7f800000 ? 0x7e00 : finite));
-}
-INLINE float from_bfloat(uint16_t b) { return bits_float((uint32_t)b << 16); }
-INLINE uint16_t to_bfloat(float f) {
-    const uint32_t bits = float_bits(f);
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 /* dst[i] = CONVERT(element): one loop for neighbours in memory, one for any stride */
@@ -75,10 +46,10 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
         case PXL_F16: {
             const int64_t done = dx == 1 ? load_halves((const uint16_t *)p->data + y * p->dy + x, count, dst) : 0;
             x += done, dst += done, count -= done;
-            LOAD(uint16_t, from_half);
+            LOAD(uint16_t, pxli_from_half);
             break;
         }
-        case PXL_BF16: LOAD(uint16_t, from_bfloat); break;
+        case PXL_BF16: LOAD(uint16_t, pxli_from_bfloat); break;
         case PXL_U8: LOAD(uint8_t, AS_REAL); break;
         case PXL_U16: LOAD(uint16_t, AS_REAL); break;
     }
@@ -95,8 +66,8 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
         else                                                                                      \
             for (int64_t i = 0; i < count; i++) d[i * dx] = FROM(src[i]);                         \
     } while (0)
-#define TO_HALF(a)   to_half((float)(a))
-#define TO_BFLOAT(a) to_bfloat((float)(a))
+#define TO_HALF(a)   pxli_to_half((float)(a))
+#define TO_BFLOAT(a) pxli_to_bfloat((float)(a))
 #define AS_FLOAT(a)  ((float)(a))
 #define AS_DOUBLE(a) ((double)(a))
 
@@ -105,8 +76,8 @@ void store_row(const plane *p, int64_t y, int64_t x, int64_t count, const real *
     switch (p->dtype) {
         case PXL_F32: STORE(float, AS_REAL, AS_FLOAT); break;
         case PXL_F64: STORE(double, AS_REAL, AS_DOUBLE); break;
-        case PXL_F16: STORE(uint16_t, from_half, TO_HALF); break;
-        case PXL_BF16: STORE(uint16_t, from_bfloat, TO_BFLOAT); break;
+        case PXL_F16: STORE(uint16_t, pxli_from_half, TO_HALF); break;
+        case PXL_BF16: STORE(uint16_t, pxli_from_bfloat, TO_BFLOAT); break;
         case PXL_U8:
         case PXL_U16: break; /* never an output */
     }
