@@ -27,8 +27,8 @@ struct pxli_tensors {
 };
 
 #ifdef PXLI_JSON
-/* DEPTH: three levels are in use; more would be fields that this version does not know. jansson itself allows 2048, by recursion, for
- * which not every thread's stack is enough. */
+/* DEPTH: three levels are in use; more would be fields that this version does not know. jansson itself allows 2048, by recursion,
+ * for which not every thread's stack is enough. */
 enum { LENGTH_BYTES = 8, LONGEST_HEADER = 100000000, DEPTH = 16 };
 
 typedef struct source {

@@ -1,7 +1,7 @@
-/* Reads safetensors files: 8 bytes with the length of a JSON header, little-endian; the header, {"name": {"dtype": "F32", "shape":
- * [64, 3, 3, 3], "data_offsets": [0, 6912]}, ..., "__metadata__": {"key": "text"}}; the data, which the tensors cover without gap
- * or overlap. Format: https://github.com/huggingface/safetensors. A file is not trusted: all of the header is checked when it is
- * opened, and nothing outside the file is ever read. Messages name the file and the tensor. */
+/* Reads safetensors files: 8 bytes with the length of a JSON header, little-endian; the header, {"name": {"dtype": "F32",
+ * "shape": [64, 3, 3, 3], "data_offsets": [0, 6912]}, ..., "__metadata__": {"key": "text"}}; the data, which the tensors cover
+ * without a gap or an overlap. Format: https://github.com/huggingface/safetensors. A file is not trusted: all of the header is
+ * checked when it is opened, and nothing outside the file is ever read. Messages name the file and the tensor. */
 #ifndef PXLI_SAFETENSORS_H
 #define PXLI_SAFETENSORS_H
 #include <stddef.h>
