@@ -37,8 +37,9 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
     const pxl_tensor values = array(args->values, PXL_F64, rows(args) * (loss->count + 1));
     const pxl_tensor upstream = array(args->grad_loss, PXL_F32, rows(args));
     const pxl_tensor weights = array(args->term_weights, PXL_F32, loss->count);
-    const pxl_tensor *const views[] = {args->pred, args->target,     args->weight, args->grad_pred, args->grad_target,
-                                       args->map,  args->statistics, &values,      &upstream,       &weights};
+    const pxl_tensor *const views[] = {args->pred,        args->target, args->weight,     args->grad_pred,
+                                       args->grad_target, args->map,    args->statistics, args->feature_map,
+                                       &values,           &upstream,    &weights};
     size_t least;
     status = plan(context, loss, args, call);
     if (status) return status;

@@ -119,6 +119,21 @@ static pxl_status check_map(const pxl_loss *loss, const pxl_args *args, const ch
         multiple == 1 ? "N x C x H' x W' of the first windowed term" : "N x 5C x H' x W' of the first windowed term");
 }
 
+static pxl_status check_feature_map(const pxl_loss *loss, const pxl_args *args) {
+    const pxl_tensor *map = args->feature_map, *pred = args->pred;
+    bool any = false;
+    for (int i = 0; i < loss->count; i++) any = any || pxli_has_feature_map(&loss->terms[i]);
+    if (!map) return PXL_OK;
+    if (!any) return pxli_fail(PXL_INVALID_ARGUMENT, "feature_map is wanted, but the loss has no term features, lpips or cosine");
+    pxl_status status = pxli_check_view("feature_map", map, true);
+    if (!status) status = pxli_check_same_device("feature_map", map, "pred", pred);
+    if (status) return status;
+    if (map->dtype != PXL_F32 && map->dtype != PXL_F64)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "feature_map is %s; f32 or f64 is needed", pxli_dtype_name(map->dtype));
+    return pxli_check_sizes("feature_map", map, (int64_t[4]){pred->size[0], 1, pred->size[2], pred->size[3]},
+                            "N x 1 x H x W of pred");
+}
+
 static pxl_status check_memory(const pxl_loss *loss, const pxl_args *args) {
     int64_t rows = args->per_image ? args->pred->size[0] : 1, row = 1 + loss->count, count;
     if (__builtin_mul_overflow(rows, row, &count))
@@ -131,6 +146,7 @@ static pxl_status check_memory(const pxl_loss *loss, const pxl_args *args) {
     pxli_use_tensor(&uses, "grad_target", args->grad_target, true);
     pxli_use_tensor(&uses, "map", args->map, true);
     pxli_use_tensor(&uses, "statistics", args->statistics, true);
+    pxli_use_tensor(&uses, "feature_map", args->feature_map, true);
     pxl_status status = pxli_use_array(&uses, "values", args->values, count, sizeof *args->values, true);
     if (!status) status = pxli_use_array(&uses, "grad_loss", args->grad_loss, rows, sizeof *args->grad_loss, false);
     if (!status)
@@ -147,13 +163,15 @@ static pxl_status check_scalars(const pxl_loss *loss, const pxl_args *args) {
     if (args->per_image != 0 && args->per_image != 1)
         return pxli_fail(PXL_INVALID_ARGUMENT, "args.per_image is %d; 0 or 1 is needed", args->per_image);
     if (args->target_use < PXL_TARGET_PASSES || args->target_use > PXL_TARGET_KEPT)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "args.target_use is %d; a pxl_target_use, 0 to 2, is needed", (int)args->target_use);
+        return pxli_fail(PXL_INVALID_ARGUMENT, "args.target_use is %d; a pxl_target_use, 0 to 2, is needed",
+                         (int)args->target_use);
     if (args->target_use == PXL_TARGET_KEPT && args->grad_target)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "args.target_use is PXL_TARGET_KEPT, but grad_target is wanted, which needs more than "
-                                               "what was kept");
-    if (!args->values && !args->grad_pred && !args->grad_target && !args->map && !args->statistics)
         return pxli_fail(PXL_INVALID_ARGUMENT,
-                         "nothing is wanted: all of values, grad_pred, grad_target, map and statistics are NULL");
+                         "args.target_use is PXL_TARGET_KEPT, but grad_target is wanted, which needs more than "
+                         "what was kept");
+    if (!args->values && !args->grad_pred && !args->grad_target && !args->map && !args->statistics && !args->feature_map)
+        return pxli_fail(PXL_INVALID_ARGUMENT,
+                         "nothing is wanted: all of values, grad_pred, grad_target, map, statistics and feature_map are NULL");
     return PXL_OK;
 }
 
@@ -166,6 +184,7 @@ pxl_status pxli_check_args(const pxl_context *context, const pxl_loss *loss, con
     if (!status) status = check_terms(loss, args);
     if (!status) status = check_map(loss, args, "map", args->map, 1);
     if (!status) status = check_map(loss, args, "statistics", args->statistics, 5);
+    if (!status) status = check_feature_map(loss, args);
     return status ? status : check_memory(loss, args);
 }
 

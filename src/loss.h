@@ -61,6 +61,9 @@ static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSI
 /* Compared in the layers of a network. */
 static inline bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
 
+/* Whether charges lie at places of a layer. */
+static inline bool pxli_has_feature_map(const pxli_term *term) { return pxli_is_features(term->kind) && term->kind != PXL_STYLE; }
+
 /* Whether two terms are scored from the same statistics. */
 static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) {
     return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&

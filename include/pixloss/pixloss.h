@@ -327,7 +327,8 @@ PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL 
 typedef enum pxl_target_use {
     PXL_TARGET_PASSES = 0, /* its features are computed, and forgotten */
     PXL_TARGET_KEEP = 1,   /* computed, and kept in the workspace, which is larger for it */
-    PXL_TARGET_KEPT = 2    /* those that the last call with PXL_TARGET_KEEP left in this workspace; all other arguments but the contents
+    PXL_TARGET_KEPT =
+        2 /* those that the last call with PXL_TARGET_KEEP left in this workspace; all other arguments but the contents
                               of pred as they were then, and no grad_target */
 } pxl_target_use;
 typedef struct pxl_args {
@@ -349,6 +350,10 @@ typedef struct pxl_args {
     const pxl_tensor *map; /* N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position; NULL */
     const pxl_tensor *statistics; /* N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics; NULL */
     pxl_target_use target_use;
+    /* N x 1 x H x W, f32 or f64: of the first term of kind features, lpips or cosine, where in the image it comes from: the charges at
+     * each place of a layer (those of lpips(spatial=True)), enlarged bilinearly to the image and added up over the layers. Its mean is
+     * the term's value, but for what enlarging leaves. NULL: not wanted. */
+    const pxl_tensor *feature_map;
 } pxl_args;
 #ifdef __cplusplus
 static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target) {
@@ -374,7 +379,7 @@ PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss
  * losses and shapes that need no more bytes may share the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);
-/* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics is wanted. On the CPU a workspace sized
+/* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a workspace sized
  * for fewer threads limits the call to so many; PXL_WORKSPACE_TOO_SMALL if it is not enough for one. */
 PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                                 pxl_stream stream);

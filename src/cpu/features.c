@@ -170,22 +170,18 @@ static pxl_status run_grams(const pxli_run_images *run, const pxli_layer_charge 
     if (!status && charge->mask) over_rows(run, s->h, mask_row, &r);
     return status;
 }
+static pxli_layer_charge charge_of(const pxli_run_images *run, const pxli_comparison *c, double scale) {
+    const pxli_term *term = &run->call->terms[c->term];
+    const float *linear = term->features.linear ? run->prepared->network->layers[c->stage->layer].linear : NULL;
+    return (pxli_layer_charge){term->penalty,     (float)term->param, linear, c->own,  c->other,
+                               c->stage->outputs, (float)scale,       c->add, c->mask, c->gradient};
+}
 static pxl_status compare(const pxli_run_images *run, const pxli_comparison *c) {
     pxli_call *call = run->call;
     const pxli_term *term = &call->terms[c->term];
     const pxli_stage *s = c->stage;
     const int64_t slot = run->first * call->count + c->term;
-    const double scale = c->gradient ? call->scale[slot] * c->factor : 0;
-    const pxli_layer_charge charge = {term->penalty,
-                                      (float)term->param,
-                                      term->features.linear ? run->prepared->network->layers[s->layer].linear : NULL,
-                                      c->own,
-                                      c->other,
-                                      s->outputs,
-                                      (float)scale,
-                                      c->add,
-                                      c->mask,
-                                      c->gradient};
+    const pxli_layer_charge charge = charge_of(run, c, c->gradient ? call->scale[slot] * c->factor : 0);
     double sum = 0;
     pxl_status status = PXL_OK;
     if (term->features.transform == PXLI_TRANSFORM_GRAM)
@@ -196,5 +192,61 @@ static pxl_status compare(const pxli_run_images *run, const pxli_comparison *c) 
     return status;
 }
 
+/* ---- Maps ---------------------------------------------------------------------------------------------------------- */
+typedef struct map_run {
+    pxli_layer_charge charge;
+    const pxli_comparison *comparison;
+    bool units;
+    float *charges;
+    const pxl_tensor *map;
+    int64_t n;
+} map_run;
+static void charge_row(const void *arguments, int64_t y, void *scratch) {
+    const map_run *r = arguments;
+    const int64_t w = r->comparison->stage->w, C = r->charge.channels;
+    for (int64_t i = y * w; i < (y + 1) * w; i++) {
+        const double sum = r->units ? kernels()->compare_units(&r->charge, i, i + 1, scratch)
+                                    : kernels()->compare(&r->charge, i * C, (i + 1) * C);
+        r->charges[i] = (float)(sum * r->comparison->factor);
+    }
+}
+/* Where a pixel lies between two places of a layer, as torch's align_corners=False. */
+typedef struct between {
+    int64_t from, to;
+    float share; /* of `to` */
+} between;
+static between place(int64_t i, int64_t pixels, int64_t places) {
+    const double at = ((double)i + 0.5) * (double)places / (double)pixels - 0.5, inside = at > 0 ? at : 0;
+    const int64_t from = (int64_t)inside;
+    return (between){from, smaller(from + 1, places - 1), (float)(inside - (double)from)};
+}
+static void map_row(const void *arguments, int64_t y, void *scratch) {
+    const map_run *r = arguments;
+    const pxli_stage *s = r->comparison->stage;
+    const pxl_tensor *map = r->map;
+    const between v = place(y, map->size[2], s->h);
+    const float *top = r->charges + v.from * s->w, *bottom = r->charges + v.to * s->w;
+    (void)scratch;
+    for (int64_t x = 0; x < map->size[3]; x++) {
+        const between u = place(x, map->size[3], s->w);
+        const float above = top[u.from] + u.share * (top[u.to] - top[u.from]),
+                    below = bottom[u.from] + u.share * (bottom[u.to] - bottom[u.from]);
+        const int64_t at = r->n * map->stride[0] + y * map->stride[2] + x * map->stride[3];
+        const float value = above + v.share * (below - above);
+        if (map->dtype == PXL_F64)
+            ((double *)map->data)[at] = r->comparison->add ? ((double *)map->data)[at] + (double)value : (double)value;
+        else
+            ((float *)map->data)[at] = r->comparison->add ? ((float *)map->data)[at] + value : value;
+    }
+}
+static pxl_status map(const pxli_run_images *run, const pxli_comparison *c, float *charges, const pxl_tensor *map) {
+    const pxli_term *term = &run->call->terms[c->term];
+    const map_run r = {charge_of(run, c, 0), c, term->features.transform == PXLI_TRANSFORM_UNIT, charges, map, run->first};
+    const pxli_team team = team_of(run, run->scratch);
+    pxli_run(&team, c->stage->h, c->stage->h * c->stage->w * c->stage->outputs, charge_row, &r);
+    pxli_run(&team, map->size[2], map->size[2] * map->size[3], map_row, &r);
+    return PXL_OK;
+}
+
 const pxli_engine pxli_cpu_engine = {
-    pxli_onednn_available, pxli_threads, prepare, pxli_onednn_forget, partials, load, forward, compare, backward, store};
+    pxli_onednn_available, pxli_threads, prepare, pxli_onednn_forget, partials, load, forward, compare, backward, store, map};

@@ -71,6 +71,9 @@ typedef struct pxli_engine {
     pxl_status (*backward)(const pxli_run_images *run, const pxli_stage *stage, const float *in, bool mask, const float *grad_out,
                            float *grad_in);
     pxl_status (*store)(const pxli_run_images *run, const pxl_tensor *gradient, int term, const float *from);
+    /* What each pixel of a layer is charged, times c->factor, enlarged to the image and added to `map`, which the first layer
+     * (c->add false) overwrites; in `charges`, a float for each pixel of the layer. */
+    pxl_status (*map)(const pxli_run_images *run, const pxli_comparison *c, float *charges, const pxl_tensor *map);
 } pxli_engine;
 extern const pxli_engine pxli_cpu_engine;
 

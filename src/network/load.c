@@ -25,8 +25,8 @@ static pxl_status fail_shape(const char *path, const pxli_stored *s, const char 
 }
 static pxl_status convolution_of(const char *path, const pxli_stored *s, pxl_layer *layer) {
     const int64_t *n = s->size;
-    if (s->ndim != 4 || n[0] < 1 || n[0] > PXLI_MAX_CHANNELS || n[1] < 1 || n[1] > PXLI_MAX_CHANNELS || n[2] != n[3] || n[2] < 1 ||
-        n[2] > PXLI_MAX_TAPS || n[2] % 2 == 0)
+    if (s->ndim != 4 || n[0] < 1 || n[0] > PXLI_MAX_CHANNELS || n[1] < 1 || n[1] > PXLI_MAX_CHANNELS || n[2] != n[3] ||
+        n[2] < 1 || n[2] > PXLI_MAX_TAPS || n[2] % 2 == 0)
         return fail_shape(path, s, "outputs x inputs x k x k with at most 4096 channels and an odd k up to 15");
     *layer = PXL_LAYER(PXL_CONVOLUTION);
     layer->outputs = (int)n[0], layer->inputs = (int)n[1], layer->size = (int)n[2];
@@ -40,7 +40,8 @@ static pxl_status derive(const char *path, const pxli_tensors *tensors, pxl_laye
         if (!s && *count && (s = find(tensors, (int)*count + 1, "weight"))) layers[(*count)++] = PXL_LAYER(PXL_MAX_POOL);
         if (!s) break;
         if (s->ndim == 1 && find(tensors, (int)*count - 1, "running_mean"))
-            return pxli_fail(PXL_IO_ERROR, "%s: tensor features.%d.running_mean is of a batch normalisation, which is not supported", path,
+            return pxli_fail(PXL_IO_ERROR,
+                             "%s: tensor features.%d.running_mean is of a batch normalisation, which is not supported", path,
                              (int)*count - 1);
         const pxl_status status = convolution_of(path, s, &layers[*count]);
         if (status) return status;
@@ -70,8 +71,9 @@ static pxl_status read_floats(const char *path, const pxli_stored *s, size_t cou
 }
 static pxl_status read_layer(const char *path, const pxli_tensors *tensors, int index, pxl_layer *layer) {
     const pxli_stored *weight = find(tensors, index, "weight"), *bias = find(tensors, index, "bias");
-    if (!weight || !bias) return pxli_fail(PXL_IO_ERROR, "%s has no tensor features.%d.%s", path, index, weight ? "bias" : "weight");
-    pxl_layer stored;
+    if (!weight || !bias)
+        return pxli_fail(PXL_IO_ERROR, "%s has no tensor features.%d.%s", path, index, weight ? "bias" : "weight");
+    pxl_layer stored = PXL_LAYER(PXL_CONVOLUTION);
     char needed[96];
     pxl_status status = convolution_of(path, weight, &stored);
     if (status) return status;
@@ -81,7 +83,8 @@ static pxl_status read_layer(const char *path, const pxli_tensors *tensors, int 
     snprintf(needed, sizeof needed, "%d", layer->outputs);
     if (bias->ndim != 1 || bias->size[0] != layer->outputs) return fail_shape(path, bias, needed);
     float *floats = NULL;
-    status = read_floats(path, weight, (size_t)layer->outputs * (size_t)layer->inputs * (size_t)(layer->size * layer->size), &floats);
+    status =
+        read_floats(path, weight, (size_t)layer->outputs * (size_t)layer->inputs * (size_t)(layer->size * layer->size), &floats);
     layer->weight = floats;
     if (status) return status;
     status = read_floats(path, bias, (size_t)layer->outputs, &floats);
@@ -113,7 +116,8 @@ static pxl_status read_linear(const char *path, const pxli_tensors *tensors, pxl
     return PXL_OK;
 }
 static void release(pxl_layer *layers, size_t count) {
-    for (size_t i = 0; i < count; i++) free((void *)layers[i].weight), free((void *)layers[i].bias), free((void *)layers[i].linear);
+    for (size_t i = 0; i < count; i++)
+        free((void *)layers[i].weight), free((void *)layers[i].bias), free((void *)layers[i].linear);
 }
 static pxl_status read_network(const char *path, const char *architecture, pxl_layer *layers, size_t *count) {
     pxli_tensors *tensors = NULL;

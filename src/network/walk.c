@@ -163,6 +163,37 @@ static pxl_status values(const pxli_run_images *run, const pxli_walk *walk, cons
     return status;
 }
 
+/* ---- The map of where a term comes from ---------------------------------------------------------------------------- */
+static int mapped_term(const pxli_call *call) {
+    int k = 0;
+    while (k < call->count && !pxli_has_feature_map(&call->terms[k])) k++;
+    return k;
+}
+static pxl_status draw_map(const pxli_run_images *run, const pxli_walk *walk, const memory *m) {
+    const int k = mapped_term(run->call);
+    const pxli_features *f = &run->call->terms[k].features;
+    pxl_status status = PXL_OK;
+    bool mine = false, add = false;
+    for (int t = 0; t < walk->terms; t++) mine = mine || walk->term[t] == k;
+    for (int l = 0; mine && !status && l < f->count; l++) {
+        int s = 0;
+        while (run->prepared->stage[s].layer != f->layer[l]) s++;
+        const pxli_stage *stage = &run->prepared->stage[s];
+        const double places = run->call->terms[k].reduction == PXL_SUM && run->call->terms[k].kind == PXL_FEATURES
+                                  ? 1
+                                  : (double)(stage->h * stage->w);
+        const pxli_comparison c = {.stage = stage,
+                                   .term = k,
+                                   .factor = f->weight[l] * norm_of(&run->call->terms[k], stage) * places,
+                                   .add = add,
+                                   .own = m->kept[PRED][s],
+                                   .other = m->kept[TARGET][s]};
+        status = run->prepared->shape.engine->map(run, &c, m->turn[0], run->call->args->feature_map);
+        add = true;
+    }
+    return status;
+}
+
 /* ---- Backward ------------------------------------------------------------------------------------------------------ */
 static pxl_status backward(const pxli_run_images *run, const pxli_walk *walk, const memory *m, int side, bool value) {
     const pxli_prepared *p = run->prepared;
@@ -192,6 +223,7 @@ static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *w
         if (walk->target) place_target(walk, n, &m);
         if (call->args->target_use != PXL_TARGET_KEPT) status = forward(&run, walk, &m, TARGET);
         if (!status) status = forward(&run, walk, &m, PRED);
+        if (!status && call->args->feature_map) status = draw_map(&run, walk, &m);
         if (!status && !call->grad_pred) status = values(&run, walk, &m);
         if (!status && call->grad_pred) status = backward(&run, walk, &m, PRED, true);
         if (!status && call->grad_target) status = backward(&run, walk, &m, TARGET, false);
