@@ -15,6 +15,10 @@ build=build/gpu minutes=9 arch=native only=build,tests,sanitizer,bench
 options=() peers=()
 while [ $# -gt 0 ]; do
   case "$1" in
+    --gtest | --benchmark | --json | --fused-ssim | --arch | --build | --minutes | --only)
+      [ $# -gt 1 ] || { echo "gpu.sh: the value of $1 is missing" >&2; exit 2; } ;;
+  esac
+  case "$1" in
     --gtest) options+=("-DPIXLOSS_GTEST_DIR=$(realpath "$2")") ;;
     --benchmark) options+=("-DPIXLOSS_BENCHMARK_DIR=$(realpath "$2")") ;;
     --json) options+=("-DPIXLOSS_JSON_DIR=$(realpath "$2")") ;;
@@ -26,7 +30,17 @@ while [ $# -gt 0 ]; do
     -h | --help) sed -n '2,10s/^# \?//p' "$0"; exit 0 ;;
     *) echo "gpu.sh: unknown option '$1' (there are --gtest, --benchmark, --json, --fused-ssim, --arch, --build, --minutes, --only)" >&2; exit 2 ;;
   esac
-  shift 2 || { echo "gpu.sh: an option's value is missing" >&2; exit 2; }
+  shift 2
+done
+if ! [[ $minutes =~ ^[1-9][0-9]{0,2}$ ]]; then
+  echo "gpu.sh: --minutes '$minutes': a whole number from 1 is needed" >&2
+  exit 2
+fi
+for word in ${only//,/ }; do
+  case $word in
+    build | tests | sanitizer | bench) ;;
+    *) echo "gpu.sh: --only '$only': there are build, tests, sanitizer, bench" >&2; exit 2 ;;
+  esac
 done
 
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
@@ -84,6 +98,12 @@ fi
 if wanted tests; then
   step tests 130 ctest --test-dir "$build" -L '^cuda$' -LE slow --output-on-failure --no-tests=error -j 6
   grep -E '^[0-9]+% tests passed|^	? *[0-9]+ - .*\((Failed|Timeout|Skipped|Not Run)\)' "$logs/tests.log" | head -n 30
+  # A test that finds no device is skipped, which ctest counts as passed.
+  if reason=$(grep -m 1 -ohE '(there are no CUDA devices|there is no CUDA device|this build has no CUDA backend).*' \
+    "$build/Testing/Temporary/LastTest.log" 2>/dev/null); then
+    summary+=("tests: FAILED, skipped: $reason")
+    status=1
+  fi
 fi
 if wanted sanitizer; then
   if command -v compute-sanitizer >/dev/null; then
@@ -112,9 +132,10 @@ if wanted bench; then
     commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
     [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || commit+=" with uncommitted changes"
     # A case that fails its check is listed below the table, so the table is made whatever the program's exit status.
+    rm -f "$build/raw.json"
     step bench 170 "$bench" --device=cuda --benchmark_repetitions=5 --benchmark_min_time=0.05 --benchmark_report_aggregates_only=true \
       --benchmark_out="$build/raw.json"
-    step "bench table" 10 python3 bench/table.py "$build/raw.json" --partial --commit "$commit" --json "$build/clean.json" && {
+    [ -s "$build/raw.json" ] && step "bench table" 10 python3 bench/table.py "$build/raw.json" --partial --commit "$commit" --json "$build/clean.json" && {
       mkdir -p bench/results
       cp "$build/clean.json" "bench/results/$name.json"
       cp "$logs/bench-table.log" "bench/results/$name.md"
@@ -134,6 +155,7 @@ if [ -n "${OUT-}" ]; then
   cp -f "bench/results/$name"* "$OUT/bench/results/" 2>/dev/null
   cp -f "$logs"/*.log "$build/cuda_kernels.md" "$OUT/logs/" 2>/dev/null
 fi
+[ ${#summary[@]} -gt 0 ] || { summary=("nothing was run"); status=1; }
 echo
 echo "== Summary: ${gpu:-no GPU}, $((SECONDS - start)) s"
 printf '  %s\n' "${summary[@]}"
