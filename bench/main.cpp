@@ -16,9 +16,8 @@
 namespace {
 
 constexpr const char *usage =
-    "pixloss_bench [--device=cpu|cuda|cuda:N] [--loss=EXPRESSION] [--size=NxCxHxW] [--dtype=f32|f16|bf16|f64] [Google "
-    "Benchmark's\n"
-    "  options]\n"
+    "pixloss_bench [--device=cpu|cuda|cuda:N] [--loss=EXPRESSION] [--size=NxCxHxW] [--dtype=f32|f16|bf16|f64]\n"
+    "  [Google Benchmark's options]\n"
     "  Without a loss, size and dtype, runs the device's default list (--benchmark_list_tests=true shows it). With any of them\n"
     "  runs that case, the value and the gradient: of ssim on 1x3x1080x1920 in f32 where not said otherwise. A loss may also be\n"
     "  reduce(sum|mean|min|max|l1|l2). After the size may stand ,nhwc or ,crop, ,mask (a weight per pixel), ,both (the "
