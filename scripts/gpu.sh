@@ -101,7 +101,7 @@ if wanted tests; then
   # A test that finds no device is skipped, which ctest counts as passed.
   if reason=$(grep -m 1 -ohE '(there are no CUDA devices|there is no CUDA device|this build has no CUDA backend).*' \
     "$build/Testing/Temporary/LastTest.log" 2>/dev/null); then
-    summary+=("tests: FAILED, skipped: $reason")
+    summary[-1]="tests: FAILED, skipped: $reason"
     status=1
   fi
 fi
