@@ -139,7 +139,7 @@ pxl_status pxli_cuda_count(int *count, char *reason, size_t size) {
     if (error != cudaErrorInsufficientDriver && error != cudaErrorNoDevice && error != cudaErrorStubLibrary)
         return pxli::fail_call("cudaGetDeviceCount", error);
     cudaGetLastError(); // no driver, no device: not an error here, and not the caller's to find
-    int driver = 0; // what it stays without one, which the error's text calls too old
+    int driver = 0;     // what it stays without one, which the error's text calls too old
     cudaDriverGetVersion(&driver);
     snprintf(reason, size, "%s", driver ? cudaGetErrorString(error) : "no NVIDIA driver is installed");
     return PXL_OK;
