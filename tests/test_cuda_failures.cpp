@@ -89,8 +89,8 @@ TEST(CudaFailure, that_lost_the_device_is_reported_as_such) {
     Fixture fixture;
     for (const Operation &operation : fixture.operations()) {
         ASSERT_EQ(operation.call(), PXL_OK) << operation.name << ": " << pxl_error_message();
-        cuda_host::set_sticky(cudaErrorIllegalAddress);
-        for (int i = 0; i < 2; ++i) {
+        for (const cudaError_t error : {cudaErrorIllegalAddress, cudaErrorMpsClientTerminated, cudaErrorExternalDevice}) {
+            cuda_host::set_sticky(error);
             EXPECT_EQ(operation.call(), PXL_DEVICE_ERROR) << operation.name << ": " << pxl_error_message();
             EXPECT_NE(std::string(pxl_error_message()).find("the device is lost"), std::string::npos) << pxl_error_message();
         }

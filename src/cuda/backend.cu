@@ -24,6 +24,12 @@ bool is_sticky(cudaError_t error) {
         case cudaErrorInvalidAddressSpace:
         case cudaErrorInvalidPc:
         case cudaErrorLaunchFailure:
+        case cudaErrorMpsClientTerminated:
+        case cudaErrorExternalDevice:
+#if CUDART_VERSION >= 12080
+        case cudaErrorContained:
+        case cudaErrorTensorMemoryLeak:
+#endif
         case cudaErrorECCUncorrectable: return true;
         default: return false;
     }
