@@ -20,15 +20,9 @@
 namespace pxli {
 namespace strip {
 
-__host__ __device__ inline float quick_reciprocal(float a) { // 2^-23; 0 for a > 2^126, which half an image does not reach
-#ifdef __CUDA_ARCH__
-    float r;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
-    return r;
-#else
-    return 1.0f / a;
-#endif
-}
+static_assert(sizeof(Args) + sizeof(Terms) + sizeof(Finish) <= 4096, "a kernel's parameters");
+
+// Half an image does not reach where the quick one is 0.
 #undef PXLI_RECIPROCAL
 #define PXLI_RECIPROCAL(x)    quick_reciprocal(x)
 #define PXLI_SCORE_TYPE       float
@@ -138,9 +132,8 @@ __device__ __forceinline__ void clear_outside(const Block<K> &b) {
 }
 __device__ inline void take_sample(const Args &g, const Tile &t, int i, Samples &to) {
     const int64_t y = sample_at(t.r0, t.r1 - t.r0, i / 3), x = sample_at(t.c0, t.columns, i % 3);
-    const float a = load(g.x, row_of(g.x, t.image, t.channel, y) + x * g.x.stride[3]);
-    const float b = load(g.y, row_of(g.y, t.image, t.channel, y) + x * g.y.stride[3]);
-    to.sum[i] = a / 2 + b / 2, to.difference[i] = a - b;
+    const Sample s = sample_of(g.x, g.y, t.image, t.channel, y, x);
+    to.sum[i] = s.a / 2 + s.b / 2, to.difference[i] = s.a - s.b;
 }
 // Shifts, stabilisers, scales; two barriers.
 template <class K>
