@@ -248,7 +248,8 @@ View take_sum(Sequence &s, const Evaluation &e, const View &gradient, const Step
     if (!gradient.data || gradient.dtype == PXL_F32 || writers < 2) return gradient;
     float *const sum = s.take<float>(e.n * e.c * e.h * e.w);
     pxl_tensor tensor = pxl_nchw(sum, PXL_F32, PXL_CPU_DEVICE, e.n, e.c, e.h, e.w);
-    if (s.counts()) tensor.data = gradient.data; // only counted: any pointer says that it is wanted
+    if (s.counts())
+        tensor.data = reinterpret_cast<void *>(uintptr_t{PXLI_ALIGN}); // says that it is wanted, and how it is aligned
     return view_of(&tensor);
 }
 

@@ -22,6 +22,13 @@
 #define PXLI_INLINE static inline
 #endif
 
+// On the device: the architecture that this code was compiled for, 90 for sm_90; the host is told it by a kernel's ptxVersion.
+#ifdef PXLI_CUDA_HOST
+#define PXLI_COMPILED_FOR cuda_host::compiled_for()
+#elif defined(__CUDA_ARCH__)
+#define PXLI_COMPILED_FOR (__CUDA_ARCH__ / 10)
+#endif
+
 extern "C" {
 #include "../backend.h"
 #include "../error.h"
