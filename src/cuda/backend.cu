@@ -35,8 +35,9 @@ bool is_sticky(cudaError_t error) {
     }
 }
 
-// The caller's current device is his again after `restore`. By cudaSetDevice, though since CUDA 12 that makes a context on a device
-// which was the thread's current one and never used: the driver's calls would not restore what the runtime takes for current.
+// The caller's current device is his again after `restore`. By cudaSetDevice, though since CUDA 12 that makes a context on a
+// device which was the thread's current one and never used: the driver's calls would not restore what the runtime takes for
+// current.
 class DeviceGuard {
   public:
     explicit DeviceGuard(int device) {

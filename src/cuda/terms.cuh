@@ -92,8 +92,8 @@ __device__ double block_sum(double v, double *scratch) {
     return combine_block<THREADS>(v, scratch, Add{});
 }
 
-// Whether this block is the last of `blocks` to come here, and so sees what all of them wrote: their threads 0, or others before a
-// barrier. `ticket` is 0 before, and to be set to 0 after; `last` is in shared memory.
+// Whether this block is the last of `blocks` to come here, and so sees what all of them wrote: their threads 0, or others before
+// a barrier. `ticket` is 0 before, and to be set to 0 after; `last` is in shared memory.
 __device__ inline bool is_last_block(unsigned *ticket, int64_t blocks, bool *last) {
     if (threadIdx.x == 0) {
         __threadfence();
