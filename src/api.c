@@ -5,6 +5,8 @@
 #include "error.h"
 #include "view.h"
 
+static pxl_status fits(size_t bytes) { return bytes ? PXL_OK : PXL_UNSUPPORTED; } /* see backend.h */
+
 /* ---- Losses -------------------------------------------------------------------------------------------------------- */
 pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes) {
     pxl_status status = pxli_check_args(context, loss, args);
@@ -14,7 +16,7 @@ pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const 
     size_t least;
     pxli_plan(loss, args, &call);
     *bytes = pxli_backend_of(args->pred->device)->size(context, &call, &least);
-    return PXL_OK;
+    return fits(*bytes);
 }
 
 /* An array of the call as a view; none has no extent. */
@@ -33,7 +35,8 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
                                        args->map,  args->statistics, &values,      &upstream,       &weights};
     size_t least;
     pxli_plan(loss, args, call);
-    pxli_backend_of(args->pred->device)->size(context, call, &least);
+    status = fits(pxli_backend_of(args->pred->device)->size(context, call, &least));
+    if (status) return status;
     return pxli_check_workspace(workspace, bytes, least, views, sizeof views / sizeof views[0]);
 }
 pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
@@ -74,13 +77,13 @@ pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *fil
     const pxli_filter_call call = {filter, input, output, false};
     size_t least;
     *bytes = pxli_backend_of(input->device)->filter_size(context, &call, &least);
-    return PXL_OK;
+    return fits(*bytes);
 }
 static pxl_status run_filter(pxl_context *context, const pxli_filter_call *call, pxli_workspace workspace) {
     const pxl_tensor *const views[] = {call->from, call->to};
     size_t least;
-    pxli_backend_of(call->from->device)->filter_size(context, call, &least);
-    const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 2);
+    pxl_status status = fits(pxli_backend_of(call->from->device)->filter_size(context, call, &least));
+    if (!status) status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 2);
     return status ? status : pxli_backend_of(call->from->device)->filter(context, call, workspace);
 }
 pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
@@ -118,14 +121,14 @@ pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_te
     size_t least;
     plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, NULL); /* needs more than the statistics themselves, for any outputs */
     *bytes = pxli_backend_of(pred->device)->size(context, &s.call, &least);
-    return PXL_OK;
+    return fits(*bytes);
 }
 static pxl_status run_statistics(pxl_context *context, statistics_call *s, pxli_workspace workspace) {
     const pxl_args *a = &s->args;
     const pxl_tensor *const views[] = {a->pred, a->target, a->statistics, a->grad_pred, a->grad_target, s->call.grad_statistics};
     size_t least;
-    pxli_backend_of(a->pred->device)->size(context, &s->call, &least);
-    const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 6);
+    pxl_status status = fits(pxli_backend_of(a->pred->device)->size(context, &s->call, &least));
+    if (!status) status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 6);
     return status ? status : pxli_backend_of(a->pred->device)->evaluate(context, &s->call, workspace);
 }
 pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
@@ -159,7 +162,7 @@ pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind,
     const pxli_reduce_call call = {kind, over, input, NULL};
     size_t least;
     *bytes = pxli_backend_of(input->device)->reduce_size(context, &call, &least);
-    return PXL_OK;
+    return fits(*bytes);
 }
 pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input, double *results,
                       void *workspace, size_t bytes, pxl_stream stream) {
@@ -168,7 +171,7 @@ pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_ove
     if ((status = pxli_check_results(over, input, results))) return status;
     const pxli_reduce_call call = {kind, over, input, results};
     size_t least;
-    pxli_backend_of(input->device)->reduce_size(context, &call, &least);
+    if ((status = fits(pxli_backend_of(input->device)->reduce_size(context, &call, &least)))) return status;
     const int64_t groups = over == PXL_OVER_ALL ? 1 : input->size[0] * (over == PXL_OVER_CHANNEL ? input->size[1] : 1);
     const pxl_tensor written = array(results, PXL_F64, groups), *const views[] = {input, &written};
     status = pxli_check_workspace(workspace, bytes, least, views, 2);
