@@ -82,7 +82,8 @@ TEST(CudaFailure, leaves_the_current_device) {
             int current = -1;
             EXPECT_EQ(cudaGetDevice(&current), cudaSuccess);
             EXPECT_EQ(current, n < calls ? 1 : 0) << operation.name << ", call " << n; // the last one sets it back
-            if (n == calls) EXPECT_NE(std::string(pxl_error_message()).find("cudaSetDevice, back to"), std::string::npos);
+            const bool told = std::string(pxl_error_message()).find("cudaSetDevice, back to") != std::string::npos;
+            EXPECT_EQ(told, n == calls) << pxl_error_message();
         }
         ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
         EXPECT_EQ(operation.call(), PXL_OK) << operation.name << ": " << pxl_error_message();

@@ -23,6 +23,7 @@ Case strip_case(int window, int pixels, Shape shape, bool grad_pred, bool grad_t
     test.grad_pred = grad_pred, test.grad_target = grad_target;
     return test;
 }
+#ifdef PXLI_CUDA_HOST
 // Every kernel of strip.cu: radii, gradients, terms on pixels, rows that are aligned or not.
 std::vector<Case> strip_cases() {
     std::vector<Case> cases;
@@ -34,7 +35,6 @@ std::vector<Case> strip_cases() {
     return cases;
 }
 
-#ifdef PXLI_CUDA_HOST
 class CudaStrip : public testing::TestWithParam<int> {
   protected:
     void SetUp() override { cuda_host::set_compiled_for(tested_device().id().index, GetParam()); }
