@@ -116,8 +116,10 @@ bool parse_word(const std::string &word, Case &parsed) {
     if (word == "mask") return parsed.mask = true;
     if (word == "both") return parsed.both = true;
     if (word == "kept") return parsed.kept = true;
-    if (word == "warm" && parsed.device == "cuda") return parsed.warm = true;
-    if (word == "graph" && parsed.device == "cuda") return parsed.graph = true;
+    if ((word == "warm" || word == "graph") && parsed.device == "cpu")
+        throw std::invalid_argument("--size=...," + word + ": " + word + " needs --device=cuda");
+    if (word == "warm") return parsed.warm = true;
+    if (word == "graph") return parsed.graph = true;
     if (word != "nhwc" && word != "crop") return false;
     parsed.layout = word == "nhwc" ? Layout::nhwc : Layout::crop;
     return true;

@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <chrono>
+#include <cstdio>
 #include <stdexcept>
 
 #include "copy.h"
@@ -43,15 +44,20 @@ Device &cpu_device() {
 
 Device &open_device(const std::string &name) {
     if (name == "cpu") return cpu_device();
-    if (name != "cuda") throw std::invalid_argument("--device=" + name + ": there are cpu, cuda");
+    int index = 0, read = 0;
+    const bool numbered =
+        std::sscanf(name.c_str(), "cuda:%3d%n", &index, &read) == 1 && size_t(read) == name.size() && index >= 0;
+    if (name != "cuda" && !numbered) throw std::invalid_argument("--device=" + name + ": cpu, cuda or cuda:N is needed");
 #ifdef PXL_BENCH_CUDA
     int count = 0;
-    pxl_device_count(PXL_CUDA, &count);
-    if (count == 0) throw std::invalid_argument(std::string("--device=cuda: ") + pxl_error_message());
-    static const std::unique_ptr<Device> device = make_cuda_device();
+    if (pxl_device_count(PXL_CUDA, &count) != PXL_OK || count == 0)
+        throw std::invalid_argument("--device=" + name + ": " + pxl_error_message());
+    if (index >= count)
+        throw std::invalid_argument("--device=" + name + ": there are the CUDA devices 0 to " + std::to_string(count - 1));
+    static const std::unique_ptr<Device> device = make_cuda_device(index);
     return *device;
 #else
-    throw std::invalid_argument("--device=cuda: this program was built without CUDA (-DPIXLOSS_CUDA=ON)");
+    throw std::invalid_argument("--device=" + name + ": this program was built without CUDA (-DPIXLOSS_CUDA=ON)");
 #endif
 }
 

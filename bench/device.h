@@ -35,7 +35,7 @@ class Device {
 
     bool is_cpu() const { return id().type == PXL_CPU; }
 };
-// "cpu" or "cuda". std::invalid_argument with the reason where there is none. For good.
+// "cpu", "cuda" or "cuda:1". std::invalid_argument with the reason where there is none. One, for good.
 Device &open_device(const std::string &name);
 Device &cpu_device();
 

@@ -16,9 +16,9 @@ void check(cudaError_t error, const char *call) {
 }
 #define CHECK(call) check(call, #call)
 
-int attribute(cudaDeviceAttr which) {
+int attribute(cudaDeviceAttr which, int device) {
     int value = 0;
-    check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
+    check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
     return value;
 }
 void check_allocation(cudaError_t error, size_t bytes) {
@@ -133,13 +133,13 @@ class Graph : public Work {
 
 class Cuda : public Device {
   public:
-    Cuda() {
-        CHECK(cudaSetDevice(0));
+    explicit Cuda(int index) : index_(index) {
+        CHECK(cudaSetDevice(index));
         CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
         CHECK(cudaEventCreate(&begin_));
         CHECK(cudaEventCreate(&end_));
-        cache_ = attribute(cudaDevAttrL2CacheSize);
-        multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount);
+        cache_ = attribute(cudaDevAttrL2CacheSize, index);
+        multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, index);
     }
     ~Cuda() override {
         cudaEventDestroy(end_);
@@ -149,7 +149,7 @@ class Cuda : public Device {
     Cuda(const Cuda &) = delete;
     Cuda &operator=(const Cuda &) = delete;
 
-    pxl_device id() const override { return PXL_CUDA_DEVICE(0); }
+    pxl_device id() const override { return PXL_CUDA_DEVICE(index_); }
     pxl_stream stream() const override { return stream_; }
     std::shared_ptr<void> allocate(size_t bytes) override {
         void *memory = nullptr;
@@ -196,7 +196,7 @@ class Cuda : public Device {
             {"l2_bytes", std::to_string(cache_)},
             {"cuda_runtime", std::to_string(runtime / 1000) + "." + std::to_string(runtime % 1000 / 10)}};
         int clock = 0; // kHz; the highest that the card says it runs at
-        if (cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, 0) == cudaSuccess && clock > 0)
+        if (cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, index_) == cudaSuccess && clock > 0)
             all.emplace_back("clock_mhz", std::to_string(clock / 1000));
         cudaGetLastError();
         std::ifstream file("/proc/driver/nvidia/version");
@@ -206,6 +206,7 @@ class Cuda : public Device {
     }
 
   private:
+    int index_;
     cudaStream_t stream_ = nullptr;
     cudaEvent_t begin_ = nullptr, end_ = nullptr;
     int cache_ = 0, multiprocessors_ = 0;
@@ -213,4 +214,4 @@ class Cuda : public Device {
 
 } // namespace
 
-std::unique_ptr<Device> make_cuda_device() { return std::make_unique<Cuda>(); }
+std::unique_ptr<Device> make_cuda_device(int index) { return std::make_unique<Cuda>(index); }

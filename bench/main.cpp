@@ -16,8 +16,8 @@
 namespace {
 
 constexpr const char *usage =
-    "pixloss_bench [--device=cpu|cuda] [--loss=EXPRESSION] [--size=NxCxHxW] [--dtype=f32|f16|bf16|f64] [Google Benchmark's\n"
-    "  options]\n"
+    "pixloss_bench [--device=cpu|cuda|cuda:N] [--loss=EXPRESSION] [--size=NxCxHxW] [--dtype=f32|f16|bf16|f64]\n"
+    "  [Google Benchmark's options]\n"
     "  Without a loss, size and dtype, runs the device's default list (--benchmark_list_tests=true shows it). With any of them\n"
     "  runs that case, the value and the gradient: of ssim on 1x3x1080x1920 in f32 where not said otherwise. A loss may also be\n"
     "  reduce(sum|mean|min|max|l1|l2). After the size may stand ,nhwc or ,crop, ,mask (a weight per pixel), ,both (the "
@@ -142,15 +142,17 @@ Options take_options(int &argc, char **argv) {
         const bool own = take(argv[i], "--loss=", options.loss) || take(argv[i], "--size=", options.size) ||
                          take(argv[i], "--dtype=", options.dtype);
         options.own_case |= own;
+        for (const char *name : {"--device", "--loss", "--size", "--dtype"})
+            if (!std::strcmp(argv[i], name)) throw std::invalid_argument(std::string(name) + " needs = and a value behind it");
         if (!own && !take(argv[i], "--device=", options.device)) argv[kept++] = argv[i];
     }
     argv[argc = kept] = nullptr;
     return options;
 }
 
-std::vector<Case> chosen_cases(const Options &options) {
-    if (!options.own_case) return default_cases(options.device);
-    const std::vector<Case> cases = cases_of(options.device, options.loss, options.dtype, options.size);
+std::vector<Case> chosen_cases(const Options &options, const std::string &device) {
+    if (!options.own_case) return default_cases(device);
+    const std::vector<Case> cases = cases_of(device, options.loss, options.dtype, options.size);
     // Refuses it here, with the column, rather than in each of its cases.
     if (!cases[0].is_reduction() && !cases[0].is_copy() && !cases[0].is_roof()) parse_loss(options.loss);
     return cases;
@@ -180,7 +182,7 @@ int run(int argc, char **argv) {
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
     Device &device = open_device(options.device);
     std::vector<Job> jobs;
-    for (const Case &test : chosen_cases(options)) jobs.push_back({device, test, false, ""});
+    for (const Case &test : chosen_cases(options, device.is_cpu() ? "cpu" : "cuda")) jobs.push_back({device, test, false, ""});
     for (Job &job : jobs) register_job(job);
     describe_library(device);
     const size_t matched = benchmark::RunSpecifiedBenchmarks();

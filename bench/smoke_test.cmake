@@ -31,7 +31,7 @@ endforeach()
 run(output "--loss=reduce(l2)" --size=2x3x20x31)
 expect("${output}" "cpu/reduce(l2)/f32/2x3x20x31/value" of_copy=)
 
-foreach(wrong IN ITEMS --device=gpu --size=1x1x8x8,warm "--loss=reduce(median)" --loss=ssin --size=1x2x3 --size=1x1x0x8 --size=1x1x8x8,flip --dtype=u8 --what)
+foreach(wrong IN ITEMS --device=gpu --device=cuda:x --device --size=1x1x8x8,warm --size=1x1x8x8,graph "--loss=reduce(median)" --loss=ssin --size=1x2x3 --size=1x1x0x8 --size=1x1x8x8,flip --dtype=u8 --what)
   execute_process(COMMAND ${BENCH} ${wrong} RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
   if(NOT status EQUAL 2 OR errors STREQUAL "")
     message(FATAL_ERROR "pixloss_bench ${wrong}: exit status ${status}, not 2; errors: ${errors}")

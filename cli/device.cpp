@@ -48,7 +48,10 @@ int cuda_index(const std::string &name) {
 
 } // namespace
 
-#if !defined PIXLOSS_CLI_CUDA
+#if defined PIXLOSS_CLI_CUDA
+static const char names[] = "cpu, cuda or cuda:N is needed";
+#else
+static const char names[] = "cpu is needed: this program was built without CUDA";
 std::unique_ptr<Device> make_cuda_device(int) { throw UsageError("this program was built without CUDA"); }
 #endif
 
@@ -68,8 +71,7 @@ std::string Device::description() const {
 std::unique_ptr<Device> open_device(const std::string &name) {
     if (name == "cpu") return std::make_unique<Cpu>();
     const int index = cuda_index(name);
-    if (index < 0)
-        throw UsageError("--device '" + name + "': no device of this name; there are cpu, cuda and cuda:1, cuda:2, ...");
+    if (index < 0) throw UsageError("--device '" + name + "': no device of this name; " + names);
     const int count = cuda_count();
     if (count == 0) throw UsageError("--device " + name + ": " + pxl_error_message());
     if (index >= count)

@@ -148,8 +148,8 @@ std::vector<std::string> options_of(const CLI::App &app) {
     return names;
 }
 
-// Of a word that was not understood; "" if that was not what is wrong.
-std::string explain_unknown(CLI::App &app) {
+// What is wrong with the command line: a word that was not understood, or else what CLI11 says.
+std::string explain(CLI::App &app, const CLI::ParseError &error) {
     const std::vector<CLI::App *> chosen = app.get_subcommands();
     CLI::App &where = chosen.empty() ? app : *chosen[0];
     const std::string program = chosen.empty() ? "pixloss" : "pixloss " + where.get_name();
@@ -161,7 +161,7 @@ std::string explain_unknown(CLI::App &app) {
         return std::string("unknown ") + (option ? "option '" : "command '") + name + "'" +
                (nearest.empty() ? "; see " : "; did you mean '" + nearest + "'? See ") + program + " --help";
     }
-    return "";
+    return std::string(error.what()) + "; see " + program + " --help";
 }
 
 int fail(int code, const std::string &message) {
@@ -190,10 +190,8 @@ int main(int argc, char **argv) {
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError &error) {
-            const std::string unknown = error.get_exit_code() ? explain_unknown(app) : "";
-            if (!unknown.empty()) throw cli::UsageError(unknown);
-            const int code = app.exit(error, std::cout, std::cerr);
-            return code == 0 ? 0 : 2;
+            if (error.get_exit_code()) throw cli::UsageError(explain(app, error));
+            return app.exit(error, std::cout, std::cerr);
         }
         if (app.get_subcommands().empty())
             throw cli::UsageError("a command is missing: compare, fit, bench, selftest or info; see pixloss --help");

@@ -1,48 +1,88 @@
 # NVIDIA's compiler for src/cuda and examples. Not enable_language(CUDA): that would link every program that uses the library as
 # C++ by nvcc, and asks the compiler questions for ten seconds that nobody here needs answered.
-#   PIXLOSS_CUDA_FOUND      there are nvcc, the runtime's headers and the static runtime library, below PIXLOSS_CUDA_ROOT
+#   PIXLOSS_CUDA            whether to build it: as asked for, or where there are nvcc, the runtime's headers and its static library
+#   PIXLOSS_NVCC, PIXLOSS_CUDA_TOOLKIT, PIXLOSS_CUDA_VERSION, PIXLOSS_CUDA_RUNTIME (the static library)
 #   PIXLOSS_CUDA_INCLUDE    the toolkit's headers, which tests/cuda_host uses without nvcc
 #   pixloss_cuda_objects(VARIABLE source.cu ...)   compiles; the objects' paths
 #   pixloss_cuda_gate(TARGET object ...)           a target that fails where a kernel of the objects spills; see cuda_kernels.py
 
+set(PIXLOSS_CUDA AUTO CACHE STRING "Build the CUDA backend (nvcc): ON, OFF, or AUTO, where there is a compiler")
+set_property(CACHE PIXLOSS_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(PIXLOSS_CUDA_ROOT "" CACHE PATH "CUDA toolkit (bin/nvcc, include, lib64); empty: look for one")
-set(PIXLOSS_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120"
-    CACHE STRING "GPUs to compile for, as CMAKE_CUDA_ARCHITECTURES: 90-real (machine code), 90-virtual (PTX), 90 (both), native")
+set(PIXLOSS_CUDA_ARCHITECTURES "" CACHE STRING
+    "GPUs to compile for: 90-real (machine code), 90-virtual (PTX), 90 (both), native; empty: CMAKE_CUDA_ARCHITECTURES, or all from 75")
+if(PIXLOSS_CUDA_ARCHITECTURES STREQUAL "")
+  set(PIXLOSS_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120")
+  if(CMAKE_CUDA_ARCHITECTURES) # a project's that this one is part of
+    set(PIXLOSS_CUDA_ARCHITECTURES ${CMAKE_CUDA_ARCHITECTURES})
+  endif()
+endif()
 
-function(find_cuda)
-  set(PIXLOSS_CUDA_FOUND OFF PARENT_SCOPE)
-  # A compiler that the user names, then what scripts/setup.sh --cuda brought, then the system's.
-  find_program(PIXLOSS_NVCC nvcc NO_CACHE NO_DEFAULT_PATH PATHS ${PIXLOSS_CUDA_ROOT}/bin)
-  if(NOT PIXLOSS_CUDA_ROOT)
-    if(EXISTS "$ENV{CUDACXX}")
-      set(PIXLOSS_NVCC $ENV{CUDACXX})
-    else()
-      find_program(PIXLOSS_NVCC nvcc NO_CACHE PATHS $ENV{CUDA_PATH}/bin $ENV{CUDA_HOME}/bin ${PROJECT_SOURCE_DIR}/build/cuda/bin
-                   /usr/local/cuda/bin)
-    endif()
-  endif()
-  if(NOT PIXLOSS_NVCC)
-    return()
-  endif()
+# look_into(nvcc): sets what find_cuda returns, where the nvcc has its runtime beside it.
+function(look_into nvcc)
   # nvcc may be a script or a link: it knows where its toolkit is.
-  execute_process(COMMAND ${PIXLOSS_NVCC} --dryrun -E -x cu /dev/null ERROR_VARIABLE said OUTPUT_QUIET)
+  execute_process(COMMAND ${nvcc} --dryrun -E -x cu /dev/null ERROR_VARIABLE said OUTPUT_QUIET)
   string(REGEX MATCH "#\\$ TOP=([^\n]*)" line "${said}")
   get_filename_component(root "${CMAKE_MATCH_1}" REALPATH)
   string(REGEX MATCH "#\\$ _TARGET_DIR_=([^\n]*)" line "${said}")
   find_path(include cuda_runtime.h NO_CACHE NO_DEFAULT_PATH PATHS ${root}/include ${root}/${CMAKE_MATCH_1}/include)
   find_library(runtime cudart_static NO_CACHE NO_DEFAULT_PATH PATHS ${root}/lib64 ${root}/lib ${root}/${CMAKE_MATCH_1}/lib)
-  execute_process(COMMAND ${PIXLOSS_NVCC} --version OUTPUT_VARIABLE said)
+  execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE said)
   string(REGEX MATCH "release ([0-9.]+)" line "${said}")
-  set(PIXLOSS_NVCC ${PIXLOSS_NVCC} PARENT_SCOPE)
-  set(PIXLOSS_CUDA_VERSION ${CMAKE_MATCH_1} PARENT_SCOPE)
-  set(PIXLOSS_CUDA_TOOLKIT ${root} PARENT_SCOPE)
-  if(include AND runtime)
+  if(include AND runtime AND line)
     set(PIXLOSS_CUDA_FOUND ON PARENT_SCOPE)
+    set(PIXLOSS_NVCC ${nvcc} PARENT_SCOPE)
+    set(PIXLOSS_CUDA_VERSION ${CMAKE_MATCH_1} PARENT_SCOPE)
+    set(PIXLOSS_CUDA_TOOLKIT ${root} PARENT_SCOPE)
     set(PIXLOSS_CUDA_INCLUDE ${include} PARENT_SCOPE)
     set(PIXLOSS_CUDA_RUNTIME ${runtime} PARENT_SCOPE)
   endif()
 endfunction()
-find_cuda()
+
+macro(find_cuda)
+  set(PIXLOSS_CUDA_FOUND OFF)
+  if(PIXLOSS_CUDA_ROOT)
+    look_into(${PIXLOSS_CUDA_ROOT}/bin/nvcc)
+    if(NOT PIXLOSS_CUDA_FOUND)
+      message(FATAL_ERROR "PIXLOSS_CUDA_ROOT is ${PIXLOSS_CUDA_ROOT}: not a CUDA toolkit, with bin/nvcc, include/cuda_runtime.h and "
+              "lib64/libcudart_static.a")
+    endif()
+  endif()
+  if(NOT PIXLOSS_CUDA_FOUND AND NOT "$ENV{CUDACXX}" STREQUAL "")
+    find_program(cudacxx NAMES "$ENV{CUDACXX}" NO_CACHE)
+    if(cudacxx)
+      look_into(${cudacxx})
+    endif()
+    if(NOT PIXLOSS_CUDA_FOUND)
+      message(WARNING "CUDACXX is $ENV{CUDACXX}: not an nvcc with cuda_runtime.h and libcudart_static.a in its toolkit")
+    endif()
+  endif()
+  # A toolkit that the user names, then what scripts/setup.sh brought, then the system's.
+  find_program(nvcc_in_path nvcc NO_CACHE)
+  foreach(nvcc IN ITEMS "$ENV{CUDA_PATH}/bin/nvcc" "$ENV{CUDA_HOME}/bin/nvcc" ${PROJECT_SOURCE_DIR}/build/cuda/bin/nvcc
+          "${nvcc_in_path}" /usr/local/cuda/bin/nvcc)
+    if(NOT PIXLOSS_CUDA_FOUND AND EXISTS "${nvcc}")
+      look_into(${nvcc})
+    endif()
+  endforeach()
+endmacro()
+
+if(NOT PIXLOSS_CUDA STREQUAL AUTO AND NOT PIXLOSS_CUDA)
+  message(STATUS "CUDA: off (PIXLOSS_CUDA)")
+else()
+  find_cuda()
+  if(PIXLOSS_CUDA_FOUND)
+    message(STATUS "CUDA: ${PIXLOSS_CUDA_VERSION}, ${PIXLOSS_CUDA_TOOLKIT}, for ${PIXLOSS_CUDA_ARCHITECTURES}")
+  elseif(PIXLOSS_CUDA STREQUAL AUTO)
+    message(STATUS "CUDA: none found, so none built")
+  else()
+    message(FATAL_ERROR "PIXLOSS_CUDA is ON, but there is no nvcc with cuda_runtime.h and libcudart_static.a: scripts/setup.sh "
+            "--cuda-compiler brings them into build/cuda, -DPIXLOSS_CUDA_ROOT=... names a toolkit, -DPIXLOSS_CUDA=OFF does without")
+  endif()
+  if(PIXLOSS_CUDA STREQUAL AUTO)
+    set(PIXLOSS_CUDA ${PIXLOSS_CUDA_FOUND}) # for this run of CMake: the next one looks again
+  endif()
+endif()
 
 # nvcc's flags for a list as CMAKE_CUDA_ARCHITECTURES has it.
 function(pixloss_cuda_architecture_flags result)
@@ -62,6 +102,9 @@ function(pixloss_cuda_architecture_flags result)
       message(FATAL_ERROR "PIXLOSS_CUDA_ARCHITECTURES: '${architecture}' is none; 90-real, 90-virtual, 90 or native is needed")
     endif()
   endforeach()
+  if(NOT flags)
+    message(FATAL_ERROR "PIXLOSS_CUDA_ARCHITECTURES names none")
+  endif()
   set(${result} ${flags} PARENT_SCOPE)
 endfunction()
 

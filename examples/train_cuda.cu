@@ -1,6 +1,7 @@
 // A training loop on the GPU in small: an image is recovered from noise by gradient descent, the whole step in a CUDA graph, the mix
 // of terms on a schedule (mae first, then mae and ssim) without a rebuild or a new capture.
-//   nvcc -std=c++17 train_cuda.cu -Iinclude -Lbuild/src -lpixloss -lgomp -o train_cuda
+// From the repository's root, after a build of the library with CUDA (README.md, Building):
+//   nvcc -std=c++17 examples/train_cuda.cu -Iinclude -Lbuild/library/src -lpixloss -lgomp -o build/train_cuda
 #include <cuda_runtime.h>
 
 #include <cmath>

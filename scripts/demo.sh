@@ -8,7 +8,7 @@ scripts/setup.sh
 log=build/demo/build.log
 mkdir -p build/demo
 echo "demo: building (log in $log)" >&2
-if ! { cmake --preset cpu-release -DPIXLOSS_BUILD_TESTS=OFF -DPIXLOSS_BUILD_BENCH=OFF -B build/demo/cmake &&
+if ! { cmake --preset release -DPIXLOSS_BUILD_TESTS=OFF -DPIXLOSS_BUILD_BENCH=OFF -B build/demo/cmake &&
   cmake --build build/demo/cmake --target pixloss_program; } >"$log" 2>&1; then
   tail -n 30 "$log" >&2
   echo "demo: the build failed, see $log" >&2

@@ -2,9 +2,10 @@
 # Installs what building and testing pixloss needs and this machine lacks, by apt (Debian, Ubuntu). Does nothing where all is there.
 #   scripts/setup.sh                   compilers, cmake, the libraries
 #   scripts/setup.sh --dev             clang with its sanitizers, clang-format and clang-tidy too
-#   scripts/setup.sh --cuda            too, where there is no nvcc: NVIDIA's compiler, runtime, cuBLAS and cuDNN (1 GB of wheels
-#                                      from PyPI) into build/cuda, laid out as a toolkit, where CMake looks for it
-#   scripts/setup.sh --cuda-compiler   the same without cuBLAS and cuDNN (120 MB), which nothing in this version uses
+#   scripts/setup.sh --cuda            too, where there is no nvcc with its runtime: NVIDIA's compiler, runtime, cuBLAS and cuDNN
+#                                      (wheels from PyPI: 870 MB, unpacked 1.3 GB) into build/cuda, laid out as a toolkit, where
+#                                      CMake looks for it
+#   scripts/setup.sh --cuda-compiler   the same without cuBLAS and cuDNN (120 MB, unpacked 280), which nothing in this version uses
 # With --cuda..., also cuobjdump and nvdisasm where they are missing: the build's check for spills reads machine code with them.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -18,14 +19,32 @@ libraries=(nvidia-cublas==13.0.2.14 nvidia-cudnn-cu13==9.19.0.56)
 disassembler=(nvidia-cuda-cuobjdump==13.2.51 nvidia-cuda-nvdisasm==13.2.51)
 
 folder=$root/build/cuda
-# Below the folder, in PATH, where CUDACXX points to, or in the usual place: where CMake looks, too.
-have_cuda() {
-  [ -x "$folder/bin/$1" ] || command -v "$1" >/dev/null || [ -x "/usr/local/cuda/bin/$1" ] ||
-    { [ -n "${CUDACXX-}" ] && [ -x "$(dirname "$CUDACXX")/$1" ]; }
+# Prints the toolkit of the nvcc $1, if it is whole: with the runtime's headers and its static library, as CMake wants it. nvcc may
+# be a script or a link, but it knows where its toolkit is.
+whole_toolkit() {
+  local said top
+  said=$("$1" --dryrun -E -x cu /dev/null 2>&1) || return 1
+  top=$(realpath -e "$(sed -n 's/^#\$ TOP=//p' <<<"$said")" 2>/dev/null) || return 1
+  [ -e "$top/include/cuda_runtime.h" ] || return 1
+  [ -e "$top/lib64/libcudart_static.a" ] || [ -e "$top/lib/libcudart_static.a" ] || return 1
+  echo "$top"
 }
+# The first whole one in the order in which CMake looks: what the user names, build/cuda, PATH, the usual place.
+find_toolkit() {
+  local nvcc
+  for nvcc in "${CUDACXX-}" ${CUDA_PATH:+"$CUDA_PATH/bin/nvcc"} ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} "$folder/bin/nvcc" \
+    nvcc /usr/local/cuda/bin/nvcc; do
+    command -v "$nvcc" >/dev/null || continue
+    whole_toolkit "$nvcc" && return 0
+    echo "setup: $nvcc is passed over: no cuda_runtime.h or no libcudart_static.a in its toolkit" >&2
+  done
+  return 1
+}
+have_tool() { [ -x "$folder/bin/$1" ] || [ -x "$toolkit/bin/$1" ] || command -v "$1" >/dev/null; }
 want_compiler() {
-  if ! have_cuda nvcc; then wheels+=("${compiler[@]}"); fi
-  if ! have_cuda cuobjdump || ! have_cuda nvdisasm; then wheels+=("${disassembler[@]}"); fi
+  local toolkit
+  toolkit=$(find_toolkit) || wheels+=("${compiler[@]}")
+  if ! have_tool cuobjdump || ! have_tool nvdisasm; then wheels+=("${disassembler[@]}"); fi
 }
 want_libraries() {
   if [ ! -e "$folder/lib64/libcudnn.so.9" ]; then wheels+=("${libraries[@]}"); fi
@@ -35,7 +54,7 @@ for argument in "$@"; do
     --dev) packages+=(clang libclang-rt-dev clang-format clang-tidy) ;;
     --cuda) want_compiler; want_libraries ;;
     --cuda-compiler) want_compiler ;;
-    -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,9s/^# \?//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown option '$argument' (there are --dev, --cuda, --cuda-compiler)" >&2; exit 2 ;;
   esac
 done
@@ -83,9 +102,13 @@ install_wheels() {
   for name in bin include lib nvvm; do
     [ ! -d "$files/cu13/$name" ] || ln -sfn "wheels/nvidia/cu13/$name" "$folder/$name"
   done
-  [ ! -d "$files/cu13/lib" ] || ln -sfn lib "$folder/lib64"
+  # nvcc looks for lib64 beside the folder that bin stands for, CMake beside bin.
+  [ ! -d "$files/cu13/lib" ] || { ln -sfn lib "$files/cu13/lib64"; ln -sfn lib "$folder/lib64"; }
   for name in include lib; do
     [ ! -d "$files/cudnn/$name" ] || ln -sf "$files/cudnn/$name"/* "$files/cu13/$name/"
+  done
+  for name in "$files"/cu13/lib/lib*.so.*; do # wheels have libx.so.1 alone; -lx looks for libx.so
+    [ ! -e "$name" ] || ln -sfn "$(basename "$name")" "${name%%.so.*}.so"
   done
 }
 if [ ${#missing[@]} -eq 0 ]; then

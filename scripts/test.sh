@@ -43,15 +43,15 @@ no_device() { grep -m 1 -oE '(there are no CUDA devices|this build has no CUDA b
 
 mkdir -p build
 start=$SECONDS
-run_suite cpu-release "$cuda"
+run_suite release "$cuda"
 if [ "$quick" = no ]; then
   # Leaks count as errors; the allocator must say NULL, not stop, when a test asks it for too much.
   export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
   # The kernels' own sanitizer builds are in the release suite: the self-test of tests/cuda_host, and short lists under TSan.
-  run_suite cpu-sanitize OFF -LE slow
-  skipped+=("cpu-sanitize: the tests labelled slow, and the CUDA backend")
+  run_suite sanitize OFF -LE slow
+  skipped+=("sanitize: the tests labelled slow, and the CUDA backend")
 else
-  skipped+=("cpu-sanitize: all of it (--quick)")
+  skipped+=("sanitize: all of it (--quick)")
 fi
 if [ "$cuda" = OFF ]; then skipped+=("CUDA: all of it (PIXLOSS_CUDA=OFF)"); fi
 
@@ -60,8 +60,8 @@ echo "== Summary ($((SECONDS - start)) s)"
 printf '  %s\n' "${summary[@]}"
 echo "Skipped:"
 printf '  %s\n' "${skipped[@]}"
-if grep -q 'cuda\..*(Skipped)' build/cpu-release/test.log; then
-  echo "The tests named cuda. take a GPU (scripts/gpu.sh): $(no_device build/cpu-release/test.log)"
+if grep -q 'cuda\..*(Skipped)' build/release/test.log; then
+  echo "The tests named cuda. take a GPU (scripts/gpu.sh): $(no_device build/release/test.log)"
 fi
 [ "$status" -eq 0 ] && echo "PASSED" || echo "FAILED"
 exit "$status"

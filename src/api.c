@@ -6,6 +6,14 @@
 #include "network/walk.h"
 #include "view.h"
 
+/* A backend's size, 0 for what does not fit it: see backend.h. */
+static pxl_status fits(size_t bytes) { return bytes ? PXL_OK : PXL_UNSUPPORTED; }
+static pxl_status give_size(size_t bytes, size_t *to) {
+    const pxl_status status = fits(bytes);
+    if (!status) *to = bytes;
+    return status;
+}
+
 /* ---- Losses -------------------------------------------------------------------------------------------------------- */
 /* What the call consists of; its walks are to be released, also after a failure. */
 static pxl_status plan(const pxl_context *context, const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
@@ -19,7 +27,7 @@ pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const 
     pxli_call call;
     size_t least;
     status = plan(context, loss, args, &call);
-    if (!status) *bytes = pxli_backend_of(args->pred->device)->size(context, &call, &least);
+    if (!status) status = give_size(pxli_backend_of(args->pred->device)->size(context, &call, &least), bytes);
     pxli_walks_release(&call);
     return status;
 }
@@ -42,8 +50,8 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
                                        &values,           &upstream,    &weights};
     size_t least;
     status = plan(context, loss, args, call);
+    if (!status) status = fits(pxli_backend_of(args->pred->device)->size(context, call, &least));
     if (status) return status;
-    pxli_backend_of(args->pred->device)->size(context, call, &least);
     return pxli_check_workspace(workspace, bytes, least, views, sizeof views / sizeof views[0]);
 }
 pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
@@ -87,14 +95,13 @@ pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *fil
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     const pxli_filter_call call = {filter, input, output, false};
     size_t least;
-    *bytes = pxli_backend_of(input->device)->filter_size(context, &call, &least);
-    return PXL_OK;
+    return give_size(pxli_backend_of(input->device)->filter_size(context, &call, &least), bytes);
 }
 static pxl_status run_filter(pxl_context *context, const pxli_filter_call *call, pxli_workspace workspace) {
     const pxl_tensor *const views[] = {call->from, call->to};
     size_t least;
-    pxli_backend_of(call->from->device)->filter_size(context, call, &least);
-    const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 2);
+    pxl_status status = fits(pxli_backend_of(call->from->device)->filter_size(context, call, &least));
+    if (!status) status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 2);
     return status ? status : pxli_backend_of(call->from->device)->filter(context, call, workspace);
 }
 pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input, const pxl_tensor *output,
@@ -131,15 +138,14 @@ pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_te
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     size_t least;
     plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, NULL); /* needs more than the statistics themselves, for any outputs */
-    *bytes = pxli_backend_of(pred->device)->size(context, &s.call, &least);
-    return PXL_OK;
+    return give_size(pxli_backend_of(pred->device)->size(context, &s.call, &least), bytes);
 }
 static pxl_status run_statistics(pxl_context *context, statistics_call *s, pxli_workspace workspace) {
     const pxl_args *a = &s->args;
     const pxl_tensor *const views[] = {a->pred, a->target, a->statistics, a->grad_pred, a->grad_target, s->call.grad_statistics};
     size_t least;
-    pxli_backend_of(a->pred->device)->size(context, &s->call, &least);
-    const pxl_status status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 6);
+    pxl_status status = fits(pxli_backend_of(a->pred->device)->size(context, &s->call, &least));
+    if (!status) status = pxli_check_workspace(workspace.data, workspace.bytes, least, views, 6);
     return status ? status : pxli_backend_of(a->pred->device)->evaluate(context, &s->call, workspace);
 }
 pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
@@ -172,8 +178,7 @@ pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind,
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
     const pxli_reduce_call call = {kind, over, input, NULL};
     size_t least;
-    *bytes = pxli_backend_of(input->device)->reduce_size(context, &call, &least);
-    return PXL_OK;
+    return give_size(pxli_backend_of(input->device)->reduce_size(context, &call, &least), bytes);
 }
 pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input, double *results,
                       void *workspace, size_t bytes, pxl_stream stream) {
@@ -182,7 +187,7 @@ pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_ove
     if ((status = pxli_check_results(over, input, results))) return status;
     const pxli_reduce_call call = {kind, over, input, results};
     size_t least;
-    pxli_backend_of(input->device)->reduce_size(context, &call, &least);
+    if ((status = fits(pxli_backend_of(input->device)->reduce_size(context, &call, &least)))) return status;
     const int64_t groups = over == PXL_OVER_ALL ? 1 : input->size[0] * (over == PXL_OVER_CHANNEL ? input->size[1] : 1);
     const pxl_tensor written = array(results, PXL_F64, groups), *const views[] = {input, &written};
     status = pxli_check_workspace(workspace, bytes, least, views, 2);

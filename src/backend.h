@@ -1,5 +1,6 @@
 /* What a backend provides: the table of things it can compute for arguments that have been checked. An entry that is NULL is not
- * supported there. The *_size functions tell the bytes for the context's threads; *least is what one thread would do with. */
+ * supported there. The *_size functions tell the bytes for the context's threads; *least is what one thread would do with. 0: the
+ * call is too large for the backend, PXL_UNSUPPORTED with a message. */
 #ifndef PXLI_BACKEND_H
 #define PXLI_BACKEND_H
 #include "context.h"

@@ -153,9 +153,16 @@ static pxl_status fail_argument(const parser *p, const draft *d, word argument) 
     size_t used = 0;
     for (int i = 0; i < count && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-    return fail_at(p, argument.at, PXL_SYNTAX_ERROR, "%.*s has no argument '%.*s'; did you mean '%s'? It takes %s",
-                   shown(d->name), d->name.at, shown(argument), argument.at,
-                   names[pxli_nearest(argument.at, argument.length, names, count)], list);
+    char suggestion[PXLI_SUGGESTION_LENGTH];
+    pxli_suggest(argument.at, argument.length, names, count, suggestion);
+    return fail_at(p, argument.at, PXL_SYNTAX_ERROR, "%.*s has no argument '%.*s'%s%s takes %s", shown(d->name), d->name.at,
+                   shown(argument), argument.at, suggestion, *suggestion ? " It" : "; it", list);
+}
+
+static pxl_status fail_unknown(const parser *p, const char *what, word w, const char *const *names, int count) {
+    char suggestion[PXLI_SUGGESTION_LENGTH];
+    pxli_suggest(w.at, w.length, names, count, suggestion);
+    return fail_at(p, w.at, PXL_SYNTAX_ERROR, "unknown %s '%.*s'%s", what, shown(w), w.at, suggestion);
 }
 
 /* field = one of a list of words */
@@ -172,17 +179,18 @@ static pxl_status read_choice(parser *p, draft *d, pxli_field field) {
         pxli_set_int(&d->term, field, i);
         return PXL_OK;
     }
-    return fail_at(p, w.at, PXL_SYNTAX_ERROR, "unknown %s '%.*s'; did you mean '%s'?", info->name, shown(w), w.at,
-                   names[pxli_nearest(w.at, w.length, names, count)]);
+    return fail_unknown(p, info->name, w, names, count);
 }
 
 static pxl_status read_preset(parser *p, draft *d) {
     word w = read_word(p, true);
     if (!w.length) return fail_expected(p, "the name of a preset");
     const pxli_preset *preset = pxli_find_preset(w.at, w.length);
-    if (!preset)
-        return fail_at(p, w.at, PXL_SYNTAX_ERROR, "unknown preset '%.*s'; did you mean '%s'?", shown(w), w.at,
-                       pxli_nearest_preset(w.at, w.length));
+    if (!preset) {
+        char suggestion[PXLI_SUGGESTION_LENGTH];
+        pxli_suggest_preset(w.at, w.length, suggestion);
+        return fail_at(p, w.at, PXL_SYNTAX_ERROR, "unknown preset '%.*s'%s", shown(w), w.at, suggestion);
+    }
     d->term.preset = preset->name;
     return PXL_OK;
 }
@@ -308,8 +316,7 @@ static pxl_status fail_name(const parser *p, word name) {
         if (pxli_kinds[i].fields) names[count++] = pxli_kinds[i].name;
     for (int i = 1; i < PXLI_PENALTY_COUNT; i++) names[count++] = pxli_penalties[i].term_name;
     names[count++] = "mae";
-    return fail_at(p, name.at, PXL_SYNTAX_ERROR, "unknown term '%.*s'; did you mean '%s'?", shown(name), name.at,
-                   names[pxli_nearest(name.at, name.length, names, count)]);
+    return fail_unknown(p, "term", name, names, count);
 }
 
 /* Fills in the kind, and the penalty where the name is that of a penalty of the pixel map. */

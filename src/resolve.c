@@ -84,8 +84,9 @@ static pxl_status check_field(const pxl_term *from, const pxli_place *place, pxl
     if (info->type == PXLI_TEXT) {
         size_t length = from->preset ? strlen(from->preset) : 0;
         if (!from->preset || pxli_find_preset(from->preset, length)) return PXL_OK;
-        return PXLI_FAIL_FIELD(place, field, "is \"%.40s\", which is unknown; did you mean \"%s\"?", from->preset,
-                               pxli_nearest_preset(from->preset, length));
+        char suggestion[PXLI_SUGGESTION_LENGTH];
+        pxli_suggest_preset(from->preset, length, suggestion);
+        return PXLI_FAIL_FIELD(place, field, "is \"%.40s\", which is unknown%s", from->preset, suggestion);
     }
     if (info->type == PXLI_NUMBER) return check_number(from, place, field);
     if (info->type == PXLI_INTEGER) return check_integer(from, place, field);

@@ -89,8 +89,6 @@ typedef struct pxli_preset {
 extern const pxli_preset pxli_presets[];
 extern const int pxli_preset_count;
 const pxli_preset *pxli_find_preset(const char *name, size_t length); /* NULL if there is none */
-/* The known preset nearest to a name that is none. */
-const char *pxli_nearest_preset(const char *name, size_t length);
 
 /* Taps of a Gaussian cut at 3.5 sigma, 2 int(3.5 sigma + 0.5) + 1; saturates far above every limit. */
 int pxli_gaussian_taps(double sigma);
@@ -145,6 +143,9 @@ double pxli_parse_number(const char *text, size_t length);
 enum { PXLI_NUMBER_LENGTH = 32, PXLI_MAX_DIGITS = 63 };
 void pxli_format_number(double value, char text[PXLI_NUMBER_LENGTH]);
 
-/* The index of the name with the smallest edit distance to `word`, whatever the case of its letters; the first of equals. */
-int pxli_nearest(const char *word, size_t length, const char *const *names, int count);
+/* "; did you mean 'ssim'?": the name with the smallest edit distance to `word`, whatever the case of its letters; the first of
+ * equals. Empty if that is more than half of the longer of the two. */
+enum { PXLI_SUGGESTION_LENGTH = 96 };
+void pxli_suggest(const char *word, size_t length, const char *const *names, int count, char text[PXLI_SUGGESTION_LENGTH]);
+void pxli_suggest_preset(const char *word, size_t length, char text[PXLI_SUGGESTION_LENGTH]);
 #endif

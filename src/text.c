@@ -1,4 +1,4 @@
-/* Words and numbers as people write them: numbers without the locale, and the known name nearest to a mistyped one. */
+/* Words and numbers as people write them: numbers without the locale, and the known name that a mistyped one is near to. */
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -83,14 +83,16 @@ static int edit_distance(const char *word, size_t length, const char *name) {
     return row[length];
 }
 
-int pxli_nearest(const char *word, size_t length, const char *const *names, int count) {
-    int nearest = 0, least = edit_distance(word, length, names[0]);
-    for (int i = 1; i < count; i++) {
+void pxli_suggest(const char *word, size_t length, const char *const *names, int count, char text[PXLI_SUGGESTION_LENGTH]) {
+    const char *nearest = NULL;
+    int least = 0;
+    for (int i = 0; i < count; i++) {
         int distance = edit_distance(word, length, names[i]);
-        if (distance < least) {
-            least = distance;
-            nearest = i;
-        }
+        size_t longer = strlen(names[i]) > length ? strlen(names[i]) : length;
+        if ((size_t)distance > longer / 2 || (nearest && distance >= least)) continue;
+        least = distance;
+        nearest = names[i];
     }
-    return nearest;
+    text[0] = 0;
+    if (nearest) snprintf(text, PXLI_SUGGESTION_LENGTH, "; did you mean '%s'?", nearest);
 }

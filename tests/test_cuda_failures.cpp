@@ -44,6 +44,7 @@ void check_failure(const Operation &operation, pxl_status status, cudaError_t er
 TEST(CudaFailure, of_each_call_is_a_status_and_the_next_call_works) {
     Fixture fixture;
     for (const Operation &operation : fixture.operations()) {
+        cuda_host::forget_kernels(); // so that the calls of a first use are among them
         const size_t calls_before = cuda_host::api_calls();
         ASSERT_EQ(operation.call(), PXL_OK) << operation.name << ": " << pxl_error_message();
         const size_t calls = cuda_host::api_calls() - calls_before;
@@ -52,6 +53,7 @@ TEST(CudaFailure, of_each_call_is_a_status_and_the_next_call_works) {
         for (size_t n = 1; n <= calls; ++n)
             for (const cudaError_t error : {cudaErrorUnknown, cudaErrorMemoryAllocation}) {
                 const Counts before = cuda_host::counts();
+                cuda_host::forget_kernels();
                 cuda_host::fail_call(n, error);
                 const pxl_status status = operation.call();
                 EXPECT_FALSE(cuda_host::fail_call_is_pending()) << operation.name << ", call " << n;
@@ -72,13 +74,16 @@ TEST(CudaFailure, leaves_the_current_device) {
         const size_t calls_before = cuda_host::api_calls();
         EXPECT_EQ(operation.call(), PXL_OK) << operation.name << ": " << pxl_error_message();
         const size_t calls = cuda_host::api_calls() - calls_before;
-        for (size_t n = 1; n < calls; ++n) { // the last one sets it back
+        for (size_t n = 1; n <= calls; ++n) {
             cuda_host::fail_call(n, cudaErrorUnknown);
             EXPECT_EQ(operation.call(), PXL_DEVICE_ERROR) << operation.name << ", call " << n << ": " << pxl_error_message();
             cuda_host::fail_call(0);
+            EXPECT_EQ(cudaGetLastError(), cudaSuccess) << operation.name << ", call " << n;
             int current = -1;
             EXPECT_EQ(cudaGetDevice(&current), cudaSuccess);
-            EXPECT_EQ(current, 1) << operation.name << ", call " << n;
+            EXPECT_EQ(current, n < calls ? 1 : 0) << operation.name << ", call " << n; // the last one sets it back
+            const bool told = std::string(pxl_error_message()).find("cudaSetDevice, back to") != std::string::npos;
+            EXPECT_EQ(told, n == calls) << pxl_error_message();
         }
         ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
         EXPECT_EQ(operation.call(), PXL_OK) << operation.name << ": " << pxl_error_message();
@@ -89,8 +94,8 @@ TEST(CudaFailure, that_lost_the_device_is_reported_as_such) {
     Fixture fixture;
     for (const Operation &operation : fixture.operations()) {
         ASSERT_EQ(operation.call(), PXL_OK) << operation.name << ": " << pxl_error_message();
-        cuda_host::set_sticky(cudaErrorIllegalAddress);
-        for (int i = 0; i < 2; ++i) {
+        for (const cudaError_t error : {cudaErrorIllegalAddress, cudaErrorMpsClientTerminated, cudaErrorExternalDevice}) {
+            cuda_host::set_sticky(error);
             EXPECT_EQ(operation.call(), PXL_DEVICE_ERROR) << operation.name << ": " << pxl_error_message();
             EXPECT_NE(std::string(pxl_error_message()).find("the device is lost"), std::string::npos) << pxl_error_message();
         }

@@ -7,6 +7,9 @@
 #include <thread>
 
 #include "make_case.h"
+#ifdef PXLI_CUDA_HOST
+#include "control.h"
+#endif
 
 namespace {
 
@@ -106,6 +109,28 @@ TEST(CudaGraph, replayed_follows_weights_and_upstream_gradients_in_device_memory
         }
     }
 }
+
+#ifdef PXLI_CUDA_HOST
+// CUDA loads a kernel when it is first used; pxl_workspace_init is that use, so that a capture loads none.
+TEST(CudaGraph, finds_its_kernels_loaded) {
+    std::vector<Case> cases = losses();
+    for (Case test : losses()) { // the sum of gradients in the workspace lies better than the gradient itself
+        test.shape.w = 52, test.dtype = test.grad_dtype = PXL_F16, test.grad_layout = Layout::crop;
+        cases.push_back(test);
+    }
+    for (const Case &test : cases) {
+        const oracle::Inputs inputs = make_inputs(test);
+        const Stream stream;
+        Evaluation evaluation(tested_device(), test, inputs);
+        cuda_host::forget_kernels();
+        ASSERT_EQ(evaluation.prepare(stream), PXL_OK) << pxl_error_message() << describe(test);
+        const size_t before = cuda_host::counts().loads_in_captures;
+        Graph graph;
+        ASSERT_EQ(graph.capture(stream, evaluation), PXL_OK) << pxl_error_message() << describe(test);
+        EXPECT_EQ(cuda_host::counts().loads_in_captures, before) << describe(test);
+    }
+}
+#endif
 
 // ---- Streams -----------------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,8 @@
  *   Memory       Nothing is allocated by the calls that take a workspace, but where terms are compared in a network: the first call
  *                for a size of images (pxl_workspace_size) prepares the network for it and keeps that with the network, for the 16
  *                sizes used last; and oneDNN makes small objects as it runs. A workspace is the caller's, aligned to 16 bytes at
- *                least. A call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
+ *                least. A call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements;
+ *                fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */
@@ -379,8 +380,9 @@ typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default
  * add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the
  * precision of the computation. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
-/* Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter; evaluations of other
- * losses and shapes that need no more bytes may share the workspace.) */
+/* Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter, and loads the kernels of
+ * this evaluation, so that a capture does not have to; evaluations of other losses and shapes that need no more bytes may share
+ * the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);
 /* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a

@@ -24,31 +24,47 @@ bool is_sticky(cudaError_t error) {
         case cudaErrorInvalidAddressSpace:
         case cudaErrorInvalidPc:
         case cudaErrorLaunchFailure:
+        case cudaErrorMpsClientTerminated:
+        case cudaErrorExternalDevice:
+#if CUDART_VERSION >= 12080
+        case cudaErrorContained:
+        case cudaErrorTensorMemoryLeak:
+#endif
         case cudaErrorECCUncorrectable: return true;
         default: return false;
     }
 }
 
-// The caller's current device is his again when this goes.
+// The caller's current device is his again after `restore`. By cudaSetDevice, though since CUDA 12 that makes a context on a
+// device which was the thread's current one and never used: the driver's calls would not restore what the runtime takes for
+// current.
 class DeviceGuard {
   public:
     explicit DeviceGuard(int device) {
-        error_ = cudaGetDevice(&previous_);
-        if (error_ || previous_ == device) return;
-        call_ = "cudaSetDevice", error_ = cudaSetDevice(device), changed_ = !error_;
-    }
-    ~DeviceGuard() {
-        if (changed_) cudaSetDevice(previous_);
+        cudaError_t error = cudaGetDevice(&previous_);
+        if (error) {
+            status_ = fail_call("cudaGetDevice", error);
+        } else if (previous_ != device) {
+            error = cudaSetDevice(device), changed_ = !error;
+            if (error) status_ = fail_call("cudaSetDevice", error);
+        }
     }
     DeviceGuard(const DeviceGuard &) = delete;
     DeviceGuard &operator=(const DeviceGuard &) = delete;
-    pxl_status status() const { return error_ ? fail_call(call_, error_) : PXL_OK; }
+    pxl_status status() const { return status_; }
+    // Returns `status`, or if that is PXL_OK how restoring went.
+    pxl_status restore(pxl_status status) const {
+        const cudaError_t error = changed_ ? cudaSetDevice(previous_) : cudaSuccess;
+        if (!error) return status;
+        if (!status) return fail_call("cudaSetDevice, back to the caller's device", error);
+        cudaGetLastError(); // the message is of what failed first
+        return status;
+    }
 
   private:
     int previous_ = 0;
     bool changed_ = false;
-    const char *call_ = "cudaGetDevice";
-    cudaError_t error_;
+    pxl_status status_ = PXL_OK;
 };
 } // namespace
 
@@ -61,41 +77,50 @@ pxl_status fail_call(const char *what, cudaError_t error) {
 
 } // namespace pxli
 
-using pxli::Capability;
 using pxli::DeviceGuard;
 using pxli::Sequence;
 
 namespace {
 
-// For a device of either kind, so that no call is needed that could fail.
+// For code of either kind (strip.cuh), so that no call is needed that could fail. 0: refused, with a message.
 template <class Run>
 size_t count(size_t *least, Run run) {
     *least = 0;
-    for (const Capability capability : {Capability{9, 0}, Capability{8, 9}}) {
-        Sequence s(nullptr, capability);
+    for (const int compiled_for : {90, 89}) {
+        Sequence s(compiled_for);
         run(s);
+        if (s.status()) return *least = 0;
         *least = std::max(*least, s.bytes());
     }
     return *least;
 }
+// run() returns a status; on the call's device.
+template <class Run>
+pxl_status on(pxl_device device, Run run) {
+    const DeviceGuard guard(device.index);
+    return guard.status() ? guard.status() : guard.restore(run());
+}
 template <class Run>
 pxl_status launch(pxl_device device, const pxli_workspace &workspace, Run run) {
-    const DeviceGuard guard(device.index);
-    if (guard.status()) return guard.status();
-    Capability c{};
-    cudaError_t error = cudaDeviceGetAttribute(&c.major, cudaDevAttrComputeCapabilityMajor, device.index);
-    if (!error) error = cudaDeviceGetAttribute(&c.minor, cudaDevAttrComputeCapabilityMinor, device.index);
-    if (error) return pxli::fail_call("cudaDeviceGetAttribute", error);
-    Sequence s(&workspace, c);
-    run(s);
-    return s.status();
+    return on(device, [&] {
+        Sequence s(device, workspace);
+        run(s);
+        return s.status();
+    });
 }
 
 size_t size(const pxl_context *, pxli_call *call, size_t *least) {
     return count(least, [=](Sequence &s) { pxli::evaluate(s, call); });
 }
+// Loads the kernels, too, so that a first evaluation during a stream's capture need not.
 pxl_status init(const pxl_context *, pxli_call *call, pxli_workspace workspace) {
-    return launch(call->args->pred->device, workspace, [](Sequence &s) { s.clear(pxli::take_ticket(s), sizeof(unsigned)); });
+    const pxl_device device = call->args->pred->device;
+    return on(device, [&] {
+        Sequence loading(device), s(device, workspace);
+        pxli::evaluate(loading, call);
+        if (!loading.status()) s.clear(pxli::take_ticket(s), sizeof(unsigned));
+        return loading.status() ? loading.status() : s.status();
+    });
 }
 pxl_status evaluate(const pxl_context *, pxli_call *call, pxli_workspace workspace) {
     return launch(call->args->pred->device, workspace, [=](Sequence &s) { pxli::evaluate(s, call); });
@@ -139,7 +164,9 @@ pxl_status pxli_cuda_count(int *count, char *reason, size_t size) {
     if (error != cudaErrorInsufficientDriver && error != cudaErrorNoDevice && error != cudaErrorStubLibrary)
         return pxli::fail_call("cudaGetDeviceCount", error);
     cudaGetLastError(); // no driver, no device: not an error here, and not the caller's to find
-    snprintf(reason, size, "%s", cudaGetErrorString(error));
+    int driver = 0;     // what it stays without one, which the error's text calls too old
+    cudaDriverGetVersion(&driver);
+    snprintf(reason, size, "%s", driver ? cudaGetErrorString(error) : "no NVIDIA driver is installed");
     return PXL_OK;
 }
 extern const pxli_backend pxli_cuda_backend = {nullptr, size, init, evaluate, filter_size, filter, reduce_size, reduce, describe};

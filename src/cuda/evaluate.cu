@@ -106,9 +106,10 @@ struct Extremes { // of pred and target, [images] or [1]; NULL: no data_range de
     double *min_pred, *max_pred, *min_target, *max_target;
 };
 
-__device__ double total_of(const double *counts, int64_t images, double *scratch, double *shared) {
+// Of every `step`-th of an array; ends with a barrier.
+__device__ double total_of(const double *from, int step, int64_t images, double *scratch, double *shared) {
     double sum = 0;
-    for (int64_t n = threadIdx.x; n < images; n += kThreads) sum += counts[n];
+    for (int64_t n = threadIdx.x; n < images; n += kThreads) sum += from[n * step];
     sum = block_sum<kThreads>(sum, scratch);
     if (threadIdx.x == 0) shared[0] = sum;
     __syncthreads();
@@ -128,7 +129,7 @@ __global__ void set_norms(const __grid_constant__ Terms t, const __grid_constant
     for (int k = 0; k < t.count; k++) {
         const Term &term = t.term[k];
         const double *mine = counts.sum ? counts.sum + counts.crop_of_term[k] * t.images : nullptr;
-        const double all = mine ? total_of(mine, t.images, scratch, total) : 0;
+        const double all = mine ? total_of(mine, 1, t.images, scratch, total) : 0;
         for (int64_t n = threadIdx.x; n < t.images; n += kThreads) {
             const double count = t.per_image || term.mean_of_images ? (mine ? mine[n] : 0) : all;
             const int64_t at = n * t.count + k;
@@ -138,7 +139,7 @@ __global__ void set_norms(const __grid_constant__ Terms t, const __grid_constant
         }
         for (int q = 0; q < 2 && mine && term.own_counts; q++) {
             const double *component = counts.sum + counts.crop_of_component[q] * t.images;
-            const double own = total_of(component, t.images, scratch, total);
+            const double own = total_of(component, 1, t.images, scratch, total);
             for (int64_t n = threadIdx.x; n < t.images; n += kThreads) {
                 const double less = t.per_image ? component[n] : own, more = t.per_image ? mine[n] : all;
                 t.own[2 * (n * t.count + k) + q] = less > 0 ? more / less : 0;
@@ -148,26 +149,23 @@ __global__ void set_norms(const __grid_constant__ Terms t, const __grid_constant
     }
 }
 
-// The mean that image n's value is a function of.
-__device__ double mean_for(const Terms &t, int k, int64_t n) {
-    if (t.per_image || t.term[k].mean_of_images || t.groups == 1)
-        return t.sums[(t.groups == 1 ? 0 : n) * t.count + k] * t.norm[n * t.count + k];
-    double sum = 0;
-    for (int64_t i = 0; i < t.images; i++) sum += t.sums[i * t.count + k];
-    return sum * t.norm[k];
-}
+// One block. Fills scale.
 __global__ void set_scales(const __grid_constant__ Terms t) {
-    for (int64_t i = threadIdx.x; i < t.images * t.count; i += kThreads) {
-        const int64_t n = i / t.count;
-        const int k = static_cast<int>(i % t.count);
+    PXLI_SHARED(double, scratch, [kThreads / 32]);
+    PXLI_SHARED(double, total, [1]);
+    for (int k = 0; k < t.count; k++) {
         const Term &term = t.term[k];
+        const bool function = pxli_is_function_of_mean(term.kind), each = t.per_image || term.mean_of_images;
         const double weight = weight_of(t, k);
-        double scale = weight * upstream_of(t, n) * t.norm[i];
-        if (pxli_is_function_of_mean(term.kind)) {
-            scale *= pxli_slope_of_mean(term.kind, term.eps, mean_for(t, k, n));
-            if (term.mean_of_images && !t.per_image) scale /= static_cast<double>(t.images);
+        // The mean that a value is a function of is an image's, or the batch's, whose sums are one or one for each image.
+        const double all = !function || each ? 0 : total_of(t.sums + k, t.count, t.groups, scratch, total);
+        for (int64_t n = threadIdx.x; n < t.images; n += kThreads) {
+            const int64_t at = n * t.count + k;
+            double scale = weight * upstream_of(t, n) * t.norm[at];
+            if (function) scale *= pxli_slope_of_mean(term.kind, term.eps, (each ? t.sums[at] : all) * t.norm[at]);
+            if (function && term.mean_of_images && !t.per_image) scale /= static_cast<double>(t.images);
+            t.scale[at] = weight == 0 ? 0 : scale;
         }
-        t.scale[i] = weight == 0 ? 0 : scale;
     }
 }
 
@@ -250,7 +248,8 @@ View take_sum(Sequence &s, const Evaluation &e, const View &gradient, const Step
     if (!gradient.data || gradient.dtype == PXL_F32 || writers < 2) return gradient;
     float *const sum = s.take<float>(e.n * e.c * e.h * e.w);
     pxl_tensor tensor = pxl_nchw(sum, PXL_F32, PXL_CPU_DEVICE, e.n, e.c, e.h, e.w);
-    if (s.counts()) tensor.data = gradient.data; // only counted: any pointer says that it is wanted
+    if (s.counts())
+        tensor.data = reinterpret_cast<void *>(uintptr_t{PXLI_ALIGN}); // says that it is wanted, and how it is aligned
     return view_of(&tensor);
 }
 

@@ -212,7 +212,7 @@ void run_window(Sequence &s, const pxli_filter_call *call, const Window &window)
     const View from = view_of(call->from), to = view_of(call->to);
     Plan p = plan_of(s, call->adjoint ? call->to : call->from, window, call->adjoint);
     p.images.x = from, p.grad_pred = to;
-    for (int64_t tile = 0; tile < p.count && !s.counts(); tile += p.at_once) {
+    for (int64_t tile = 0; tile < p.count; tile += s.counts() ? p.count : p.at_once) {
         const int64_t tiles = std::min(p.at_once, p.count - tile);
         p.slots.tile = tile;
         if (call->adjoint) {

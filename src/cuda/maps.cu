@@ -62,8 +62,8 @@ void run_tiles(Sequence &s, const Evaluation &e, const Step &step, Plan &p) {
     const int64_t most = p.at_once, patches = patches_of(score_patches(p));
     p.slots.first = s.take<float>(most * p.slots.first_slot), p.slots.second = s.take<float>(most * p.slots.second_slot);
     Finish f{};
-    if (step.count) f = finish_of(s, e, step, p.count * patches);
-    for (int64_t tile = 0; tile < p.count && !s.counts(); tile += most) {
+    if (step.count && s.allows("score", p.count * patches)) f = finish_of(s, e, step, p.count * patches);
+    for (int64_t tile = 0; tile < p.count; tile += s.counts() ? p.count : most) {
         const int64_t tiles = std::min(most, p.count - tile);
         p.slots.tile = tile, f.first = tile * patches;
         launch_along(s, p, tiles);

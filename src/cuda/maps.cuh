@@ -68,15 +68,11 @@ struct Images {
 };
 
 // ---- Tiles ------------------------------------------------------------------------------------------------------------------
-// a / b: of 64 bits it takes several times as long.
-__device__ inline int64_t divide(int64_t a, int64_t b) {
-    return (a | b) < INT32_MAX ? static_cast<unsigned>(a) / static_cast<unsigned>(b) : a / b;
-}
 __device__ inline Tile tile_at(const Tiles &g, int64_t index) {
-    const int64_t row = divide(index, g.strips), strip = index - row * g.strips;
-    const int64_t plane = divide(row, g.segments), segment = row - plane * g.segments;
+    const int64_t row = divide(index, g.strips, index | g.strips), strip = index - row * g.strips;
+    const int64_t plane = divide(row, g.segments, row | g.segments), segment = row - plane * g.segments;
     Tile t;
-    t.image = divide(plane, g.channels), t.channel = plane - t.image * g.channels;
+    t.image = divide(plane, g.channels, plane | g.channels), t.channel = plane - t.image * g.channels;
     t.y = segment * g.rows, t.x = strip * g.columns;
     const int64_t y1 = min(t.y + g.rows, g.h), x1 = min(t.x + g.columns, g.w);
     t.rows = static_cast<int>(y1 - t.y), t.columns = static_cast<int>(x1 - t.x);

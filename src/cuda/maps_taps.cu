@@ -91,10 +91,10 @@ struct ConstantsArgs {
 static_assert(sizeof(ConstantsArgs) + sizeof(Terms) <= 4096, "parameters");
 __device__ void take_sample(const ConstantsArgs &g, const Tile &t, int i, Samples &s) {
     const int64_t y = sample_at(t.y, t.rows, i / 3), x = sample_at(t.x, t.columns, i % 3);
-    const float a = load(g.x, row_of(g.x, t.image, t.channel, y) + x * g.x.stride[3]);
-    const float b = load(g.y, row_of(g.y, t.image, t.channel, y) + x * g.y.stride[3]);
+    const Sample sample = sample_of(g.x, g.y, t.image, t.channel, y, x);
     const bool averaged = g.pred.data != nullptr;
-    const float sum = averaged ? a / 2 : a / 2 + b / 2, difference = averaged ? b : a - b;
+    const float sum = averaged ? sample.a / 2 : sample.a / 2 + sample.b / 2,
+                difference = averaged ? sample.b : sample.a - sample.b;
     const bool masked = g.weight.data && weight_at(g.weight, t.image, y, x) == 0;
     s.sum[i] = masked ? NAN : sum, s.difference[i] = difference; // what is not finite is left out
 }

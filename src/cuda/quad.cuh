@@ -188,7 +188,7 @@ int64_t quads_of(const Axes<VIEWS> &a) {
 }
 
 // a / b for a and b up to `most`: a division of 64 bits takes several times as long.
-__device__ inline int64_t divided(int64_t a, int64_t b, int64_t most) {
+__device__ inline int64_t divide(int64_t a, int64_t b, int64_t most) {
     return most < INT32_MAX ? static_cast<unsigned>(a) / static_cast<unsigned>(b) : a / b;
 }
 // A run of quads; quad number `start` of a group is the first.
@@ -211,7 +211,7 @@ template <int VIEWS>
 __device__ Quad quad_at(const Axes<VIEWS> &a, const Run &r, int64_t ahead) {
     Quad q = {{0, 0, r.row}, r.quad + ahead, -1};
     if (r.rows > 1) {
-        const int64_t over = divided(q.x, r.per_row, q.x | r.per_row);
+        const int64_t over = divide(q.x, r.per_row, q.x | r.per_row);
         q.x -= over * r.per_row, q.outer[2] += over;
     }
     const bool inside = q.outer[2] < r.rows;
@@ -219,9 +219,9 @@ __device__ Quad quad_at(const Axes<VIEWS> &a, const Run &r, int64_t ahead) {
     q.x *= 4;
     if (inside) q.last = left < 3 ? static_cast<int>(left < 0 ? -1 : left) : 3;
     if (a.size[1] > 1) { // size[0] is 1 if size[1] is
-        const int64_t plane = divided(q.outer[2], a.size[2], r.rows);
+        const int64_t plane = divide(q.outer[2], a.size[2], r.rows);
         q.outer[2] -= plane * a.size[2];
-        if (a.size[0] > 1) q.outer[0] = divided(plane, a.size[1], r.rows);
+        if (a.size[0] > 1) q.outer[0] = divide(plane, a.size[1], r.rows);
         q.outer[1] = plane - q.outer[0] * a.size[1];
     }
     return q;

@@ -33,24 +33,12 @@ __device__ T higher(T a, T b) {
 __device__ double neutral(pxl_reduce_kind kind) {
     return kind == PXL_REDUCE_MIN ? static_cast<double>(INFINITY) : kind == PXL_REDUCE_MAX ? -static_cast<double>(INFINITY) : 0;
 }
-__device__ double combine(pxl_reduce_kind kind, double a, double b) {
-    return kind == PXL_REDUCE_MIN ? lower(a, b) : kind == PXL_REDUCE_MAX ? higher(a, b) : a + b;
-}
-// The same trees every time; valid in lane 0, in thread 0.
-__device__ double combine_warp(pxl_reduce_kind kind, double v) {
-#pragma unroll
-    for (int d = 16; d; d >>= 1) v = combine(kind, v, __shfl_down_sync(~0u, v, d));
-    return v;
-}
-__device__ double combine_block(pxl_reduce_kind kind, double v, double *scratch) {
-    v = combine_warp(kind, v);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
-    __syncthreads();
-    if (threadIdx.x == 0)
-        for (int i = 1; i < kWarps; i++) v = combine(kind, v, scratch[i]);
-    return v;
-}
+struct Combine {
+    pxl_reduce_kind kind;
+    __device__ double operator()(double a, double b) const {
+        return kind == PXL_REDUCE_MIN ? lower(a, b) : kind == PXL_REDUCE_MAX ? higher(a, b) : a + b;
+    }
+};
 
 // ---- Elements -----------------------------------------------------------------------------------------------------------------
 __device__ void load_quads(const View &v, const int64_t (&at)[kBatch], const int (&last)[kBatch], float (&out)[4 * kBatch]) {
@@ -155,7 +143,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads, 2) reduce_by_warps(const __grid_constant__ Reduction r) {
     const int64_t first = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     for (int64_t group = first; group < r.groups; group += static_cast<int64_t>(gridDim.x) * kWarps) {
-        const double v = combine_warp(r.kind, reduce_run<T>(r, group, 0, threadIdx.x % 32, 32));
+        const double v = combine_warp(reduce_run<T>(r, group, 0, threadIdx.x % 32, 32), Combine{r.kind});
         if (threadIdx.x % 32 == 0) write_result(r, group, v);
     }
 }
@@ -164,11 +152,12 @@ __global__ void __launch_bounds__(kThreads, 2) reduce_by_warps(const __grid_cons
 __device__ void combine_partials(const Reduction &r, double *scratch) {
     const unsigned lanes = r.groups < kWarps ? kThreads : r.blocks > 16 ? 32 : 1;
     const unsigned worker = threadIdx.x / lanes, lane = threadIdx.x % lanes;
+    const Combine combine = {r.kind};
     for (int64_t group = worker; group < r.groups; group += kThreads / lanes) {
         double v = neutral(r.kind);
-        for (int64_t b = lane; b < r.blocks; b += lanes) v = combine(r.kind, v, __ldcg(r.partials + group * r.blocks + b));
-        if (lanes == kThreads) v = combine_block(r.kind, v, scratch);
-        if (lanes == 32) v = combine_warp(r.kind, v);
+        for (int64_t b = lane; b < r.blocks; b += lanes) v = combine(v, __ldcg(r.partials + group * r.blocks + b));
+        if (lanes == kThreads) v = combine_block<kThreads>(v, scratch, combine);
+        if (lanes == 32) v = combine_warp(v, combine);
         if (lane == 0) write_result(r, group, v);
     }
 }
@@ -178,19 +167,14 @@ __global__ void __launch_bounds__(kThreads, 3) reduce_by_blocks(const __grid_con
     PXLI_SHARED(double, scratch, [kWarps]);
     PXLI_SHARED(bool, last, [1]);
     const int64_t group = blockIdx.x / r.blocks, block = blockIdx.x - group * r.blocks;
-    const double v = combine_block(r.kind, reduce_run<T>(r, group, block * r.quads, threadIdx.x, kThreads), scratch);
+    const double v =
+        combine_block<kThreads>(reduce_run<T>(r, group, block * r.quads, threadIdx.x, kThreads), scratch, Combine{r.kind});
     if (r.blocks == 1) {
         if (threadIdx.x == 0) write_result(r, group, v);
         return;
     }
-    if (threadIdx.x == 0) {
-        r.partials[blockIdx.x] = v;
-        __threadfence();
-        last[0] = atomicAdd(r.ticket, 1u) == static_cast<unsigned>(r.groups * r.blocks - 1);
-    }
-    __syncthreads();
-    if (!last[0]) return;
-    __threadfence();
+    if (threadIdx.x == 0) r.partials[blockIdx.x] = v;
+    if (!is_last_block(r.ticket, r.groups * r.blocks, last)) return;
     combine_partials(r, scratch);
     if (threadIdx.x == 0) *r.ticket = 0;
 }

@@ -159,11 +159,9 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // ---- Launches: all sizes by shape alone ---------------------------------------------------------------------------------------
-// With `more` bytes for each warp. Above 48 KiB, static memory included, a launch must ask; it does so by the dynamic size alone.
+// With `more` bytes for each warp.
 size_t shared_bytes(const Step &step, int more) {
-    const size_t bytes =
-        static_cast<size_t>(std::max(step.count, 1)) * kThreads * sizeof(double) + static_cast<size_t>(kWarps * more);
-    return bytes > 46 * 1024 && bytes <= 48 * 1024 ? 48 * 1024 + 16 : bytes;
+    return static_cast<size_t>(std::max(step.count, 1)) * kThreads * sizeof(double) + static_cast<size_t>(kWarps * more);
 }
 
 // Many quads for each block where there are enough blocks.

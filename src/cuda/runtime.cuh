@@ -22,6 +22,13 @@
 #define PXLI_INLINE static inline
 #endif
 
+// On the device: the architecture that this code was compiled for, 90 for sm_90; the host is told it by a kernel's ptxVersion.
+#ifdef PXLI_CUDA_HOST
+#define PXLI_COMPILED_FOR cuda_host::compiled_for()
+#elif defined(__CUDA_ARCH__)
+#define PXLI_COMPILED_FOR (__CUDA_ARCH__ / 10)
+#endif
+
 extern "C" {
 #include "../backend.h"
 #include "../error.h"
@@ -29,16 +36,18 @@ extern "C" {
 }
 namespace pxli {
 
-// 1 / a to 2^-22, also where the quick instruction would flush its result to 0 (|a| > 2^126); 0 of infinity.
-__host__ __device__ inline float reciprocal(float a) {
+// 1 / a to 2^-23; 0 for |a| > 2^126
+__host__ __device__ inline float quick_reciprocal(float a) {
 #ifdef __CUDA_ARCH__
     float r;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(0.25f * a));
-    return 0.25f * r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    return r;
 #else
     return 1.0f / a;
 #endif
 }
+// 1 / a to 2^-22, also where the quick one is 0; 0 of infinity.
+__host__ __device__ inline float reciprocal(float a) { return 0.25f * quick_reciprocal(0.25f * a); }
 // a / b to 2^-21, for all b
 __host__ __device__ inline float quotient(float a, float b) {
     const float tiny = fabsf(b) < 1e-30f ? 0x1p64f : 1.0f; // its reciprocal might overflow
@@ -58,11 +67,17 @@ __host__ __device__ inline float square_root(float a) {
 #define PXLI_QUOTIENT(a, b) pxli::quotient(a, b)
 #define PXLI_SQRT(a)        pxli::square_root(a)
 
-__device__ inline double warp_sum(double v) { // the same tree every time; valid in lane 0
+// The same tree every time; valid in lane 0.
+template <class Combine>
+__device__ double combine_warp(double v, Combine combine) {
 #pragma unroll
-    for (int d = 16; d; d >>= 1) v += __shfl_down_sync(~0u, v, d);
+    for (int d = 16; d; d >>= 1) v = combine(v, __shfl_down_sync(~0u, v, d));
     return v;
 }
+struct Add {
+    __device__ double operator()(double a, double b) const { return a + b; }
+};
+__device__ inline double warp_sum(double v) { return combine_warp(v, Add{}); }
 
 } // namespace pxli
 

@@ -1,15 +1,15 @@
-// The launches of one call, in order, on the caller's stream; with no workspace the same code only counts its bytes.
+// The launches of one call, in order, on the caller's stream; with no workspace the same code only counts its bytes, or loads the
+// kernels that it would launch.
 #ifndef PXLI_SEQUENCE_CUH
 #define PXLI_SEQUENCE_CUH
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "terms.cuh"
 
 namespace pxli {
 
-pxl_status fail_call(const char *what, cudaError_t error); // of a CUDA call: a status with its name, error.cu
+pxl_status fail_call(const char *what, cudaError_t error); // of a CUDA call: a status with its name; backend.cu
 
 struct Shape {
     int64_t blocks;
@@ -17,22 +17,20 @@ struct Shape {
     size_t shared; // dynamic, bytes
 };
 
-struct Capability { // of the device
-    int major, minor;
-};
-
 class Sequence {
   public:
-    Sequence(const pxli_workspace *workspace, Capability capability) // NULL: only count
-        : capability_(capability),
-          arena_{workspace ? reinterpret_cast<uintptr_t>(workspace->data) : 0, 0},
-          stream_(workspace ? static_cast<cudaStream_t>(workspace->stream) : nullptr) {}
+    explicit Sequence(int compiled_for) : mode_(COUNT), compiled_for_(compiled_for) {} // as if kernels were compiled for that
+    explicit Sequence(pxl_device device) : mode_(LOAD), device_(device.index) {}
+    Sequence(pxl_device device, const pxli_workspace &workspace)
+        : mode_(LAUNCH),
+          device_(device.index),
+          arena_{reinterpret_cast<uintptr_t>(workspace.data), 0},
+          stream_(static_cast<cudaStream_t>(workspace.stream)) {}
 
-    bool counts() const { return arena_.base == 0; }
+    bool counts() const { return mode_ != LAUNCH; } // what is taken has no address, and nothing runs
     size_t bytes() const { return most_ + PXLI_ALIGN; }
     pxl_status status() const { return status_; }
     cudaStream_t stream() const { return stream_; }
-    Capability capability() const { return capability_; }
 
     // Memory of the workspace, until the end or until `release` to an earlier mark.
     template <class T>
@@ -44,11 +42,21 @@ class Sequence {
     size_t mark() const { return arena_.used; }
     void release(size_t mark) { arena_.used = mark; }
 
-    // Does nothing after a failure, or when only counting.
+    // Whether a kernel may have so many blocks, in all launches that share a ticket; if not, the sequence has failed.
+    bool allows(const char *name, int64_t blocks);
+
+    // The architecture that the kernel's code for this device was compiled for: 90 for sm_90.
+    template <class... P>
+    int compiled_for(const char *name, void (*kernel)(P...)) {
+        if (mode_ != COUNT && find(name, reinterpret_cast<const void *>(kernel))) compiled_for_ = attributes_.ptxVersion;
+        return compiled_for_;
+    }
+
+    // Does nothing after a failure; launches only where there is a workspace.
     template <class... P, class... A>
     void launch(const char *name, void (*kernel)(P...), Shape shape, A &&...args) {
-        if (counts() || status_ || shape.blocks == 0) return;
-        if (shape.shared > 48 * 1024 && !allow_shared(name, kernel, static_cast<int>(shape.shared))) return;
+        if (!allows(name, shape.blocks) || mode_ == COUNT || shape.blocks == 0) return;
+        if (!prepare(name, reinterpret_cast<const void *>(kernel), shape.shared) || mode_ == LOAD) return;
         cudaLaunchConfig_t config{};
         config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
         config.blockDim = dim3(static_cast<unsigned>(shape.threads));
@@ -56,27 +64,22 @@ class Sequence {
         const cudaError_t error = cudaLaunchKernelEx(&config, kernel, std::forward<A>(args)...);
         if (error) status_ = fail_call(name, error);
     }
-    void clear(void *memory, size_t bytes) {
-        if (counts() || status_ || !bytes) return;
-        const cudaError_t error = cudaMemsetAsync(memory, 0, bytes, stream_);
-        if (error) status_ = fail_call("cudaMemsetAsync", error);
-    }
+    void clear(void *memory, size_t bytes);
 
   private:
-    template <class Kernel>
-    bool allow_shared(const char *name, Kernel *kernel, int bytes) {
-        const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-        char what[96];
-        snprintf(what, sizeof what, "%s: cudaFuncSetAttribute", name);
-        if (error) status_ = fail_call(what, error);
-        return !error;
-    }
+    bool find(const char *name, const void *kernel); // attributes_
+    bool prepare(const char *name, const void *kernel, size_t shared);
+    bool allow_shared(const char *name, const void *kernel);
+    bool succeeds(const char *name, const char *call, cudaError_t error);
 
-    Capability capability_;
-    pxli_arena arena_;
-    cudaStream_t stream_;
+    enum { COUNT, LOAD, LAUNCH } mode_;
+    int compiled_for_ = 0, device_ = 0;
+    pxli_arena arena_{};
+    cudaStream_t stream_ = nullptr;
     size_t most_ = 0;
     pxl_status status_ = PXL_OK;
+    const void *found_ = nullptr; // the kernel that attributes_ is of
+    cudaFuncAttributes attributes_;
 };
 
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }

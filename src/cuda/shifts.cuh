@@ -19,6 +19,13 @@ struct Shifts {
 // Where sample i of `size` pixels from `first` lies along an axis; i < 3.
 __device__ inline int64_t sample_at(int64_t first, int64_t size, int i) { return first + size * (2 * i + 1) / 6; }
 
+struct Sample {
+    float a, b; // of the two images
+};
+__device__ inline Sample sample_of(const View &a, const View &b, int64_t image, int64_t channel, int64_t y, int64_t x) {
+    return {load(a, row_of(a, image, channel, y) + x * a.stride[3]), load(b, row_of(b, image, channel, y) + x * b.stride[3])};
+}
+
 __device__ inline float median(float *a, int n) { // sorts; 0 of nothing
     for (int i = 1; i < n; i++)
         for (int j = i; j > 0 && a[j] < a[j - 1]; j--) {

@@ -20,15 +20,9 @@
 namespace pxli {
 namespace strip {
 
-__host__ __device__ inline float quick_reciprocal(float a) { // 2^-23; 0 for a > 2^126, which half an image does not reach
-#ifdef __CUDA_ARCH__
-    float r;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
-    return r;
-#else
-    return 1.0f / a;
-#endif
-}
+static_assert(sizeof(Args) + sizeof(Terms) + sizeof(Finish) <= 4096, "a kernel's parameters");
+
+// Half an image does not reach where the quick one is 0.
 #undef PXLI_RECIPROCAL
 #define PXLI_RECIPROCAL(x)    quick_reciprocal(x)
 #define PXLI_SCORE_TYPE       float
@@ -138,9 +132,8 @@ __device__ __forceinline__ void clear_outside(const Block<K> &b) {
 }
 __device__ inline void take_sample(const Args &g, const Tile &t, int i, Samples &to) {
     const int64_t y = sample_at(t.r0, t.r1 - t.r0, i / 3), x = sample_at(t.c0, t.columns, i % 3);
-    const float a = load(g.x, row_of(g.x, t.image, t.channel, y) + x * g.x.stride[3]);
-    const float b = load(g.y, row_of(g.y, t.image, t.channel, y) + x * g.y.stride[3]);
-    to.sum[i] = a / 2 + b / 2, to.difference[i] = a - b;
+    const Sample s = sample_of(g.x, g.y, t.image, t.channel, y, x);
+    to.sum[i] = s.a / 2 + s.b / 2, to.difference[i] = s.a - s.b;
 }
 // Shifts, stabilisers, scales; two barriers.
 template <class K>
@@ -370,16 +363,19 @@ __device__ __forceinline__ void march_block(const Args &g, const Terms &terms, c
     b.sums[threadIdx.x] = g.dssim ? 0.5 * pending.score : pending.score;
     finish<K::T>(f, terms, b.sums);
 }
-// The kernel of the other size is there, but empty: the host never launches it.
-template <int R, Back BACK, bool PIXELS, int WIDTH, Size SIZE>
-__global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH, SIZE>::T, (Config<R, BACK, PIXELS, WIDTH, SIZE>::min_blocks))
-    march(const __grid_constant__ Args g, const __grid_constant__ Terms terms, const __grid_constant__ Finish f) {
+// Its code has the one size that fits what it is compiled for, which the host learns from the code that is loaded.
 #ifdef __CUDA_ARCH__
-    constexpr Size size = size_for(__CUDA_ARCH__ / 100, __CUDA_ARCH__ / 10 % 10);
+constexpr Size kSize = size_for(PXLI_COMPILED_FOR);
 #else
-    constexpr Size size = SIZE;
+constexpr Size kSize = LARGE;
 #endif
-    if constexpr (SIZE == size) march_block<Config<R, BACK, PIXELS, WIDTH, SIZE>>(g, terms, f);
+template <int R, Back BACK, bool PIXELS, int WIDTH>
+__global__ void __launch_bounds__(Config<R, BACK, PIXELS, WIDTH, kSize>::T, (Config<R, BACK, PIXELS, WIDTH, kSize>::min_blocks))
+    march(const __grid_constant__ Args g, const __grid_constant__ Terms terms, const __grid_constant__ Finish f) {
+#ifdef PXLI_CUDA_HOST // the code of all devices
+    if (size_for(PXLI_COMPILED_FOR) != kSize) return march_block<Config<R, BACK, PIXELS, WIDTH, SMALL>>(g, terms, f);
+#endif
+    march_block<Config<R, BACK, PIXELS, WIDTH, kSize>>(g, terms, f);
 }
 
 // ---- Launching ---------------------------------------------------------------------------------------------------------------
@@ -411,11 +407,11 @@ void start(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
     const int64_t blocks = g.strips * g.segments * e.n * e.c;
     const Finish f = finish_of(s, e, step, blocks);
     const Shape shape = {blocks, K::T, shared_bytes<K>(step.count)};
-    s.launch("strip", march<K::R, K::BACK, K::PIXELS, K::WIDTH, K::SIZE>, shape, g, e.terms, f);
+    s.launch("strip", march<K::R, K::BACK, K::PIXELS, K::WIDTH>, shape, g, e.terms, f);
 }
 template <int R, Back BACK, bool PIXELS, int WIDTH>
 void choose_size(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
-    if (size_for(s.capability().major, s.capability().minor) == LARGE)
+    if (size_for(s.compiled_for("strip", march<R, BACK, PIXELS, WIDTH>)) == LARGE)
         start<Config<R, BACK, PIXELS, WIDTH, LARGE>>(s, e, step, g);
     else
         start<Config<R, BACK, PIXELS, WIDTH, SMALL>>(s, e, step, g);

@@ -12,10 +12,11 @@ constexpr int round_up(int a, int b) { return (a + b - 1) / b * b; }
 // Rows of a ring or map: an odd multiple of four floats, so that two rows use complementary banks.
 constexpr int odd_pitch(int columns) { return columns % 8 == 4 ? columns : columns + 4; }
 
-// Devices with 160 KB of shared memory a multiprocessor, or with less: both kernels exist, each compiled where it runs.
+// Code for devices with 160 KB of shared memory a multiprocessor, or with less; by the architecture that it is compiled for,
+// which need not be the device's own: code for 8.0 runs on 8.6.
 enum Size { LARGE, SMALL };
-__host__ __device__ constexpr Size size_for(int major, int minor) {
-    return major == 9 || major == 10 || (major == 8 && minor == 0) ? LARGE : SMALL;
+__host__ __device__ constexpr Size size_for(int compiled_for) {
+    return compiled_for / 10 == 9 || compiled_for / 10 == 10 || compiled_for == 80 ? LARGE : SMALL;
 }
 
 template <int R_, Back BACK_, bool PIXELS_, int WIDTH_, Size SIZE_>

@@ -76,16 +76,32 @@ struct Finish {
     unsigned char term[PXLI_MAX_TERMS]; // of each slot
 };
 
-// Adds v of all threads; the same tree every time. Valid in thread 0. `scratch`: THREADS / 32 doubles of shared memory.
-template <int THREADS>
-__device__ double block_sum(double v, double *scratch) {
-    v = warp_sum(v);
+// Of v of all threads; the same tree every time. Valid in thread 0. `scratch`: THREADS / 32 doubles of shared memory.
+template <int THREADS, class Combine>
+__device__ double combine_block(double v, double *scratch, Combine combine) {
+    v = combine_warp(v, combine);
     __syncthreads();
     if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
     __syncthreads();
     if (threadIdx.x == 0)
-        for (int i = 1; i < THREADS / 32; i++) v += scratch[i];
+        for (int i = 1; i < THREADS / 32; i++) v = combine(v, scratch[i]);
     return v;
+}
+template <int THREADS>
+__device__ double block_sum(double v, double *scratch) {
+    return combine_block<THREADS>(v, scratch, Add{});
+}
+
+// Whether this block is the last of `blocks` to come here, and so sees what all of them wrote: their threads 0, or others before
+// a barrier. `ticket` is 0 before, and to be set to 0 after; `last` is in shared memory.
+__device__ inline bool is_last_block(unsigned *ticket, int64_t blocks, bool *last) {
+    if (threadIdx.x == 0) {
+        __threadfence();
+        *last = atomicAdd(ticket, 1u) == static_cast<unsigned>(blocks - 1);
+    }
+    __syncthreads();
+    if (*last) __threadfence();
+    return *last;
 }
 
 // The sums of a pass: of each group of images and slot, over the group's blocks in a fixed order.
@@ -161,12 +177,8 @@ __device__ void finish(const Finish &f, const Terms &t, const double *mine) {
         sum = warp_sum(sum);
         if (threadIdx.x % 32 == 0) f.partials[k * f.blocks + f.first + blockIdx.x] = sum;
     }
-    __threadfence();
     __syncthreads();
-    if (threadIdx.x == 0) last[0] = atomicAdd(f.ticket, 1u) == static_cast<unsigned>(f.blocks - 1);
-    __syncthreads();
-    if (!last[0]) return;
-    __threadfence();
+    if (!is_last_block(f.ticket, f.blocks, last)) return;
     add_partials<THREADS>(f, t, scratch);
     __threadfence();
     __syncthreads();

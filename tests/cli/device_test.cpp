@@ -45,7 +45,7 @@ TEST(NoCuda, IsAUsageErrorThatSaysWhy) {
 TEST(Device, NamesThatAreNone) {
     for (const char *device : {"tpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cuda:1234567", "cpu:0"}) {
         const std::string argument = std::string("--device=") + device;
-        EXPECT_FAILS(run({"compare", argument, coffee, coffee}), 2, "--device");
+        EXPECT_FAILS(run({"compare", argument, coffee, coffee}), 2, "--device", std::string("'") + device + "'", "is needed");
         EXPECT_FAILS(run({"fit", argument, coffee}), 2, "--device");
         EXPECT_FAILS(run({"bench", argument}), 2, "--device");
         EXPECT_FAILS(run({"selftest", argument}), 2, "--device");

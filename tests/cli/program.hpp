@@ -36,6 +36,7 @@ void write_file(const std::string &path, const std::string &bytes);
         const Outcome outcome_ = (outcome);                                                                        \
         EXPECT_EQ(outcome_.exit_code, code) << outcome_.err;                                                       \
         EXPECT_EQ(outcome_.out, "");                                                                               \
+        EXPECT_EQ(outcome_.err.rfind("pixloss: ", 0), 0u) << outcome_.err;                                         \
         for (const std::string &word_ : std::vector<std::string>{__VA_ARGS__})                                     \
             EXPECT_NE(outcome_.err.find(word_), std::string::npos) << "no '" << word_ << "' in: " << outcome_.err; \
     } while (0)

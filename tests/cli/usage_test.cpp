@@ -49,6 +49,7 @@ TEST(Usage, WhatCannotBeMeant) {
     EXPECT_FAILS(run({"fit", "--out", "result.jpg", coffee}), 2, "--out", "result.jpg", ".png");
     EXPECT_FAILS(run({"bench", "--dtype", "f8"}), 2, "--dtype", "f8");
     EXPECT_FAILS(run({"bench", "--threads", "-1"}), 2, "--threads", "-1");
+    EXPECT_FAILS(run({"bench", "--threads", "9999"}), 2, "--threads", "9999", "pixloss bench --help");
     for (const char *size : {"", "4x3x100", "4x3x100x0", "4x3x100x-1", "4x3x100x100x", "axbxcxd", "99999999x99999999x9x9"})
         EXPECT_FAILS(run({"bench", std::string("--size=") + size}), 2, "--size", size);
 }

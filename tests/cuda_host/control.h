@@ -17,6 +17,7 @@ void set_order(Order order, unsigned seed = 1);
 struct Counts {
     size_t api_calls, launches, allocations, synchronisations;
     size_t live_allocations, live_host_allocations, live_streams, live_events, live_graphs;
+    size_t loads_in_captures; // launches during a capture of kernels that nothing had used before: CUDA loads lazily
 };
 Counts counts();
 size_t api_calls();
@@ -30,6 +31,13 @@ const char *last_failed_call(); // the name of the call that last returned an er
 
 // As after a kernel's illegal address: every counted call returns `error` until cudaSuccess is set. Calls that release still do.
 void set_sticky(cudaError_t error);
+
+// The architecture that the kernels which run on a device were compiled for: what cudaFuncGetAttributes tells (ptxVersion). At first
+// the device's own, 90 and 89; code for 80 runs on both, too.
+void set_compiled_for(int device, int architecture);
+
+// As in a process that has used no kernel yet: what cudaFuncSetAttribute set is gone, and no kernel is loaded.
+void forget_kernels();
 
 // cudaMalloc returns cudaErrorMemoryAllocation beyond this many bytes in all on a device (at first 16 GiB).
 void set_memory_limit(size_t bytes);

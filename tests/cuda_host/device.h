@@ -67,6 +67,8 @@ unsigned lane();
 
 void *dynamic_shared_memory();
 
+int compiled_for(); // of the code that runs, see control.h
+
 // A static shared variable: on the heap, so that the address sanitizer fences it; NaN at the start of each block.
 class SharedSlot {
   public:

@@ -15,12 +15,23 @@ namespace {
 struct KernelState {
     size_t static_bytes = 0;            // known once it has run
     size_t opted_in[device_count] = {}; // cudaFuncAttributeMaxDynamicSharedMemorySize, per device
+    bool loaded[device_count] = {};
 };
 
-KernelState &state_of(const void *kernel) {
+std::map<const void *, KernelState> &all_kernels() {
     static auto *const all = new std::map<const void *, KernelState>;
-    return (*all)[kernel];
+    return *all;
 }
+// Of a kernel that is used, which loads it.
+KernelState &state_of(const void *kernel, bool in_capture = false) {
+    KernelState &state = all_kernels()[kernel];
+    bool &loaded = state.loaded[current_device()];
+    if (in_capture && !loaded) ++totals().loads_in_captures;
+    loaded = true;
+    return state;
+}
+
+int code_of[device_count] = {90, 89}; // the architecture that a device's code was compiled for
 
 bool is_valid_shape(dim3 grid, dim3 block) {
     if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535) return false;
@@ -35,9 +46,9 @@ bool is_supported(const cudaLaunchAttribute &attribute) {
 }
 
 cudaError_t check_shared_memory(const KernelState &kernel, size_t dynamic_bytes) {
-    const size_t opted_in = kernel.opted_in[current_device()];
-    const bool fits = dynamic_bytes + kernel.static_bytes <= default_shared_bytes || dynamic_bytes <= opted_in;
-    return fits && dynamic_bytes + kernel.static_bytes <= max_shared_bytes ? cudaSuccess : cudaErrorInvalidValue;
+    const size_t opted_in = kernel.opted_in[current_device()], bytes = dynamic_bytes + kernel.static_bytes;
+    const bool fits = bytes <= default_shared_bytes || dynamic_bytes <= opted_in;
+    return fits && bytes <= max_shared_bytes(current_device()) ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t check_launch(const cudaLaunchConfig_t &config, const KernelState &kernel, size_t parameter_bytes) {
@@ -56,13 +67,13 @@ cudaError_t set_attribute(const void *kernel, cudaFuncAttribute attribute, int v
     KernelState &state = state_of(kernel);
     if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return value <= 100 ? cudaSuccess : cudaErrorInvalidValue;
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0) return cudaErrorInvalidValue;
-    if (static_cast<size_t>(value) + state.static_bytes > max_shared_bytes) return cudaErrorInvalidValue;
+    if (static_cast<size_t>(value) + state.static_bytes > max_shared_bytes(current_device())) return cudaErrorInvalidValue;
     state.opted_in[current_device()] = static_cast<size_t>(value);
     return cudaSuccess;
 }
 
 int blocks_per_multiprocessor(const KernelState &kernel, int threads, size_t dynamic_bytes) {
-    constexpr size_t total_bytes = 228 << 10, reserved_bytes = 1 << 10;
+    const size_t total_bytes = multiprocessor_shared_bytes(current_device()), reserved_bytes = reserved_shared_bytes;
     if (check_shared_memory(kernel, dynamic_bytes) != cudaSuccess) return 0;
     const int by_threads = 2048 / ((threads + 31) / 32 * 32);
     const int by_memory = static_cast<int>(total_bytes / (dynamic_bytes + kernel.static_bytes + reserved_bytes));
@@ -74,16 +85,30 @@ int blocks_per_multiprocessor(const KernelState &kernel, int threads, size_t dyn
 cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel, size_t parameter_bytes, std::function<void()> thread) {
     return call("cudaLaunchKernelEx", plain, [&] {
         if (!config || !kernel) return cudaErrorInvalidValue;
-        KernelState &state = state_of(kernel);
+        KernelState &state = state_of(kernel, is_capturing(config->stream));
         const cudaError_t error = check_launch(*config, state, parameter_bytes);
         if (error != cudaSuccess) return error;
         ++totals().launches;
         enqueue(config->stream, [&state, grid = config->gridDim, block = config->blockDim, bytes = config->dynamicSmemBytes,
-                                 thread = std::move(thread)] {
-            state.static_bytes = std::max(state.static_bytes, run_grid({grid, block, bytes, &thread}));
+                                 code = code_of[current_device()], thread = std::move(thread)] {
+            state.static_bytes = std::max(state.static_bytes, run_grid({grid, block, bytes, code, &thread}));
         });
         return check_shared_memory(state, config->dynamicSmemBytes); // static memory is known only now
     });
+}
+
+void set_compiled_for(int device, int architecture) {
+    const std::lock_guard<std::mutex> lock(call_mutex());
+    code_of[device] = architecture;
+}
+
+void forget_kernels() {
+    const std::lock_guard<std::mutex> lock(call_mutex());
+    for (auto &kernel : all_kernels()) {
+        const size_t static_bytes = kernel.second.static_bytes;
+        kernel.second = KernelState{};
+        kernel.second.static_bytes = static_bytes;
+    }
 }
 
 } // namespace cuda_host
@@ -103,7 +128,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *ke
         attributes->maxThreadsPerBlock = 1024;
         attributes->maxDynamicSharedSizeBytes = static_cast<int>(
             std::max(state.opted_in[cuda_host::current_device()], cuda_host::default_shared_bytes - state.static_bytes));
-        attributes->ptxVersion = attributes->binaryVersion = 90;
+        attributes->ptxVersion = attributes->binaryVersion = cuda_host::code_of[cuda_host::current_device()];
         return cudaSuccess;
     });
 }

@@ -71,6 +71,7 @@ cudaError_t call(const char *name, unsigned traits, const std::function<cudaErro
     return keep_error(name, refused != cudaSuccess ? refused : body());
 }
 
+std::mutex &call_mutex() { return mutex; }
 bool call_must_fail() { return must_fail; }
 int current_device() { return device; }
 size_t memory_limit() { return limit; }
@@ -166,7 +167,7 @@ const ErrorText *find_text(cudaError_t error) {
     return nullptr;
 }
 
-// An H100, near enough. 0 for what is not listed.
+// An H100, near enough, and a consumer's card of the generation before. 0 for what is not listed.
 int attribute_value(cudaDeviceAttr attribute, int device) {
     switch (attribute) {
         case cudaDevAttrMaxThreadsPerBlock:
@@ -177,9 +178,9 @@ int attribute_value(cudaDeviceAttr attribute, int device) {
         case cudaDevAttrMaxGridDimY:
         case cudaDevAttrMaxGridDimZ: return 65535;
         case cudaDevAttrMaxSharedMemoryPerBlock: return cuda_host::default_shared_bytes;
-        case cudaDevAttrMaxSharedMemoryPerBlockOptin: return cuda_host::max_shared_bytes;
-        case cudaDevAttrMaxSharedMemoryPerMultiprocessor: return 228 << 10;
-        case cudaDevAttrReservedSharedMemoryPerBlock: return 1 << 10;
+        case cudaDevAttrMaxSharedMemoryPerBlockOptin: return static_cast<int>(cuda_host::max_shared_bytes(device));
+        case cudaDevAttrMaxSharedMemoryPerMultiprocessor: return static_cast<int>(cuda_host::multiprocessor_shared_bytes(device));
+        case cudaDevAttrReservedSharedMemoryPerBlock: return cuda_host::reserved_shared_bytes;
         case cudaDevAttrTotalConstantMemory: return 64 << 10;
         case cudaDevAttrWarpSize: return 32;
         case cudaDevAttrMaxRegistersPerBlock:
@@ -214,7 +215,7 @@ cudaError_t fill_properties(cudaDeviceProp *p, int device) {
     p->warpSize = 32;
     p->totalGlobalMem = cuda_host::memory_limit();
     p->sharedMemPerBlock = cuda_host::default_shared_bytes;
-    p->sharedMemPerBlockOptin = cuda_host::max_shared_bytes;
+    p->sharedMemPerBlockOptin = cuda_host::max_shared_bytes(device);
     p->sharedMemPerMultiprocessor = static_cast<size_t>(value(cudaDevAttrMaxSharedMemoryPerMultiprocessor));
     p->reservedSharedMemPerBlock = static_cast<size_t>(value(cudaDevAttrReservedSharedMemoryPerBlock));
     p->totalConstMem = static_cast<size_t>(value(cudaDevAttrTotalConstantMemory));

@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <functional>
+#include <mutex>
 
 #include "control.h"
 
@@ -20,10 +21,15 @@ enum Trait : unsigned {
 };
 
 constexpr int device_count = 2;
-constexpr size_t default_shared_bytes = 48 << 10, max_shared_bytes = 227 << 10;
+constexpr size_t default_shared_bytes = 48 << 10, reserved_shared_bytes = 1 << 10;
+// Of a multiprocessor: that of a data centre's card, and of a consumer's. A block may have all but what is reserved.
+constexpr size_t multiprocessor_shared_bytes(int device) { return size_t{device == 0 ? 228u : 100u} << 10; }
+constexpr size_t max_shared_bytes(int device) { return multiprocessor_shared_bytes(device) - reserved_shared_bytes; }
 
 // Takes the lock, counts, fails when asked to, runs `body` and keeps its error for cudaGetLastError.
 cudaError_t call(const char *name, unsigned traits, const std::function<cudaError_t()> &body);
+
+std::mutex &call_mutex(); // that lock, for what is not a call
 
 // The rest is for bodies: under the lock.
 bool call_must_fail(); // and only what it releases is wanted of the body
@@ -34,6 +40,7 @@ Counts &totals();
 cudaError_t refused_by_capture(unsigned traits); // spoils the captures that it refuses for
 cudaError_t may_enqueue(cudaStream_t stream);
 int device_of(cudaStream_t stream);
+bool is_capturing(cudaStream_t stream);
 void enqueue(cudaStream_t stream, Work work); // runs at once, or goes into the stream's capture
 cudaError_t wait_for(cudaStream_t stream);    // success, or why a host may not wait for it
 

@@ -44,6 +44,7 @@ unsigned thread_count;
 const std::function<void()> *thread_body;
 char *dynamic_memory;
 size_t dynamic_bytes, static_bytes;
+int code; // of the kernel: the architecture that it is compiled for
 uint64_t blocks_run, launches_run, barriers_run;
 unsigned barrier_sum;
 
@@ -237,7 +238,7 @@ size_t run_grid(const Grid &grid) {
     lay_out_threads(grid);
     blockDim = grid.block, gridDim = grid.grid;
     thread_body = grid.thread;
-    ++launches_run, static_bytes = 0;
+    ++launches_run, static_bytes = 0, code = grid.compiled_for;
     const uint64_t row = grid.grid.x, plane = row * grid.grid.y;
     const BlockOrder blocks(plane * grid.grid.z);
     for (uint64_t i = 0; i < blocks.count; ++i) {
@@ -281,6 +282,7 @@ CUDA_HOST_UNTRACED uint64_t wait_for_warp(Operation operation, unsigned mask, ui
 CUDA_HOST_UNTRACED unsigned thread_rank() { return running->rank; }
 CUDA_HOST_UNTRACED unsigned lane() { return running->rank & 31; }
 CUDA_HOST_UNTRACED void *dynamic_shared_memory() { return dynamic_memory; }
+CUDA_HOST_UNTRACED int compiled_for() { return code; }
 CUDA_HOST_UNTRACED bool coin() { return thread_order == Order::random && (next_random() & 1); }
 
 CUDA_HOST_UNTRACED void release_to_block_end() { order_release(&variables.block_end); }

@@ -12,6 +12,7 @@ namespace cuda_host {
 struct Grid {
     dim3 grid, block;
     size_t dynamic_bytes;
+    int compiled_for;
     const std::function<void()> *thread; // the kernel with its arguments
 };
 

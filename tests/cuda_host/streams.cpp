@@ -189,6 +189,8 @@ cudaError_t may_enqueue(cudaStream_t stream) {
 
 int device_of(cudaStream_t stream) { return is_default(stream) ? current_device() : stream->device; }
 
+bool is_capturing(cudaStream_t stream) { return is_stream(stream) && capture_of(stream); }
+
 void enqueue(cudaStream_t stream, Work work) {
     if (Capture *const capture = capture_of(stream))
         capture->work.push_back(std::move(work));

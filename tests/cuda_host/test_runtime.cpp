@@ -71,8 +71,40 @@ TEST_F(Runtime, DynamicSharedMemoryNeedsTheAttributeOfEachDevice) {
     EXPECT_EQ(launch({1, 1, 227 * kib}, write_dynamic, out.data(), 0), cudaSuccess);
     EXPECT_EQ(launch({1, 1, 227 * kib + 4}, write_dynamic, out.data(), 0), cudaErrorInvalidValue);
     ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
-    EXPECT_EQ(launch({1, 1, 100 * kib}, write_dynamic, out.data(), 0), cudaErrorInvalidValue);
+    EXPECT_EQ(launch({1, 1, 64 * kib}, write_dynamic, out.data(), 0), cudaErrorInvalidValue);
+    EXPECT_EQ(cudaFuncSetAttribute(write_dynamic, cudaFuncAttributeMaxDynamicSharedMemorySize, 100 * 1024),
+              cudaErrorInvalidValue);
+    EXPECT_EQ(cudaFuncSetAttribute(write_dynamic, cudaFuncAttributeMaxDynamicSharedMemorySize, 99 * 1024), cudaSuccess);
+    EXPECT_EQ(launch({1, 1, 64 * kib}, write_dynamic, out.data(), 0), cudaSuccess);
     ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+    cuda_host::forget_kernels();
+    EXPECT_EQ(launch({1, 1, 64 * kib}, write_dynamic, out.data(), 0), cudaErrorInvalidValue);
+}
+
+// One value for all threads, not one for each: a smaller one takes away what another thread asked for.
+TEST_F(Runtime, SharedMemoryAttributeBelongsToTheKernel) {
+    const Buffer<float> out(1);
+    const auto ask = [](int kib) {
+        return cudaFuncSetAttribute(write_dynamic, cudaFuncAttributeMaxDynamicSharedMemorySize, kib * 1024);
+    };
+    EXPECT_EQ(ask(64), cudaSuccess);
+    std::thread([&] { EXPECT_EQ(ask(60), cudaSuccess); }).join();
+    EXPECT_EQ(launch({1, 1, 64 << 10}, write_dynamic, out.data(), 0), cudaErrorInvalidValue);
+    EXPECT_EQ(launch({1, 1, 60 << 10}, write_dynamic, out.data(), 0), cudaSuccess);
+    EXPECT_EQ(launch({1, 1, 60 << 10}, add_one, out.data()), cudaErrorInvalidValue);
+    cuda_host::forget_kernels();
+}
+
+TEST_F(Runtime, CodeIsForTheArchitectureThatWasAskedFor) {
+    cudaFuncAttributes attributes;
+    const Buffer<unsigned> seen(1);
+    for (const int architecture : {80, 90}) {
+        cuda_host::set_compiled_for(0, architecture);
+        EXPECT_EQ(cudaFuncGetAttributes(&attributes, tell_architecture), cudaSuccess);
+        EXPECT_EQ(attributes.ptxVersion, architecture);
+        EXPECT_EQ(launch({1, 1}, tell_architecture, seen.data()), cudaSuccess);
+        EXPECT_EQ(seen.get()[0], static_cast<unsigned>(architecture));
+    }
 }
 
 TEST_F(Runtime, StaticSharedMemoryCounts) {
@@ -82,6 +114,14 @@ TEST_F(Runtime, StaticSharedMemoryCounts) {
     cudaFuncAttributes attributes;
     EXPECT_EQ(cudaFuncGetAttributes(&attributes, large_static), cudaSuccess);
     EXPECT_EQ(attributes.sharedSizeBytes, 16384u);
+    // Once asked for, static and dynamic together may be all that there is, and no more.
+    const auto ask = [](int kib) {
+        return cudaFuncSetAttribute(large_static, cudaFuncAttributeMaxDynamicSharedMemorySize, kib * 1024);
+    };
+    EXPECT_EQ(ask(227 - 16 + 1), cudaErrorInvalidValue);
+    EXPECT_EQ(ask(227 - 16), cudaSuccess);
+    EXPECT_EQ(launch({1, 1, 40 << 10}, large_static, out.data()), cudaSuccess);
+    cuda_host::forget_kernels();
 }
 
 TEST_F(Runtime, Occupancy) {
