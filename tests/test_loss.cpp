@@ -368,7 +368,7 @@ TEST(LossCreate, RefusesTheTermItself) {
     expect_refused(make(PXL_SSIM, [](pxl_term &t) { t.struct_size = 0; }), "terms[1].struct_size is 0");
     expect_refused(make(PXL_SSIM, [](pxl_term &t) { t.struct_size--; }), "terms[1].struct_size is ");
     expect_refused(make(PXL_SSIM, [](pxl_term &t) { t.struct_size += 8; }), "terms[1].struct_size is ");
-    expect_refused(make(static_cast<pxl_term_kind>(6)), "terms[1].kind is 6");
+    expect_refused(make(static_cast<pxl_term_kind>(9)), "terms[1].kind is 9");
     expect_refused(make(PXL_SSIM, [&](pxl_term &t) { t.weight = nan; }), "terms[1].weight is nan");
     expect_refused(make(PXL_SSIM, [&](pxl_term &t) { t.weight = -inf; }), "terms[1].weight is -inf");
     for (pxl_term_kind kind : {PXL_MS_SSIM, PXL_ENL})
