@@ -77,12 +77,13 @@ static void unpool_max(int64_t C, const float *in, int64_t pitch, bool masks, co
             store_some(out + pitch + C + c, choose(below & low, g, zero), n);
     }
 }
+/* in: read with masks alone. */
 static void unpool_mean(int64_t C, const float *in, int64_t pitch, bool masks, const float *restrict gradient,
                         float *restrict out) {
-    const float least = masks ? 0 : -INFINITY;
     for (int k = 0; k < 4; k++) {
         const int64_t at = k / 2 * pitch + k % 2 * C;
-        for (int64_t c = 0; c < C; c++) out[at + c] = in[at + c] <= least ? 0 : 0.25f * gradient[c];
+        for (int64_t c = 0; c < C; c++) out[at + c] = 0.25f * gradient[c];
+        if (masks) mask(in + at, out + at, C);
     }
 }
 static void unpool(const pxli_stage *s, int64_t y, const float *in, bool masks, const float *grad_out, float *grad_in) {
@@ -91,11 +92,11 @@ static void unpool(const pxli_stage *s, int64_t y, const float *in, bool masks, 
     if (s->in_w % 2 || rows > 2) memset(to, 0, (size_t)(rows * pitch) * sizeof *to);
     for (int64_t x = 0; x < s->w; x++) {
         const int64_t at = 2 * y * pitch + 2 * x * C;
-        const float *g = grad_out + (y * s->w + x) * C;
+        const float *g = grad_out + (y * s->w + x) * C, *from = in ? in + at : NULL;
         if (s->kind == PXL_MAX_POOL)
-            unpool_max(C, in + at, pitch, masks, g, grad_in + at);
+            unpool_max(C, from, pitch, masks, g, grad_in + at);
         else
-            unpool_mean(C, in + at, pitch, masks, g, grad_in + at);
+            unpool_mean(C, from, pitch, masks, g, grad_in + at);
     }
 }
 
