@@ -39,17 +39,14 @@ static pxl_status derive(const char *path, const pxli_tensors *tensors, pxl_laye
         const pxli_stored *s = find(tensors, (int)*count, "weight");
         if (!s && *count && (s = find(tensors, (int)*count + 1, "weight"))) layers[(*count)++] = PXL_LAYER(PXL_MAX_POOL);
         if (!s) break;
-        if (s->ndim == 1 && find(tensors, (int)*count - 1, "running_mean"))
-            return pxli_fail(PXL_IO_ERROR,
-                             "%s: tensor features.%d.running_mean is of a batch normalisation, which is not supported", path,
-                             (int)*count - 1);
         const pxl_status status = convolution_of(path, s, &layers[*count]);
         if (status) return status;
         layers[*count + 1] = PXL_LAYER(PXL_RELU), *count += 2;
     }
     if (!*count) return pxli_fail(PXL_IO_ERROR, "%s has no tensor features.0.weight, with which a network begins", path);
+    if (*count == PXLI_MAX_LAYERS) return PXL_OK;
     layers[*count] = PXL_LAYER(PXL_MAX_POOL);
-    if (*count < PXLI_MAX_LAYERS && pxli_architecture_name(layers, *count + 1)) ++*count; /* torchvision's end with a pooling */
+    if (pxli_architecture_name(layers, *count + 1)) ++*count; /* torchvision's end with a pooling */
     return PXL_OK;
 }
 /* That no weight is left over. */
@@ -58,6 +55,9 @@ static pxl_status check_weights(const char *path, const pxli_tensors *tensors, c
     for (size_t i = 0; i < pxli_tensors_count(tensors); i++) {
         const pxli_stored *s = pxli_tensors_at(tensors, i);
         if (!is_weight(s, &layer) || (layer >= 0 && (size_t)layer < count && layers[layer].kind == PXL_CONVOLUTION)) continue;
+        const pxli_stored *mean = find(tensors, layer, "running_mean");
+        if (mean)
+            return pxli_fail(PXL_IO_ERROR, "%s: tensor %s is of a batch normalisation, which is not supported", path, mean->name);
         return pxli_fail(PXL_IO_ERROR, "%s: tensor %s is of no convolution of the architecture", path, s->name);
     }
     return PXL_OK;
