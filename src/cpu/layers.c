@@ -161,24 +161,26 @@ static double compare(const pxli_layer_charge *c, int64_t from, int64_t to) {
     }
 }
 
-INLINE float norm_of(const float *restrict f, int channels) {
+/* Of squares that are beyond f32 it is not known: NaN, rather than 1 / infinity, which says that there is nothing. */
+INLINE float inverse_norm(const float *restrict f, int channels) {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int c = 0; c < channels; c++) sum += f[c] * f[c];
-    return sqrtf(1e-8f + sum);
+    return sum < INFINITY ? 1 / sqrtf(1e-8f + sum) : NAN;
 }
 /* d(F / n) / dF with n = sqrt(1e-8 + F F): for slopes s of F / n it is (s - (F / n) (s . F / n)) / n. */
 INLINE double compare_unit(const pxli_layer_charge *c, const float *restrict a, const float *restrict b, float *restrict unit,
                            float *restrict slope) {
-    const float na = 1 / norm_of(a, c->channels), nb = 1 / norm_of(b, c->channels), scale = c->scale * na, param = c->param;
+    const float na = inverse_norm(a, c->channels), nb = inverse_norm(b, c->channels), scale = c->scale * na, param = c->param;
     const float *restrict linear = c->linear;
     const int channels = c->channels;
     const pxl_penalty penalty = c->penalty;
     float sum = 0, along = 0;
+    /* Both rounded before one is taken from the other, so that equal ones leave exactly 0. */
+    for (int k = 0; k < channels; k++) unit[k] = a[k] * na, slope[k] = b[k] * nb;
 #pragma omp simd reduction(+ : sum, along)
     for (int k = 0; k < channels; k++) {
-        unit[k] = a[k] * na;
-        const pxli_charge r = charge_of(penalty, unit[k] - b[k] * nb, param);
+        const pxli_charge r = charge_of(penalty, unit[k] - slope[k], param);
         const float weight = linear ? linear[k] : 1;
         slope[k] = weight * r.slope;
         sum += weight * r.value, along += slope[k] * unit[k];
