@@ -44,10 +44,10 @@
  *                call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
  *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
- *   Memory       Nothing is allocated by the calls that take a workspace, but for networks: a network keeps what it prepared for
- *                the last 16 sizes of images (and numbers of threads, with and without gradients), its weights once or twice
- *                over for each, and oneDNN's calls take some bytes of their own. It is the caller's, aligned to 16 bytes at least. A
- *                call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
+ *   Memory       Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
+ *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
+ *                gradients), its weights once or twice over for each, and oneDNN takes some memory of its own in a call. A call
+ *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */
@@ -374,8 +374,8 @@ PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, in
 typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
 
 /* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at.
- * On the CPU some hundred KiB a thread, whatever the image, and what one image takes in the layers of a network; on CUDA some KiB for `ssim` and all that has no window, and up to
- * about 100 MiB of maps where windows are wide, masked or fold at the border. And where several windows, or averaged blocks,
+ * On the CPU some hundred KiB a thread, whatever the image, and what one image takes in the layers of a network; on CUDA some KiB for
+ * `ssim` and all that has no window, and up to about 100 MiB of maps where windows are wide, masked or fold at the border. And where several windows, or averaged blocks,
  * add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the
  * precision of the computation. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
