@@ -40,6 +40,22 @@ void pxli_map_size(const pxli_window *window, int64_t height, int64_t width, int
 
 /* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
 
+/* That the layers of so many images can be counted in bytes, and their rows in the ints of what computes them. */
+static pxl_status check_layers(const pxli_term *term, int i, int deepest, const pxl_tensor *pred) {
+    const int64_t most = (int64_t)1 << 46, most_row = (int64_t)1 << 28;
+    int64_t h = pred->size[2], w = pred->size[3];
+    for (int l = 0; l <= deepest; l++) {
+        const pxli_layer *layer = &term->features.network->layers[l];
+        const int64_t channels = layer->inputs > layer->outputs ? layer->inputs : layer->outputs;
+        if (h > most_row || w * channels > most_row || pred->size[0] * h * w * channels > most)
+            return pxli_fail(PXL_INVALID_ARGUMENT,
+                             "pred is %lld images of %lld x %lld pixels; term %d, %s, makes too much of them: at most 2^46 "
+                             "elements in a layer and 2^28 in a row are possible",
+                             (long long)pred->size[0], (long long)pred->size[2], (long long)pred->size[3], i, term->name);
+        if (pxli_is_pool(layer->kind)) h /= 2, w /= 2;
+    }
+    return PXL_OK;
+}
 /* A network against the image: channels, and a size that its poolings leave something of. */
 static pxl_status check_features(const pxli_term *term, int i, const pxl_args *args) {
     const pxl_tensor *pred = args->pred;
@@ -59,7 +75,7 @@ static pxl_status check_features(const pxli_term *term, int i, const pxl_args *a
     if (args->weight)
         return pxli_fail(PXL_INVALID_ARGUMENT, "weight does not go with term %d, %s, whose layers mix neighbouring pixels", i,
                          term->name);
-    return PXL_OK;
+    return check_layers(term, i, deepest, pred);
 }
 
 /* Every term against the size of the image. */

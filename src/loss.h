@@ -72,6 +72,6 @@ static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) 
 }
 
 /* Checks one public term and fills in every default. `where` names it in messages: "terms[2]". Used by pxl_ssim_statistics;
- * losses use pxli_term_resolve_at (terms.h). */
+ * losses use pxli_term_resolve_at (terms.h). A network is not kept. */
 pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to);
 #endif

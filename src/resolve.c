@@ -201,5 +201,9 @@ pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, p
 }
 
 pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to) {
-    return pxli_term_resolve_at(from, &(pxli_place){.term = where}, to);
+    const pxl_status status = pxli_term_resolve_at(from, &(pxli_place){.term = where}, to);
+    if (status) return status;
+    pxli_terms_release(to, 1);
+    to->features.network = NULL;
+    return PXL_OK;
 }

@@ -43,7 +43,8 @@ struct Case {
     pxl_dtype dtype = PXL_F32, grad_dtype = PXL_F32;
     Layout pred_layout = Layout::nchw, target_layout = Layout::nchw, grad_layout = Layout::nchw, mask_layout = Layout::nchw;
     bool values = true, grad_pred = true, grad_target = false;
-    bool map = false, statistics = false;
+    bool map = false, statistics = false, feature_map = false;
+    pxl_target_use target_use = PXL_TARGET_PASSES;
     Mask mask = Mask::none;
     pxl_dtype mask_dtype = PXL_F32;
     bool per_image = false;

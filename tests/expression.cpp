@@ -14,6 +14,7 @@ std::string number(double value) {
 
 const char *const penalties[] = {"", "l2", "l1", "huber", "smooth_l1", "charbonnier"};
 const char *const borders[] = {"", "valid", "zero", "reflect", "replicate"};
+const char *const normalizations[] = {"", "none", "imagenet", "lpips"};
 const char *const reductions[] = {"mean", "sum", "spatial"};
 
 std::string kind_name(const pxl_term &term) {
@@ -30,6 +31,10 @@ std::string kind_name(const pxl_term &term) {
         case PXL_LUMINANCE: return "luminance";
         case PXL_CONTRAST: return "contrast";
         case PXL_STRUCTURE: return "structure";
+        case PXL_FEATURES: return "features";
+        case PXL_LPIPS: return "lpips";
+        case PXL_STYLE: return "style";
+        case PXL_COSINE: return "cosine";
         default: return "unknown";
     }
 }
@@ -72,6 +77,10 @@ void add_window(const pxl_term &term, Arguments &to) {
 
 std::string expression(const pxl_term &term) {
     Arguments arguments;
+    arguments.field(term.net, "net", term.net ? term.net : "");
+    arguments.field(term.layers, "layers", term.layers ? term.layers : "");
+    arguments.flag(term.unit, "unit");
+    arguments.field(term.normalize, "normalize", normalizations[term.normalize]);
     arguments.flag(term.penalty && term.kind != PXL_PIXEL, penalties[term.penalty]);
     arguments.field(term.penalty_param > 0, parameter_name(term), number(term.penalty_param));
     arguments.flag(term.isotropic, "isotropic");

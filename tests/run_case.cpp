@@ -50,6 +50,7 @@ Evaluation::Evaluation(Device &device, const Case &test, const oracle::Inputs &i
     if (grad_loss_) args_.grad_loss = grad_loss_->data();
     if (term_weights_) args_.term_weights = term_weights_->data();
     args_.per_image = test.per_image;
+    args_.target_use = test.target_use;
 }
 
 void Evaluation::make_weight() {
@@ -74,6 +75,11 @@ void Evaluation::make_outputs() {
     if (test_.values) {
         values_ = std::make_unique<DeviceArray<double>>(device_, rows * (1 + test_.terms.size()), sizeof(double));
         args_.values = values_->data();
+    }
+    if (test_.feature_map) {
+        const pxl_dtype dtype = test_.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
+        feature_map_ = std::make_unique<Tensor>(device_, test_.grad_layout, dtype, x.n, 1, x.h, x.w);
+        args_.feature_map = feature_map_->view();
     }
     if (!test_.map && !test_.statistics) return;
     for (const pxl_term &term : test_.terms) {
@@ -121,7 +127,7 @@ pxl_status Evaluation::evaluate(pxl_stream stream) {
 }
 
 void Evaluation::poison_outputs() {
-    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_})
         if (*tensor) (*tensor)->poison();
     if (values_) values_->poison();
 }
@@ -131,7 +137,7 @@ Outcome Evaluation::failed(pxl_status status) const {
     outcome.status = status;
     outcome.message = pxl_error_message();
     outcome.damage = damage();
-    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_})
         if (*tensor && !(*tensor)->is_unchanged()) outcome.damage += "an output was written by a call that failed; ";
     return outcome;
 }
@@ -140,7 +146,7 @@ std::string Evaluation::damage() const {
     std::string text;
     for (const auto *tensor : {&pred_, &target_, &weight_})
         if (*tensor && !(*tensor)->is_unchanged()) text += "an input was written; ";
-    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_})
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_})
         if (*tensor && !(*tensor)->fences_intact()) text += "bytes between or around an output's elements were written; ";
     const auto intact = [](const auto &memory) { return !memory || memory->fences_intact(); };
     if (!intact(values_) || !intact(grad_loss_) || !intact(term_weights_) || !intact(workspace_))
@@ -166,6 +172,7 @@ void Evaluation::collect(Outcome &to) const {
     take(grad_target_, to.grad_target);
     take(map_, to.map);
     take(statistics_, to.statistics);
+    take(feature_map_, to.feature_map);
 }
 
 Outcome Evaluation::outcome(pxl_status status) const {

@@ -17,7 +17,7 @@ struct Outcome {
     std::string message; // of the failed call
     std::string damage;  // what was written that should not have been; empty: nothing
     std::vector<double> values;
-    oracle::Image grad_pred, grad_target, map, statistics; // empty where not wanted
+    oracle::Image grad_pred, grad_target, map, statistics, feature_map; // empty where not wanted
     Bits bits;
 };
 
@@ -47,10 +47,13 @@ class Evaluation {
     // As many as the inputs had.
     void set_grad_loss(const std::vector<float> &values) { grad_loss_->set(values); }
     void set_term_weights(const std::vector<float> &values) { term_weights_->set(values); }
+    void set_target_use(pxl_target_use use) { args_.target_use = use; }
 
     const pxl_loss *loss() const { return loss_; }
     const pxl_args &args() const { return args_; }
     Tensor &pred() { return *pred_; }
+    Tensor &target() { return *target_; }
+    DeviceBuffer &workspace() { return *workspace_; }
 
   private:
     void make_outputs();
@@ -65,7 +68,7 @@ class Evaluation {
     const Case &test_;
     const oracle::Inputs &inputs_;
     LossHandle loss_;
-    std::unique_ptr<Tensor> pred_, target_, weight_, grad_pred_, grad_target_, map_, statistics_;
+    std::unique_ptr<Tensor> pred_, target_, weight_, grad_pred_, grad_target_, map_, statistics_, feature_map_;
     std::unique_ptr<DeviceArray<double>> values_;
     std::unique_ptr<DeviceArray<float>> grad_loss_, term_weights_;
     std::unique_ptr<DeviceBuffer> workspace_;

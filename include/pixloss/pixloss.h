@@ -33,20 +33,21 @@
  *                images, 255 for u8 and 65535 for u16 unless it is given.
  *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
  *                groups in f32 (16 scores; on CUDA a few dozen). f64 images (CPU only; reductions take them everywhere) are
- *                computed in f64 throughout: the reference. What is compared in a network is computed in f32 whatever the
- *                images are.
+ *                computed in f64 throughout: the reference. Networks compute in f32 whatever the images are; where a sum of
+ *                squares over channels is beyond f32, unit gives NaN.
  *   Determinism  Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
- *                number of threads, multiprocessors and streams. (In a network: for the same number of threads.)
+ *                number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
+ *                shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term.
  *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
  *                call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
  *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
- *   Memory       Nothing is allocated by the calls that take a workspace, but where terms are compared in a network: the first call
- *                for a size of images (pxl_workspace_size) prepares the network for it and keeps that with the network, for the 16
- *                sizes used last; and oneDNN makes small objects as it runs. A workspace is the caller's, aligned to 16 bytes at
- *                least. A call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements;
+ *   Memory       Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
+ *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
+ *                gradients), its weights once or twice over for each, and oneDNN takes some memory of its own in a call. A call
+ *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements;
  *                fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
@@ -356,7 +357,7 @@ typedef struct pxl_args {
     pxl_target_use target_use;
     /* N x 1 x H x W, f32 or f64: of the first term of kind features, lpips or cosine, where in the image it comes from: the charges at
      * each place of a layer (those of lpips(spatial=True)), enlarged bilinearly to the image and added up over the layers. Its mean is
-     * the term's value, but for what enlarging leaves. NULL: not wanted. */
+     * the term's value, but for what enlarging leaves (with reduction = sum it has the charges as they are). NULL: not wanted. */
     const pxl_tensor *feature_map;
 } pxl_args;
 #ifdef __cplusplus

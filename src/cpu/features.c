@@ -1,4 +1,6 @@
 /* The CPU's engine for networks: convolutions by oneDNN, all else by kernels of our own, in rows or chunks over the threads. */
+#include <string.h>
+
 #include "../network/onednn.h"
 #include "kernels.h"
 #include "layers.h"
@@ -176,12 +178,30 @@ static pxli_layer_charge charge_of(const pxli_run_images *run, const pxli_compar
     return (pxli_layer_charge){term->penalty,     (float)term->param, linear, c->own,  c->other,
                                c->stage->outputs, (float)scale,       c->add, c->mask, c->gradient};
 }
+static void pass_row(const void *arguments, int64_t y, void *scratch) {
+    const layer_run *r = arguments;
+    const int64_t count = r->stage->w * r->stage->outputs;
+    if (r->in)
+        mask_row(arguments, y, scratch);
+    else
+        memset(r->out + y * count, 0, (size_t)count * sizeof *r->out);
+}
+/* What a term whose weight is 0 does to the gradient, whatever it is compared to: what came from below, or 0. */
+static void pass_gradient(const pxli_run_images *run, const pxli_comparison *c) {
+    const pxli_stage *s = c->stage, rows = {.in_w = s->w, .inputs = s->outputs, .w = s->w, .outputs = s->outputs};
+    const layer_run r = {&rows, c->add ? c->own : NULL, NULL, c->gradient, true};
+    if (!c->add || c->mask) over_rows(run, s->h, pass_row, &r);
+}
 static pxl_status compare(const pxli_run_images *run, const pxli_comparison *c) {
     pxli_call *call = run->call;
     const pxli_term *term = &call->terms[c->term];
     const pxli_stage *s = c->stage;
     const int64_t slot = run->first * call->count + c->term;
-    const pxli_layer_charge charge = charge_of(run, c, c->gradient ? call->scale[slot] * c->factor : 0);
+    const bool pulls = c->gradient && call->scale[slot] != 0;
+    pxli_layer_charge charge = charge_of(run, c, pulls ? call->scale[slot] * c->factor : 0);
+    if (!pulls) charge.gradient = NULL;
+    if (c->gradient && !pulls) pass_gradient(run, c);
+    if (!pulls && !c->value) return PXL_OK;
     double sum = 0;
     pxl_status status = PXL_OK;
     if (term->features.transform == PXLI_TRANSFORM_GRAM)

@@ -77,12 +77,13 @@ static void unpool_max(int64_t C, const float *in, int64_t pitch, bool masks, co
             store_some(out + pitch + C + c, choose(below & low, g, zero), n);
     }
 }
+/* in: read with masks alone. */
 static void unpool_mean(int64_t C, const float *in, int64_t pitch, bool masks, const float *restrict gradient,
                         float *restrict out) {
-    const float least = masks ? 0 : -INFINITY;
     for (int k = 0; k < 4; k++) {
         const int64_t at = k / 2 * pitch + k % 2 * C;
-        for (int64_t c = 0; c < C; c++) out[at + c] = in[at + c] <= least ? 0 : 0.25f * gradient[c];
+        for (int64_t c = 0; c < C; c++) out[at + c] = 0.25f * gradient[c];
+        if (masks) mask(in + at, out + at, C);
     }
 }
 static void unpool(const pxli_stage *s, int64_t y, const float *in, bool masks, const float *grad_out, float *grad_in) {
@@ -91,11 +92,11 @@ static void unpool(const pxli_stage *s, int64_t y, const float *in, bool masks, 
     if (s->in_w % 2 || rows > 2) memset(to, 0, (size_t)(rows * pitch) * sizeof *to);
     for (int64_t x = 0; x < s->w; x++) {
         const int64_t at = 2 * y * pitch + 2 * x * C;
-        const float *g = grad_out + (y * s->w + x) * C;
+        const float *g = grad_out + (y * s->w + x) * C, *from = in ? in + at : NULL;
         if (s->kind == PXL_MAX_POOL)
-            unpool_max(C, in + at, pitch, masks, g, grad_in + at);
+            unpool_max(C, from, pitch, masks, g, grad_in + at);
         else
-            unpool_mean(C, in + at, pitch, masks, g, grad_in + at);
+            unpool_mean(C, from, pitch, masks, g, grad_in + at);
     }
 }
 
@@ -160,24 +161,26 @@ static double compare(const pxli_layer_charge *c, int64_t from, int64_t to) {
     }
 }
 
-INLINE float norm_of(const float *restrict f, int channels) {
+/* Of squares that are beyond f32 it is not known: NaN, rather than 1 / infinity, which says that there is nothing. */
+INLINE float inverse_norm(const float *restrict f, int channels) {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int c = 0; c < channels; c++) sum += f[c] * f[c];
-    return sqrtf(1e-8f + sum);
+    return sum < INFINITY ? 1 / sqrtf(1e-8f + sum) : NAN;
 }
 /* d(F / n) / dF with n = sqrt(1e-8 + F F): for slopes s of F / n it is (s - (F / n) (s . F / n)) / n. */
 INLINE double compare_unit(const pxli_layer_charge *c, const float *restrict a, const float *restrict b, float *restrict unit,
                            float *restrict slope) {
-    const float na = 1 / norm_of(a, c->channels), nb = 1 / norm_of(b, c->channels), scale = c->scale * na, param = c->param;
+    const float na = inverse_norm(a, c->channels), nb = inverse_norm(b, c->channels), scale = c->scale * na, param = c->param;
     const float *restrict linear = c->linear;
     const int channels = c->channels;
     const pxl_penalty penalty = c->penalty;
     float sum = 0, along = 0;
+    /* Both rounded before one is taken from the other, so that equal ones leave exactly 0. */
+    for (int k = 0; k < channels; k++) unit[k] = a[k] * na, slope[k] = b[k] * nb;
 #pragma omp simd reduction(+ : sum, along)
     for (int k = 0; k < channels; k++) {
-        unit[k] = a[k] * na;
-        const pxli_charge r = charge_of(penalty, unit[k] - b[k] * nb, param);
+        const pxli_charge r = charge_of(penalty, unit[k] - slope[k], param);
         const float weight = linear ? linear[k] : 1;
         slope[k] = weight * r.slope;
         sum += weight * r.value, along += slope[k] * unit[k];

@@ -28,7 +28,8 @@ typedef struct pxli_layer_kernels {
     void (*mask)(const float *out, float *gradient, int64_t count);
     /* Row y of what is pooled. */
     void (*pool)(const pxli_stage *stage, int64_t y, const float *in, float *out);
-    /* Rows 2y and 2y + 1 of the gradient of what is pooled (the last time all that are left), with mask: of a ReLU undone. */
+    /* Rows 2y and 2y + 1 of the gradient of what is pooled (the last time all that are left), with mask: of a ReLU undone. in: NULL
+     * where an average is undone without a mask. */
     void (*unpool)(const pxli_stage *stage, int64_t y, const float *in, bool mask, const float *grad_out, float *grad_in);
     /* Elements [from, to) as they are; pixels [from, to) divided by their norms (row: 2 channels' elements of scratch). The sum of the
      * charges; the gradient goes where c says. */

@@ -93,8 +93,10 @@ const char *pxli_architecture_name(const pxl_layer *layers, size_t count) {
     return NULL;
 }
 
+/* Whatever the locale. */
+static bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool pxli_is_network_name(const char *name, size_t length) {
     for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("_-.", name[i])) return false;
+        if (!is_letter_or_digit(name[i]) && !strchr("_-.", name[i])) return false;
     return length > 0 && length < PXLI_NETWORK_NAME;
 }

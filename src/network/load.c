@@ -34,22 +34,25 @@ static pxl_status convolution_of(const char *path, const pxli_stored *s, pxl_lay
 }
 /* A convolution and its ReLU lie two layers before the next convolution, or three with a pooling between them. */
 static pxl_status derive(const char *path, const pxli_tensors *tensors, pxl_layer *layers, size_t *count) {
+    int channels = 0;
     *count = 0;
-    while (*count + 3 <= PXLI_MAX_LAYERS) {
+    while (*count + 2 <= PXLI_MAX_LAYERS) {
         const pxli_stored *s = find(tensors, (int)*count, "weight");
-        if (!s && *count && (s = find(tensors, (int)*count + 1, "weight"))) layers[(*count)++] = PXL_LAYER(PXL_MAX_POOL);
+        const bool gap = !s && *count && *count + 3 <= PXLI_MAX_LAYERS;
+        if (gap && (s = find(tensors, (int)*count + 1, "weight"))) layers[(*count)++] = PXL_LAYER(PXL_MAX_POOL);
         if (!s) break;
-        if (s->ndim == 1 && find(tensors, (int)*count - 1, "running_mean"))
-            return pxli_fail(PXL_IO_ERROR,
-                             "%s: tensor features.%d.running_mean is of a batch normalisation, which is not supported", path,
-                             (int)*count - 1);
-        const pxl_status status = convolution_of(path, s, &layers[*count]);
+        pxl_layer *layer = &layers[*count];
+        const pxl_status status = convolution_of(path, s, layer);
         if (status) return status;
-        layers[*count + 1] = PXL_LAYER(PXL_RELU), *count += 2;
+        char needed[64];
+        snprintf(needed, sizeof needed, "outputs x %d x k x k, as the layer before gives,", channels);
+        if (channels && layer->inputs != channels) return fail_shape(path, s, needed);
+        channels = layer->outputs, layers[*count + 1] = PXL_LAYER(PXL_RELU), *count += 2;
     }
     if (!*count) return pxli_fail(PXL_IO_ERROR, "%s has no tensor features.0.weight, with which a network begins", path);
+    if (*count == PXLI_MAX_LAYERS) return PXL_OK;
     layers[*count] = PXL_LAYER(PXL_MAX_POOL);
-    if (*count < PXLI_MAX_LAYERS && pxli_architecture_name(layers, *count + 1)) ++*count; /* torchvision's end with a pooling */
+    if (pxli_architecture_name(layers, *count + 1)) ++*count; /* torchvision's end with a pooling */
     return PXL_OK;
 }
 /* That no weight is left over. */
@@ -58,6 +61,9 @@ static pxl_status check_weights(const char *path, const pxli_tensors *tensors, c
     for (size_t i = 0; i < pxli_tensors_count(tensors); i++) {
         const pxli_stored *s = pxli_tensors_at(tensors, i);
         if (!is_weight(s, &layer) || (layer >= 0 && (size_t)layer < count && layers[layer].kind == PXL_CONVOLUTION)) continue;
+        const pxli_stored *mean = find(tensors, layer, "running_mean");
+        if (mean)
+            return pxli_fail(PXL_IO_ERROR, "%s: tensor %s is of a batch normalisation, which is not supported", path, mean->name);
         return pxli_fail(PXL_IO_ERROR, "%s: tensor %s is of no convolution of the architecture", path, s->name);
     }
     return PXL_OK;
@@ -67,7 +73,9 @@ static pxl_status check_weights(const char *path, const pxli_tensors *tensors, c
 static pxl_status read_floats(const char *path, const pxli_stored *s, size_t count, float **to) {
     *to = malloc(count * sizeof **to);
     if (!*to) return pxli_fail(PXL_OUT_OF_MEMORY, "no memory for tensor %s of %s", s->name, path);
-    return pxli_stored_to_floats(s, *to);
+    const pxl_status status = pxli_stored_to_floats(s, *to);
+    if (status != PXL_IO_ERROR) return status;
+    return pxli_fail(status, "%s: tensor %s is of type %s; F32, F16 or BF16 is needed", path, s->name, s->dtype);
 }
 static pxl_status read_layer(const char *path, const pxli_tensors *tensors, int index, pxl_layer *layer) {
     const pxli_stored *weight = find(tensors, index, "weight"), *bias = find(tensors, index, "bias");

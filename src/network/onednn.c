@@ -86,7 +86,7 @@ typedef struct prepared {
 
 /* Of a layer's activations, or of its weights in any order. */
 static dnnl_memory_desc_t describe(int64_t a, int64_t b, int64_t c, int64_t d, dnnl_format_tag_t tag) {
-    dnnl_memory_desc_t md;
+    dnnl_memory_desc_t md = {0}; /* which no primitive takes, if it is refused here */
     dnnl.memory_desc_init_by_tag(&md, 4, (dnnl_dims_t){a, b, c, d}, dnnl_f32, tag);
     return md;
 }

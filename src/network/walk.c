@@ -213,6 +213,13 @@ static pxl_status backward(const pxli_run_images *run, const pxli_walk *walk, co
     return status ? status : engine->store(run, to, walk->term[0], gradient);
 }
 
+/* Whether anything comes back from image n: a term whose weight is 0 leaves the gradient alone, whatever its value is. */
+static bool pulls(const pxli_call *call, const pxli_walk *walk, int64_t n) {
+    bool any = false;
+    if (!call->grad_pred && !call->grad_target) return false; /* there are no scales */
+    for (int t = 0; t < walk->terms; t++) any = any || call->scale[n * call->count + walk->term[t]] != 0;
+    return any;
+}
 static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *where) {
     memory m;
     pxli_arena arena = call->walk_arena;
@@ -224,9 +231,10 @@ static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *w
         if (call->args->target_use != PXL_TARGET_KEPT) status = forward(&run, walk, &m, TARGET);
         if (!status) status = forward(&run, walk, &m, PRED);
         if (!status && call->args->feature_map) status = draw_map(&run, walk, &m);
-        if (!status && !call->grad_pred) status = values(&run, walk, &m);
-        if (!status && call->grad_pred) status = backward(&run, walk, &m, PRED, true);
-        if (!status && call->grad_target) status = backward(&run, walk, &m, TARGET, false);
+        const bool back = pulls(call, walk, n);
+        if (!status && !(back && call->grad_pred)) status = values(&run, walk, &m);
+        if (!status && back && call->grad_pred) status = backward(&run, walk, &m, PRED, true);
+        if (!status && back && call->grad_target) status = backward(&run, walk, &m, TARGET, false);
     }
     return status;
 }
