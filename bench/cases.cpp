@@ -60,6 +60,10 @@ constexpr Row rows[] = {
     {ALL, "ssim", "f32", "1x3x1080x1919,crop"},
     {ALL, "ssim", "f32", "1x3x1080x1920,mask"},
     {ALL, "ssim", "f32", "1x3x1080x1920,both"},
+    // in a network, with random weights
+    {CPU, "features(net=vgg16)", "f32", "4x3x256x256"},
+    {CPU, "features(net=vgg16)", "f32", "4x3x256x256,kept"},
+    {CPU, "lpips(net=vgg16)", "f32", "4x3x256x256"},
     // one image, summed
     {CPU, "reduce(sum)", "f32", full_hd},
     {CPU, "reduce(l2)", "f32", full_hd},
@@ -111,6 +115,7 @@ bool parse_numbers(const std::string &text, Case &parsed) {
 bool parse_word(const std::string &word, Case &parsed) {
     if (word == "mask") return parsed.mask = true;
     if (word == "both") return parsed.both = true;
+    if (word == "kept") return parsed.kept = true;
     if (word == "warm" && parsed.device == "cuda") return parsed.warm = true;
     if (word == "graph" && parsed.device == "cuda") return parsed.graph = true;
     if (word != "nhwc" && word != "crop") return false;

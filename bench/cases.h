@@ -22,6 +22,7 @@ struct Case {
     Layout layout;
     bool mask; // with a weight for each pixel
     bool both; // the gradient of the target too
+    bool kept; // the target's features are those of a call before
     // On cuda, where a case's images take turns with copies of them, so that each run finds the L2 without its own:
     bool warm;  // without copies: what fits stays in the L2
     bool graph; // so too, and each run is the launch of a CUDA graph
@@ -38,7 +39,7 @@ struct Case {
 
 // The cases of a loss, `value` and `gradient`, and of the copy beside it.
 // `size` is NxCxHxW and after it, in any order: ",nhwc" or ",crop" (rows and columns cut from a larger image, so that no row is
-// aligned), ",mask" and ",both" (then there is no `value`); on cuda ",warm" or ",graph" (no `value`, no copy). Throws
+// aligned), ",mask", ",both" (then there is no `value`), ",kept" (the target's features in a network are); on cuda ",warm" or ",graph" (no `value`, no copy). Throws
 // std::invalid_argument.
 std::vector<Case> cases_of(const std::string &device, const std::string &loss, const std::string &dtype, const std::string &size);
 std::vector<Case> default_cases(const std::string &device);

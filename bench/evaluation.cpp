@@ -55,6 +55,7 @@ Evaluation::Set::Set(Device &device, Evaluation &of)
     args.values = values.data();
     // A mean's gradient is about 1/N, which f16 does not hold for a large image: as in mixed-precision training, it is scaled.
     if (of.test_.gradient) args.grad_loss = upstream.data();
+    if (of.test_.kept) args.target_use = PXL_TARGET_KEEP;
 }
 
 Evaluation::Evaluation(Device &device, const pxl_loss *loss, const Case &test, int64_t copies)
@@ -75,6 +76,9 @@ Evaluation::Evaluation(Device &device, const pxl_loss *loss, const Case &test, i
     check(pxl_workspace_size(nullptr, loss, args, &workspace_bytes_));
     workspace_ = device.allocate(workspace_bytes_);
     check(pxl_workspace_init(nullptr, loss, args, workspace_.get(), workspace_bytes_, device.stream()));
+    if (!test.kept) return;
+    run(); // all sets hold the same target
+    for (const auto &set : sets_) set->args.target_use = PXL_TARGET_KEPT;
 }
 
 void Evaluation::run() {

@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
-SIZES = ["5x5x1080x1920", "1x3x1080x1920", "16x3x256x256", "1x3x256x256"]
+SIZES = ["5x5x1080x1920", "1x3x1080x1920", "16x3x256x256", "4x3x256x256", "1x3x256x256"]
 PACKAGES = ["torch", "triton", "fused-ssim", "pytorch-msssim", "torchmetrics", "piq", "kornia", "numpy"]
 
 
@@ -72,6 +72,7 @@ class Peer:
     value_only: Optional[Callable] = None         # where inference differs: as `make`
     compiled: bool = False
     backward: bool = True
+    sizes: str = ""                               # only those that match; else what the options say
 
 
 def torch_peers():
@@ -91,6 +92,47 @@ def torch_peers():
                            ("l2", lambda a, _: torch.linalg.vector_norm(a))):
         peers.append(Peer(f"torch, {name}", f"reduce({name})", lambda *_, f=function: f, backward=False))
     return peers
+
+
+def vgg16_relu3_3(layout):
+    """The layers of torchvision's VGG16 up to relu3_3, and the numbers of relu1_2, relu2_2 and relu3_3. Weights do not matter to the
+    time; those of pixloss_bench are random, too."""
+    layers, channels = [], 3
+    for width in (64, 64, "M", 128, 128, "M", 256, 256, 256):
+        if width == "M":
+            layers.append(torch.nn.MaxPool2d(2, 2))
+        else:
+            layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.ReLU(inplace=True)]
+            channels = width
+    network = torch.nn.Sequential(*layers).to(DEVICE, memory_format=layout).requires_grad_(False)
+    return network, (3, 8, 15)
+
+
+def content_peers():
+    def make(layout, kept=False):
+        def inner(*_):
+            network, chosen = vgg16_relu3_3(layout)
+
+            def features(image):
+                found, image = [], image.to(memory_format=layout)
+                for number, layer in enumerate(network):
+                    image = layer(image)
+                    if number in chosen:
+                        found.append(image)
+                return found
+            memory = []
+
+            def loss(pred, target):
+                if not kept or not memory:
+                    with torch.no_grad():
+                        memory[:] = [features(target)]
+                return sum(F.mse_loss(a, b) for a, b in zip(features(pred), memory[0]))
+            return loss
+        return inner
+    nchw, nhwc, size = torch.contiguous_format, torch.channels_last, "4x3x256x256$"
+    return [Peer("torch eager, VGG16 content", "features(net=vgg16)", make(nchw), sizes=size),
+            Peer("torch eager, VGG16 content, channels_last", "features(net=vgg16)", make(nhwc), sizes=size),
+            Peer("torch eager, VGG16 content, channels_last, target kept", "features(net=vgg16)", make(nhwc, True), sizes=size)]
 
 
 def fused_ssim_peer(folder):
@@ -341,10 +383,12 @@ def main():
     name = torch.cuda.get_device_name(DEVICE) if options.device == "cuda" else platform.processor() or platform.machine()
     sizes = [tuple(int(number) for number in size.split("x")) for size in options.sizes.split(",")]
     rows, failed = [], {}
-    for peer in torch_peers() + [fused_ssim_peer(options.fused_ssim)] + package_peers():
+    for peer in torch_peers() + content_peers() + [fused_ssim_peer(options.fused_ssim)] + package_peers():
         if not re.search(options.filter, peer.name):
             continue
         for size in sizes:
+            if not re.match(peer.sizes, "x".join(map(str, size))):
+                continue
             for what in ["value", "gradient"] if peer.backward else ["value"]:
                 if peer.name in failed:  # not importable: once is enough
                     continue

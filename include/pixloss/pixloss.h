@@ -33,17 +33,20 @@
  *                images, 255 for u8 and 65535 for u16 unless it is given.
  *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
  *                groups in f32 (16 scores; on CUDA a few dozen). f64 images (CPU only; reductions take them everywhere) are
- *                computed in f64 throughout: the reference.
+ *                computed in f64 throughout: the reference. What is compared in a network is computed in f32 whatever the
+ *                images are.
  *   Determinism  Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
- *                number of threads, multiprocessors and streams.
+ *                number of threads, multiprocessors and streams. (In a network: for the same number of threads.)
  *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
  *                call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
  *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
- *   Memory       Nothing is allocated by the calls that take a workspace. It is the caller's, aligned to 16 bytes at least. A
- *                call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
+ *   Memory       Nothing is allocated by the calls that take a workspace, but where terms are compared in a network: the first call
+ *                for a size of images (pxl_workspace_size) prepares the network for it and keeps that with the network, for the 16
+ *                sizes used last; and oneDNN makes small objects as it runs. A workspace is the caller's, aligned to 16 bytes at
+ *                least. A call takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements.
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */
@@ -370,7 +373,8 @@ PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, in
 typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
 
 /* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at.
- * On the CPU some hundred KiB a thread, whatever the image; on CUDA some KiB for `ssim` and all that has no window, and up to
+ * On the CPU some hundred KiB a thread, whatever the image, and for terms in a network the activations of one image and its target
+ * (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
  * about 100 MiB of maps where windows are wide, masked or fold at the border. And where several windows, or averaged blocks,
  * add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the
  * precision of the computation. */
@@ -379,8 +383,8 @@ PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss
  * losses and shapes that need no more bytes may share the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);
-/* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a workspace sized
- * for fewer threads limits the call to so many; PXL_WORKSPACE_TOO_SMALL if it is not enough for one. */
+/* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a
+ * workspace sized for fewer threads limits the call to so many; PXL_WORKSPACE_TOO_SMALL if it is not enough for one. */
 PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                                 pxl_stream stream);
 
