@@ -13,6 +13,7 @@
 
 #include "commands.hpp"
 #include "engine.hpp"
+#include "network.hpp"
 #include "report.hpp"
 
 namespace cli {
@@ -230,7 +231,7 @@ std::vector<Line> measure_cuda(const Subject &subject, double elements, int *rep
 }
 
 std::string as_json(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
-                    int repetitions) {
+                    int repetitions, const std::vector<NamedNetwork> &networks) {
     nlohmann::ordered_json json = {
         {"version", pxl_version()}, {"device", device.description()}, {"loss", options.loss},      {"size", size.n},
         {"dtype", options.dtype},   {"threads", options.threads},     {"repetitions", repetitions}};
@@ -241,17 +242,18 @@ std::string as_json(const BenchOptions &options, const Device &device, const Siz
                               {"gb_per_s", line.bandwidth()},
                               {"copy_gb_per_s", line.copy_bandwidth},
                               {"fraction_of_copy", line.fraction()}};
-    return json.dump(2) + "\n";
+    if (!networks.empty()) json["networks"] = network_json(networks);
+    return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"; // a file's name need not be UTF-8
 }
 
 std::string as_table(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
-                     int repetitions) {
+                     int repetitions, const std::vector<NamedNetwork> &networks) {
     Table table({"", "ms", "Mpx/s", "GB/s", "of copy"});
     for (const Line &line : lines)
         table.row({line.name, format("%.3f", 1e3 * line.seconds), format("%.1f", line.rate()), format("%.2f", line.bandwidth()),
                    line.key.empty() ? "" : format("%.1f %%", 100 * line.fraction())});
     const std::string threads = options.threads ? format(", at most %d threads", options.threads) : "";
-    return options.loss + "\n" +
+    return options.loss + network_lines(networks, "") + "\n" +
            format("%lld x %lld x %lld x %lld %s, %.2f Mpx", (long long)size.n[0], (long long)size.n[1], (long long)size.n[2],
                   (long long)size.n[3], options.dtype.c_str(), double(size.elements()) / 1e6) +
            "\n" + device.description() + threads + format("; medians of %d\n\n", repetitions) + table.text();
@@ -260,7 +262,9 @@ std::string as_table(const BenchOptions &options, const Device &device, const Si
 } // namespace
 
 void bench(const BenchOptions &options) {
-    const Loss loss = parse_loss(options.loss);
+    const Networks networks(options.network);
+    const Loss loss = networks.parse(options.loss);
+    const std::vector<NamedNetwork> used = networks.used_by({loss.get()});
     const Size size = parse_size(options.size);
     const std::unique_ptr<Device> device = open_device(options.device);
     if (options.threads && !device->is_cpu()) throw UsageError("--threads is for the CPU, not with --device " + options.device);
@@ -276,8 +280,8 @@ void bench(const BenchOptions &options) {
     } catch (const std::bad_alloc &) {
         throw std::runtime_error("--size " + options.size + ": not enough memory for images of this size");
     }
-    print(options.json ? as_json(options, *device, size, lines, repetitions)
-                       : as_table(options, *device, size, lines, repetitions));
+    print(options.json ? as_json(options, *device, size, lines, repetitions, used)
+                       : as_table(options, *device, size, lines, repetitions, used));
 }
 
 } // namespace cli

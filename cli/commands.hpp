@@ -7,9 +7,15 @@
 
 namespace cli {
 
+// An option that is an empty text was typed, and is wrong.
+struct NetworkOptions {
+    std::optional<std::string> features, lpips; // weights, or "random", "vgg11", ...: random ones; lpips' linear weights
+};
+
 struct CompareOptions {
     std::string preset = "wang", device = "cpu", reference, test;
-    std::optional<std::string> loss, map; // an empty one was typed, and is wrong
+    std::optional<std::string> loss, map, map_of; // map_of: "ssim" (the default) or a term that has a feature map
+    NetworkOptions network;
     bool json = false;
 };
 void compare(const CompareOptions &options);
@@ -17,12 +23,14 @@ void compare(const CompareOptions &options);
 struct FitOptions {
     std::vector<std::string> losses;
     std::string out = "fit.png", device = "cpu", image;
+    NetworkOptions network;
     int steps = 200;
 };
 void fit(const FitOptions &options);
 
 struct BenchOptions {
     std::string loss = "0.84*ssim + 0.16*l1", size = "4x3x1080x1920", dtype = "f32", device = "cpu";
+    NetworkOptions network;
     int threads = 0;
     bool json = false;
 };

@@ -1,4 +1,4 @@
-// `pixloss compare`: every metric of two images, as a table or JSON, and the SSIM map as a picture.
+// `pixloss compare`: every metric of two images, as a table or JSON, and a map of where they differ as a picture.
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,15 +8,12 @@
 #include "engine.hpp"
 #include "expression.hpp"
 #include "image.hpp"
+#include "metrics.hpp"
+#include "network.hpp"
 #include "report.hpp"
 
 namespace cli {
 namespace {
-
-struct Metric {
-    std::string name, unit;
-    double value;
-};
 
 void check_preset(const std::string &preset) {
     std::string known;
@@ -33,89 +30,97 @@ void check_same_shape(const CompareOptions &options, const Image &reference, con
                              options.test + " is " + test.shape());
 }
 
-// Both images where they are compared.
-struct Pair {
-    Pair(Device &on, const Image &reference, const Image &test) : device(on), target(on, reference), pred(on, test) {}
-    pxl_args args() const { return PXL_ARGS(&pred.view(), &target.view()); }
-    Device &device;
-    const DeviceImage target, pred;
-};
-
-std::vector<Metric> measure(const std::string &ssim, const Pair &images) {
-    const Loss loss = parse_loss("mse + rmse + l1 + psnr + " + ssim + " + sobel(l1) + laplacian(l1)", "--preset");
-    const std::vector<double> v = Evaluator(images.device, nullptr, loss.get(), images.args()).run();
-    return {{"mse", "", v[1]},      {"rmse", "", v[2]},      {"mae", "", v[3]},      {"psnr", " dB", v[4]},
-            {"ssim", "", 1 - v[5]}, {"dssim", "", v[5] / 2}, {"sobel_l1", "", v[6]}, {"laplacian_l1", "", v[7]}};
-}
-
 double evaluate(const pxl_loss *loss, const Pair &images) {
     return Evaluator(images.device, nullptr, loss, images.args()).run()[0];
-}
-
-// The mean of the channels' maps.
-Image ssim_map(const pxl_loss *ssim, const Pair &images) {
-    int64_t size[4];
-    check(pxl_map_size(ssim, &images.pred.view(), size));
-    const auto channels = size_t(size[1]), count = size_t(size[2] * size[3]);
-    std::vector<float> planes(channels * count);
-    const DeviceMemory memory(images.device, planes.size() * sizeof(float));
-    const pxl_tensor map = pxl_nchw(memory.data(), PXL_F32, images.device.id(), 1, size[1], size[2], size[3]);
-    pxl_args args = images.args();
-    args.map = &map;
-    Evaluator(images.device, nullptr, ssim, args).run();
-    images.device.download(planes.data(), memory.data(), memory.bytes());
-    Image mean(size[3], size[2], 1);
-    for (size_t i = 0; i < count; i++) {
-        double sum = 0;
-        for (size_t c = 0; c < channels; c++) sum += planes[c * count + i];
-        mean.pixels[i] = float(sum / double(channels));
-    }
-    return mean;
 }
 
 nlohmann::ordered_json finite(double value) {
     return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
 }
 
-std::string as_json(const CompareOptions &options, const Image &image, const std::vector<Metric> &metrics, const double *loss) {
+// All that is said of two images.
+struct Findings {
+    const Image &image;
+    std::vector<Metric> pixels, features;
+    std::vector<NamedNetwork> networks;
+    std::string expression; // "": no loss
+    double loss = 0;
+};
+
+std::string as_json(const CompareOptions &options, const Findings &findings) {
+    const Image &image = findings.image;
     nlohmann::ordered_json json = {{"reference", options.reference}, {"test", options.test},       {"width", image.width},
                                    {"height", image.height},         {"channels", image.channels}, {"preset", options.preset}};
-    for (const Metric &metric : metrics) {
+    for (const Metric &metric : findings.pixels) {
         json[metric.name] = finite(metric.value);
         if (metric.name == "dssim") json["ms_ssim"] = nullptr;
     }
-    json["loss"] = loss ? finite(*loss) : nlohmann::ordered_json();
+    for (const Metric &metric : findings.features) json[metric.name] = finite(metric.value);
+    json["loss"] = findings.expression.empty() ? nlohmann::ordered_json() : finite(findings.loss);
+    if (!findings.networks.empty()) json["networks"] = network_json(findings.networks);
+    for (const Metric &metric : findings.features)
+        if (!metric.missing.empty()) json["missing"][metric.name] = metric.missing;
     // A file's name need not be UTF-8, JSON has to be.
     return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string as_table(const CompareOptions &options, const Device &device, const std::string &expression, const Image &image,
-                     const std::vector<Metric> &metrics, const double *loss) {
+std::string as_table(const CompareOptions &options, const Device &device, const Findings &findings) {
     Table table({"metric", "value"});
-    for (const Metric &metric : metrics) table.row({metric.name, number(metric.value) + metric.unit});
-    if (loss) table.row({"loss", number(*loss)});
-    return "reference  " + options.reference + "\ntest       " + options.test + "\nsize       " + image.shape() +
-           "\npreset     " + options.preset + (loss ? "\nloss       " + expression : "") +
-           (device.is_cpu() ? "" : "\ndevice     " + device.description()) + "\n\n" + table.text();
+    std::string missing;
+    for (const Metric &metric : findings.pixels) table.row({metric.name, number(metric.value) + metric.unit});
+    for (const Metric &metric : findings.features) {
+        const std::string name = metric.name + (findings.networks[0].random ? " (random weights)" : "");
+        table.row({name, metric.missing.empty() ? number(metric.value) : "-"});
+        if (!metric.missing.empty()) missing += "\n" + metric.name + " is missing: " + metric.missing;
+    }
+    if (!findings.expression.empty()) table.row({"loss", number(findings.loss)});
+    return "reference  " + options.reference + "\ntest       " + options.test + "\nsize       " + findings.image.shape() +
+           "\npreset     " + options.preset + (findings.expression.empty() ? "" : "\nloss       " + findings.expression) +
+           network_lines(findings.networks, "network    ") + (device.is_cpu() ? "" : "\ndevice     " + device.description()) +
+           "\n\n" + table.text() + (missing.empty() ? "" : missing + "\n");
 }
 
 std::string base_name(const std::string &path) { return path.substr(path.find_last_of('/') + 1); }
+
+std::vector<unsigned char> ssim_picture(const CompareOptions &options, const Pair &images, const pxl_loss *ssim, double mean) {
+    const Image map = ssim_map(ssim, images);
+    return draw_map(map, similarity_scale(map), "SSIM map, mean " + format("%.4f", mean),
+                    base_name(options.test) + " against " + base_name(options.reference) + ", preset " + options.preset);
+}
+
+std::vector<unsigned char> feature_picture(const CompareOptions &options, const Pair &images, const pxl_loss *loss,
+                                           const NamedNetwork &network) {
+    const FeatureMap found = feature_map(loss, images);
+    return draw_map(found.map, distance_scale(found.map),
+                    *options.map_of + " map, " + *options.map_of + " = " + format("%.4g", found.value) +
+                        (network.random ? ", random weights" : ""),
+                    base_name(options.test) + " against " + base_name(options.reference) + ", " + network.name);
+}
+
+// The loss whose map is wanted; none: SSIM's.
+Loss map_loss(const CompareOptions &options, const Networks &networks) {
+    if (options.map_of && !options.map) throw UsageError("--map-of goes with --map, the file to draw it into");
+    if (!options.map_of || *options.map_of == "ssim") return nullptr;
+    const bool fallback = networks.given() && *options.map_of != "lpips" && !networks.layers().empty();
+    return networks.parse(*options.map_of + (fallback ? "(layers=" + networks.layers() + ")" : ""), "--map-of");
+}
 
 } // namespace
 
 void compare(const CompareOptions &options) {
     check_preset(options.preset);
     const std::string ssim_expression = "ssim(preset=" + options.preset + ")";
+    const Networks networks(options.network);
     std::string expression;
     Loss loss;
     if (options.loss) {
-        parse_loss(*options.loss); // as it was typed, for the message
-        expression = *options.loss;
+        loss = networks.parse(*options.loss); // before the preset is in it, for the message
+        expression = networks.with_network(*options.loss);
         if (options.preset != "wang")
             expression = with_argument(expression, windowed_terms(), "preset=" + options.preset, {"preset"});
-        loss = parse_loss(expression);
+        loss = networks.parse(expression);
     }
-    const Loss ssim = parse_loss(ssim_expression, "--preset");
+    const Loss ssim = parse_loss(ssim_expression, "--preset"), mapped = map_loss(options, networks);
     const std::unique_ptr<Device> device = open_device(options.device);
     if (options.map) {
         check_png_name("--map", *options.map);
@@ -127,18 +132,19 @@ void compare(const CompareOptions &options) {
     if (options.map) map_file = std::make_unique<OutputFile>(*options.map);
 
     const Pair images(*device, reference, test);
-    const std::vector<Metric> metrics = naming(options.test, [&] { return measure(ssim_expression, images); });
-    double value = 0;
-    if (loss) value = naming(options.test, [&] { return evaluate(loss.get(), images); });
-    if (map_file) {
-        const Image map = naming(options.test, [&] { return ssim_map(ssim.get(), images); });
-        map_file->write(
-            draw_map(map, "SSIM map, mean " + format("%.4f", metrics[4].value),
-                     base_name(options.test) + " against " + base_name(options.reference) + ", preset " + options.preset));
-    }
-    const double *value_or_none = loss ? &value : nullptr;
-    const std::string text = options.json ? as_json(options, reference, metrics, value_or_none)
-                                          : as_table(options, *device, expression, reference, metrics, value_or_none);
+    Findings findings{reference, {}, {}, {}, expression};
+    findings.pixels = naming(options.test, [&] { return measure_pixels(ssim_expression, images); });
+    if (networks.given()) findings.networks.push_back(networks.named());
+    if (networks.given()) findings.features = naming(options.test, [&] { return measure_features(networks, images); });
+    if (loss) findings.loss = naming(options.test, [&] { return evaluate(loss.get(), images); });
+    for (const NamedNetwork &network : networks.used_by({loss.get(), mapped.get()}))
+        if (network.name != networks.named().name) findings.networks.push_back(network);
+    if (map_file)
+        map_file->write(naming(options.test, [&] {
+            return mapped ? feature_picture(options, images, mapped.get(), networks.used_by({mapped.get()})[0])
+                          : ssim_picture(options, images, ssim.get(), findings.pixels[4].value);
+        }));
+    const std::string text = options.json ? as_json(options, findings) : as_table(options, *device, findings);
     if (map_file) map_file->commit();
     print(text);
 }

@@ -60,8 +60,14 @@ Image shrunk(const Image &image, int64_t limit);
 // The first channel, or the first three, of an image of 2 or of more than 3 channels.
 Image drawable(const Image &image);
 
-// The map (one channel) in viridis colours, with a title and a scale.
-std::vector<unsigned char> draw_map(const Image &map, const std::string &title, const std::string &subtitle);
+// What the ends of the colours stand for. They lie at round numbers, near what the map holds, so that the whole length is used.
+struct Scale {
+    double low, high;
+};
+Scale similarity_scale(const Image &map); // ends at 1, where the images agree
+Scale distance_scale(const Image &map);   // begins at 0, where they agree
+// The map (one channel) in viridis colours, with a title and the scale.
+std::vector<unsigned char> draw_map(const Image &map, const Scale &scale, const std::string &title, const std::string &subtitle);
 
 struct Panel {
     std::string name, facts;

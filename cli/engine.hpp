@@ -19,30 +19,35 @@ struct UsageError : std::runtime_error {
 
 // The library's own message, which knows arguments but no files.
 struct LibraryError : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    explicit LibraryError(const std::string &message, pxl_status with = PXL_DEVICE_ERROR)
+        : std::runtime_error(message), status(with) {}
+    pxl_status status;
 };
 
 inline void check(pxl_status status) {
     if (status == PXL_OUT_OF_MEMORY) throw std::bad_alloc();
-    if (status != PXL_OK) throw LibraryError(pxl_error_message());
+    if (status != PXL_OK) throw LibraryError(pxl_error_message(), status);
 }
 
-// Does the work; what the library says against it is said of the file that the image came from.
+// Does the work; what the library says against it is said of the file that the image came from. What this build or machine
+// cannot do is no fault of the file.
 template <class Work>
 auto naming(const std::string &file, const Work &work) {
     try {
         return work();
     } catch (const LibraryError &error) {
-        throw std::runtime_error(file + ": " + error.what());
+        throw std::runtime_error((error.status == PXL_UNSUPPORTED ? "" : file + ": ") + error.what());
     }
 }
 
 struct Release {
     void operator()(pxl_loss *loss) const { pxl_loss_destroy(loss); }
     void operator()(pxl_context *context) const { pxl_context_destroy(context); }
+    void operator()(pxl_network *network) const { pxl_network_destroy(network); }
 };
 using Context = std::unique_ptr<pxl_context, Release>;
 using Loss = std::unique_ptr<pxl_loss, Release>;
+using Network = std::unique_ptr<pxl_network, Release>;
 
 inline Context make_context(const Device &device, int threads = 0) {
     pxl_context *context = nullptr;
@@ -51,9 +56,9 @@ inline Context make_context(const Device &device, int threads = 0) {
 }
 
 // `where` names the argument that holds the expression, for the message.
-inline Loss parse_loss(const std::string &expression, const std::string &where = "--loss") {
+inline Loss parse_loss(const std::string &expression, const std::string &where = "--loss", pxl_context *context = nullptr) {
     pxl_loss *loss = nullptr;
-    pxl_status status = pxl_loss_parse(expression.c_str(), nullptr, &loss);
+    pxl_status status = pxl_loss_parse(expression.c_str(), context, &loss);
     if (status == PXL_OUT_OF_MEMORY) throw std::bad_alloc();
     if (status != PXL_OK) throw UsageError(where + " '" + expression + "': " + pxl_error_message());
     return Loss(loss);
@@ -73,8 +78,11 @@ class Evaluator {
     Evaluator(const Evaluator &) = delete;
     Evaluator &operator=(const Evaluator &) = delete;
 
-    // Does not wait for a device that works by itself.
-    void launch() { check(pxl_evaluate(context_, loss_, &args_, workspace_.data(), workspace_.bytes(), nullptr)); }
+    // Does not wait for a device that works by itself. What the first launch has kept of the target serves the others.
+    void launch() {
+        check(pxl_evaluate(context_, loss_, &args_, workspace_.data(), workspace_.bytes(), nullptr));
+        if (args_.target_use == PXL_TARGET_KEEP) args_.target_use = PXL_TARGET_KEPT;
+    }
     // The weighted total, then each term's value.
     const std::vector<double> &run() {
         launch();

@@ -8,8 +8,14 @@ namespace {
 
 bool is_of_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
+// Whole words: "imagenet" does not contain "net".
 bool contains_any(const std::string &text, const std::vector<std::string> &words) {
-    return std::any_of(words.begin(), words.end(), [&](const std::string &w) { return text.find(w) != std::string::npos; });
+    for (size_t i = 0; i < text.size(); i++) {
+        const size_t begin = i;
+        while (i < text.size() && is_of_word(text[i])) i++;
+        if (std::find(words.begin(), words.end(), text.substr(begin, i - begin)) != words.end()) return true;
+    }
+    return false;
 }
 
 size_t distance(const std::string &a, const std::string &b) {
@@ -40,6 +46,7 @@ std::string with_argument(const std::string &expression, const std::vector<std::
         result += word;
         if (next < expression.size() && expression[next] == '(') { // past its arguments: their names are no terms
             const size_t close = expression.find(')', next);
+            if (close == std::string::npos) return result + expression.substr(i);
             const std::string arguments = expression.substr(next + 1, close - next - 1);
             result += "(" + (wanted && !contains_any(arguments, unless) ? argument + ", " : "") + arguments + ")";
             i = close + 1;
@@ -53,6 +60,11 @@ std::string with_argument(const std::string &expression, const std::vector<std::
 
 const std::vector<std::string> &windowed_terms() {
     static const std::vector<std::string> names = {"ssim", "dssim", "luminance", "contrast", "structure"};
+    return names;
+}
+
+const std::vector<std::string> &network_terms() {
+    static const std::vector<std::string> names = {"features", "lpips", "style", "cosine"};
     return names;
 }
 

@@ -10,6 +10,7 @@
 #include "draw.hpp"
 #include "engine.hpp"
 #include "image.hpp"
+#include "network.hpp"
 #include "report.hpp"
 
 namespace cli {
@@ -100,6 +101,12 @@ pxl_args with_gradient(const DeviceImage &pred, const DeviceImage &target, const
     return args;
 }
 
+// Networks see the target once: it stays while the pixels move.
+pxl_args with_fixed_target(pxl_args args) {
+    args.target_use = PXL_TARGET_KEEP;
+    return args;
+}
+
 // On a GPU the blur, the losses and their gradients are computed there; two gradients come back in each step and the pixels go
 // there, for Adam runs here.
 class Descent {
@@ -120,7 +127,7 @@ class Descent {
           gradient_on_(device, gradient_),
           rough_gradient_on_(device, rough_gradient_),
           blur_(device, blur_filter(), z_on_.view(), seen_on_.view()),
-          data_(device, nullptr, loss, with_gradient(seen_on_, target_on_, seen_gradient_on_)),
+          data_(device, nullptr, loss, with_fixed_target(with_gradient(seen_on_, target_on_, seen_gradient_on_))),
           rough_(device, nullptr, tv_.get(), with_gradient(z_on_, target_on_, rough_gradient_on_)),
           psnr_(device, nullptr, psnr_loss_.get(), PXL_ARGS(&z_on_.view(), &truth_on_.view())),
           roughness_(choose_roughness()) {}
@@ -183,6 +190,7 @@ struct Result {
     Image image;
     std::vector<double> psnr;
     double ssim, seconds;
+    std::string weights; // "random weights", for the pictures
 };
 
 Result recover(Device &device, const std::string &expression, const pxl_loss *loss, const Image &original, const Image &degraded,
@@ -192,7 +200,7 @@ Result recover(Device &device, const std::string &expression, const pxl_loss *lo
     Descent descent(device, expression, loss, original, degraded);
     std::vector<double> psnr = descent.run(steps, progress);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    Result result{expression, descent.image(), std::move(psnr), score(device, descent.image(), original).ssim, seconds};
+    Result result{expression, descent.image(), std::move(psnr), score(device, descent.image(), original).ssim, seconds, ""};
     progress.finish(format("%d steps in %.1f s, PSNR %.2f -> %.2f dB", steps, seconds, result.psnr.front(), result.psnr.back()));
     return result;
 }
@@ -209,13 +217,17 @@ std::vector<unsigned char> sheet(const std::string &title, const Image &original
                                  const std::vector<Result> &results) {
     std::vector<Panel> panels{{"original", original.shape(), &original},
                               {"degraded", facts(before.psnr, before.ssim), &degraded}};
-    for (const Result &result : results) panels.push_back({result.name, facts(result.psnr.back(), result.ssim), &result.image});
+    for (const Result &result : results)
+        panels.push_back({result.name,
+                          facts(result.psnr.back(), result.ssim) + (result.weights.empty() ? "" : "    " + result.weights),
+                          &result.image});
     return draw_sheet(panels, title);
 }
 
 std::vector<unsigned char> plot(const std::string &title, const std::vector<Result> &results) {
     std::vector<Curve> curves;
-    for (const Result &result : results) curves.push_back({result.name, result.psnr});
+    for (const Result &result : results)
+        curves.push_back({result.name + (result.weights.empty() ? "" : ", " + result.weights), result.psnr});
     return draw_curves(curves, title, "step", "PSNR against the original (dB)");
 }
 
@@ -248,7 +260,9 @@ void fit(const FitOptions &options) {
     std::vector<std::string> names = options.losses;
     if (names.empty()) names = {"mse", "0.84*ssim + 0.16*l1", "0.8*l1 + 0.2*ssim + 0.05*sobel"};
     std::vector<Loss> losses;
-    for (const std::string &name : names) losses.push_back(parse_loss(name));
+    const Networks networks(options.network);
+    std::vector<const pxl_loss *> used;
+    for (const std::string &name : names) used.push_back(losses.emplace_back(networks.parse(name)).get());
     const std::unique_ptr<Device> device = open_device(options.device);
     const std::string second_path = curves_path(options.out);
     for (const std::string &output : {options.out, second_path}) check_not_input("--out", output, options.image);
@@ -259,9 +273,12 @@ void fit(const FitOptions &options) {
     const Image degraded = degrade(*device, original);
     const Score before = naming(options.image, [&] { return score(*device, degraded, original); });
     std::vector<Result> results;
-    for (size_t i = 0; i < names.size(); i++)
+    for (size_t i = 0; i < names.size(); i++) {
         results.push_back(naming(options.image,
                                  [&] { return recover(*device, names[i], losses[i].get(), original, degraded, options.steps); }));
+        for (const NamedNetwork &network : networks.used_by({used[i]}))
+            if (network.random) results.back().weights = "random weights";
+    }
 
     const std::string title =
         options.image.substr(options.image.find_last_of('/') + 1) +
@@ -273,7 +290,8 @@ void fit(const FitOptions &options) {
     print(
         report(before, results) +
         "\ndescent   on loss(blur(pixels), degraded) + roughness * tv(isotropic), roughness by the known strength of the noise" +
-        "\npictures  " + pictures.path() + "\ncurves    " + curves.path() + "\n");
+        "\npictures  " + pictures.path() + "\ncurves    " + curves.path() + network_lines(networks.used_by(used), "network   ") +
+        "\n");
 }
 
 } // namespace cli

@@ -20,6 +20,7 @@ const char examples[] =
     "  pixloss compare original.png compressed.jpg                       all metrics as a table\n"
     "  pixloss compare --json --preset skimage a.png b.png               the same for programs\n"
     "  pixloss compare --map map.png a.png b.png                         where the images differ\n"
+    "  pixloss compare --features vgg16.safetensors a.png b.png          how far apart they are to a network\n"
     "  pixloss compare --loss '0.84*ssim + 0.16*l1' a.png b.png          any loss of the library\n"
     "  pixloss fit --loss mse --loss '0.84*ssim + 0.16*l1' photo.png     what a loss does to an image\n"
     "  pixloss bench --loss 'ssim + 0.1*sobel' --size 8x3x512x512        how fast it is here\n"
@@ -35,7 +36,14 @@ const char compare_notes[] =
     "colour conversion, and all channels count alike. psnr is 10 log10(1 / mse) in dB, dssim is (1 - ssim) / 2, sobel_l1 and\n"
     "laplacian_l1 are mean absolute differences of the filtered images (sobel: both directions added).\n"
     "--preset is also that of the windowed terms of --loss (ssim, dssim, luminance, contrast, structure) which name none.\n"
-    "ms_ssim is not in this version: null in --json.\n";
+    "ms_ssim is not in this version: null in --json.\n"
+    "--features adds the distances features (content), cosine, style and, with --lpips or random weights, lpips, each as --loss "
+    "has\n"
+    "it; scripts/convert_weights.py makes the files from torch's. Terms of --loss that name no net are of this network. A "
+    "distance\n"
+    "for which the images are too small is missing, null in --json. Random weights, of which the output speaks, suit tests; "
+    "their\n"
+    "distances are not those of the trained network. A grey image goes to all three inputs.\n";
 
 const char fit_notes[] =
     "\nThe image is blurred and noise is added; then its pixels are recovered by gradient descent (Adam) on\n"
@@ -67,18 +75,35 @@ void add_device(CLI::App &command, std::string &device) {
         ->capture_default_str();
 }
 
+// By functions: CLI11 takes an empty text for an optional as none.
+void add_text(CLI::App &command, const std::string &option, std::optional<std::string> &to, const std::string &type,
+              const std::string &text) {
+    command
+        .add_option_function<std::string>(
+            option, [&to](const std::string &typed) { to = typed; }, text)
+        ->type_name(type);
+}
+
+void add_networks(CLI::App &command, cli::NetworkOptions &options) {
+    add_text(
+        command, "--features", options.features, "FILE",
+        "Weights of the network of features, cosine, style and lpips, a .safetensors; or random, vgg11, vgg13, vgg16, vgg19: "
+        "random weights");
+    add_text(command, "--lpips", options.lpips, "FILE", "LPIPS' linear weights for it, a .safetensors");
+}
+
 void add_compare(CLI::App &app, cli::CompareOptions &options) {
     CLI::App *command = app.add_subcommand("compare", "Score a test image against a reference");
     command->add_option("--preset", options.preset, "Definition of SSIM: a library's or paper's name, see `pixloss info`")
         ->type_name("NAME")
         ->capture_default_str();
-    // By functions: CLI11 takes an empty text for an optional as none.
-    const auto set_loss = [&](const std::string &text) { options.loss = text; };
-    const auto set_map = [&](const std::string &text) { options.map = text; };
-    command->add_option_function<std::string>("--loss", set_loss, "An expression to evaluate too, '0.84*ssim + 0.16*l1'")
-        ->type_name("EXPR");
+    add_text(*command, "--loss", options.loss, "EXPR", "An expression to evaluate too, '0.84*ssim + 0.16*l1'");
+    add_networks(*command, options.network);
     command->add_flag("--json", options.json, "Print one JSON object");
-    command->add_option_function<std::string>("--map", set_map, "Draw the SSIM map into this file, a .png")->type_name("FILE");
+    add_text(*command, "--map", options.map, "FILE", "Draw a map of where the images differ into this file, a .png");
+    command->add_option("--map-of", options.map_of, "The map of what: ssim, lpips, features or cosine [ssim]")
+        ->type_name("TERM")
+        ->check(CLI::IsMember({"ssim", "lpips", "features", "cosine"}));
     add_device(*command, options.device);
     command->add_option("REFERENCE", options.reference, "The image that is right")->type_name("FILE")->required();
     command->add_option("TEST", options.test, "The image to judge")->type_name("FILE")->required();
@@ -91,6 +116,7 @@ void add_fit(CLI::App &app, cli::FitOptions &options) {
     command->add_option("--loss", options.losses, "A loss to descend on; repeat for more [three that show the difference]")
         ->type_name("EXPR")
         ->allow_extra_args(false);
+    add_networks(*command, options.network);
     command->add_option("--out", options.out, "The contact sheet, a .png")->type_name("FILE")->capture_default_str();
     command->add_option("--steps", options.steps, "Steps of the descent")
         ->type_name("N")
@@ -105,6 +131,7 @@ void add_fit(CLI::App &app, cli::FitOptions &options) {
 void add_bench(CLI::App &app, cli::BenchOptions &options) {
     CLI::App *command = app.add_subcommand("bench", "Measure the speed of a loss and its gradient");
     command->add_option("--loss", options.loss, "The loss")->type_name("EXPR")->capture_default_str();
+    add_networks(*command, options.network);
     command->add_option("--size", options.size, "Images, channels, height and width")
         ->type_name("NxCxHxW")
         ->capture_default_str();

@@ -23,6 +23,17 @@ TEST(Expression, ArgumentsReachTheTermsThatLackThem) {
     EXPECT_EQ(with_preset("l1 + psnr"), "l1 + psnr");
 }
 
+TEST(Expression, OnlyWholeWordsSayThatAnArgumentIsThere) {
+    const auto with_net = [](const std::string &text) { return with_argument(text, network_terms(), "net=custom", {"net"}); };
+    EXPECT_EQ(with_net("features + 0.1*lpips"), "features(net=custom) + 0.1*lpips(net=custom)");
+    EXPECT_EQ(with_net("style(normalize=imagenet)"), "style(net=custom, normalize=imagenet)");
+    EXPECT_EQ(with_net("cosine(layers=relu1_1,net = vgg11)"), "cosine(layers=relu1_1,net = vgg11)");
+}
+
+TEST(Expression, WhatIsNoneStaysAsItWasTyped) {
+    for (const char *text : {"", "ssim(", "l1 + ssim(window=7", "(", ")", "l1 (("}) EXPECT_EQ(with_preset(text), text);
+}
+
 TEST(NearestName, IsNearOrNone) {
     const std::vector<std::string> names = {"compare", "fit", "bench", "selftest", "info"};
     EXPECT_EQ(nearest_name("comapre", names), "compare");

@@ -7,9 +7,12 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 // jpeglib.h needs FILE and size_t declared before it.
 #include <jpeglib.h>
+
+#include "program.hpp"
 
 namespace {
 
@@ -203,6 +206,20 @@ void write_float_tiff(const std::string &path, int width, int height, const std:
     TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, height);
     TIFFWriteEncodedStrip(tiff, 0, const_cast<float *>(values.data()), tmsize_t(values.size() * sizeof(float)));
     TIFFClose(tiff);
+}
+
+void write_safetensors(const std::string &path, const std::vector<Weights> &tensors) {
+    std::string data;
+    nlohmann::ordered_json header;
+    for (const Weights &tensor : tensors) {
+        const size_t begin = data.size(), bytes = tensor.values.size() * sizeof(float);
+        header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + bytes}}};
+        data.append(reinterpret_cast<const char *>(tensor.values.data()), bytes);
+    }
+    const std::string text = header.dump();
+    std::string length(8, 0);
+    for (size_t i = 0; i < 8; i++) length[i] = char(text.size() >> 8 * i);
+    write_file(path, length + text + data);
 }
 
 PngSize decode_png(const std::string &path) {

@@ -31,6 +31,14 @@ void write_tiff(const std::string &path, const Samples &samples, const TiffOptio
 // One channel of floats as they are.
 void write_float_tiff(const std::string &path, int width, int height, const std::vector<float> &values);
 
+// A network's weights: a safetensors file of f32 tensors.
+struct Weights {
+    std::string name;
+    std::vector<int> shape;
+    std::vector<float> values;
+};
+void write_safetensors(const std::string &path, const std::vector<Weights> &tensors);
+
 // Throws unless the file is a whole PNG.
 struct PngSize {
     int width, height;

@@ -20,15 +20,19 @@ TEST(Usage, Version) { expect_prints({"--version"}, {"pixloss " PIXLOSS_PROGRAM_
 TEST(Usage, Help) {
     expect_prints({"--help"},
                   {"compare", "fit", "bench", "selftest", "info", "Examples:", "pixloss compare --json", "Exit codes"});
-    expect_prints({"compare", "--help"}, {"--preset", "--loss", "--json", "--map", "--device", "REFERENCE", "TEST", "windowed"});
-    expect_prints({"fit", "--help"}, {"--loss", "--out", "--steps", "--device", "IMAGE", "FILE-curves.png",
-                                      "roughness * tv(isotropic)", "known strength of the noise"});
-    expect_prints({"bench", "--help"}, {"--loss", "--size", "--dtype", "--device", "--threads", "--json"});
+    expect_prints({"compare", "--help"}, {"--preset", "--loss", "--json", "--map", "--map-of", "--features", "--lpips",
+                                          "--device", "REFERENCE", "TEST", "windowed"});
+    expect_prints({"fit", "--help"}, {"--loss", "--features", "--lpips", "--out", "--steps", "--device", "IMAGE",
+                                      "FILE-curves.png", "roughness * tv(isotropic)", "known strength of the noise"});
+    expect_prints({"bench", "--help"},
+                  {"--loss", "--features", "--lpips", "--size", "--dtype", "--device", "--threads", "--json"});
     expect_prints({"selftest", "--help"}, {"--device", "--json", "--quick", "1e-5", "1e-4"});
     expect_prints({"info", "--help"}, {"info"});
 }
 
-TEST(Usage, Info) { expect_prints({"info"}, {PIXLOSS_PROGRAM_VERSION, "cpu", "cuda", "wang", "skimage", "vmaf"}); }
+TEST(Usage, Info) {
+    expect_prints({"info"}, {PIXLOSS_PROGRAM_VERSION, "cpu", "cuda", "network", "weights", "wang", "skimage", "vmaf"});
+}
 
 TEST(Usage, WhatCannotBeMeant) {
     EXPECT_FAILS(run({}), 2, "command");
