@@ -32,15 +32,16 @@ static pxl_status share_random(const pxli_place *place, const char *name, pxl_ne
 }
 static pxl_status fail_unknown(const pxli_place *place, const char *name) {
     const char *names[32] = {"vgg11", "vgg13", "vgg16", "vgg19"};
+    char suggestion[PXLI_SUGGESTION_LENGTH];
     int count = 4;
     for (const pxli_named_network *n = place->context ? place->context->networks : NULL; n && count < 32; n = n->next)
         names[count++] = n->name;
-    char suggestion[PXLI_SUGGESTION_LENGTH];
     pxli_suggest(name, strlen(name), names, count, suggestion);
     return PXLI_FAIL_FIELD(
         place, PXLI_F_NET,
-        "is \"%.60s\", which is unknown here%s pxl_context_add_network makes one known, and its context has to be given", name,
-        *suggestion ? suggestion : ";");
+        "is \"%.60s\", which is unknown here%s pxl_context_add_network makes one known, and its context has to be "
+        "given",
+        name, *suggestion ? suggestion : ";");
 }
 pxl_status pxli_find_network(const pxli_place *place, pxl_term *term, pxl_network **own) {
     if (term->net && !pxli_is_network_name(term->net, strlen(term->net)))
@@ -97,26 +98,35 @@ static const char *fill_layers(const pxl_term *from, pxli_features *to) {
 }
 static pxl_status fail_layer(const pxli_place *place, const pxl_term *term, const char *wrong) {
     const char *names[PXLI_MAX_LAYERS];
+    char suggestion[PXLI_SUGGESTION_LENGTH];
     const size_t length = strcspn(wrong, ":");
     const char *star = memchr(wrong, '*', length), *name = star ? star + 1 : wrong;
     for (int i = 0; i < term->network->count; i++) names[i] = term->network->layers[i].name;
-    return PXLI_FAIL_FIELD(
-        place, PXLI_F_LAYERS,
-        "is \"%.60s\"; \"%.*s\" is no layer of %s with a weight above 0 before it; did you mean \"%s\"? At most %d, "
-        "as relu1_2:0.5*relu2_2:15, are needed",
-        term->layers, length < 40 ? (int)length : 40, wrong, term->net,
-        names[pxli_nearest(name, length - (size_t)(name - wrong), names, term->network->count)], PXLI_MAX_TERM_LAYERS);
-}
-pxl_status pxli_check_features(const pxli_place *place, const pxl_term *term) {
-    pxli_features filled;
-    if (term->layers && strlen(term->layers) > PXLI_MAX_LAYERS_TEXT) char suggestion[PXLI_SUGGESTION_LENGTH];
     pxli_suggest(name, length - (size_t)(name - wrong), names, term->network->count, suggestion);
     return PXLI_FAIL_FIELD(
         place, PXLI_F_LAYERS,
-        "is \"%.60s\"; \"%.*s\" is no layer of %s, alone or after a weight above 0 and *%s At most %d are compared", term->layers,
-        length < 40 ? (int)length : 40, wrong, term->net, *suggestion ? suggestion : ".", PXLI_MAX_TERM_LAYERS);
+        "is \"%.60s\"; \"%.*s\" is no layer of %s, perhaps after a weight above 0 and *%s At most %d are taken", term->layers,
+        length < 40 ? (int)length : 40, wrong, term->net, *suggestion ? suggestion : ";", PXLI_MAX_TERM_LAYERS);
 }
-return PXL_OK;
+pxl_status pxli_check_features(const pxli_place *place, const pxl_term *term) {
+    pxli_features filled;
+    if (term->layers && strlen(term->layers) > PXLI_MAX_LAYERS_TEXT)
+        return PXLI_FAIL_FIELD(place, PXLI_F_LAYERS, "has %zu characters; at most %d are read", strlen(term->layers),
+                               PXLI_MAX_LAYERS_TEXT);
+    const char *wrong = fill_layers(term, &filled);
+    if (wrong) return fail_layer(place, term, wrong);
+    if (!filled.count)
+        return PXLI_FAIL_FIELD(place, PXLI_F_LAYERS, "is not given, and %s has none of the default layers", term->net);
+    if (term->network->inputs != 3 && (term->normalize > PXL_NORMALIZE_NONE || term->kind == PXL_LPIPS))
+        return PXLI_FAIL_FIELD(place, PXLI_F_NORMALIZE, "takes three channels; %s has %d", term->net, term->network->inputs);
+    for (int i = 0; term->kind == PXL_LPIPS && i < filled.count; i++) {
+        const pxli_layer *layer = &term->network->layers[filled.layer[i]];
+        if (!layer->linear)
+            return PXLI_FAIL_FIELD(place, PXLI_F_NET,
+                                   "is %s, whose layer %s has no linear weights: pxl_network_load takes a file of them",
+                                   term->net, layer->name);
+    }
+    return PXL_OK;
 }
 void pxli_fill_features(const pxl_term *from, pxli_features *to) {
     fill_layers(from, to);
