@@ -5,6 +5,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "network/network.h"
 #include "view.h"
 
 /* ---- Sizes ---------------------------------------------------------------------------------------------------------- */

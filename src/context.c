@@ -5,6 +5,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "network/network.h"
 
 pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **context) {
     if (!context) return pxli_fail(PXL_INVALID_ARGUMENT, "context is NULL; a place for the result is needed");

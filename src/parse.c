@@ -10,6 +10,7 @@
 
 #include "context.h"
 #include "error.h"
+#include "network/network.h"
 #include "terms.h"
 
 typedef struct word {

@@ -5,6 +5,7 @@
 
 #include "context.h"
 #include "error.h"
+#include "network/network.h"
 #include "terms.h"
 
 /* ---- Networks ------------------------------------------------------------------------------------------------------ */
@@ -105,8 +106,8 @@ static pxl_status fail_layer(const pxli_place *place, const pxl_term *term, cons
     pxli_suggest(name, length - (size_t)(name - wrong), names, term->network->count, suggestion);
     return PXLI_FAIL_FIELD(
         place, PXLI_F_LAYERS,
-        "is \"%.60s\"; \"%.*s\" is no layer of %s, perhaps after a weight above 0 and *%s At most %d are taken", term->layers,
-        length < 40 ? (int)length : 40, wrong, term->net, *suggestion ? suggestion : ";", PXLI_MAX_TERM_LAYERS);
+        "is \"%.60s\"; \"%.*s\" is no layer of %s, alone or with a weight above 0 and * before it%s At most %d are taken",
+        term->layers, length < 40 ? (int)length : 40, wrong, term->net, *suggestion ? suggestion : ";", PXLI_MAX_TERM_LAYERS);
 }
 pxl_status pxli_check_features(const pxli_place *place, const pxl_term *term) {
     pxli_features filled;

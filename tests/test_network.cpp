@@ -252,11 +252,11 @@ TEST(NetworkLoss, errors_name_the_column_and_what_is_near) {
     const NetworkPtr network = random_network("8,8,M,12,A,16"), grey = random_network("1:8,8");
     known.add("small", network.get()), known.add("grey", grey.get());
     const std::pair<const char *, const char *> cases[] = {
-        {"l1 + features(net=smal)", "column 15: net is \"smal\", which is unknown here; did you mean \"small\"?"},
-        {"features(net=vgg17)", "did you mean \"vgg1"},
+        {"l1 + features(net=smal)", "column 15: net is \"smal\", which is unknown here; did you mean 'small'?"},
+        {"features(net=vgg17)", "did you mean 'vgg1"},
         {"features(net=small, layers=relu1_3)", "column 21: layers is \"relu1_3\"; \"relu1_3\" is no layer of small"},
-        {"features(net=small, layers=relu9)", "did you mean \"relu"},
-        {"features(net=small, layers=conv1_1:con2_1)", "did you mean \"conv2_1\"?"},
+        {"features(net=small, layers=relu9)", "did you mean 'relu"},
+        {"features(net=small, layers=conv1_1:con2_1)", "did you mean 'conv2_1'?"},
         {"features(net=small, layers=10)", "\"10\" is no layer"},
         {"features(net=small, layers=99999999999999999999)", "is no layer"},
         {"features(net=small, layers=-1)", "\"-1\" is no layer"},

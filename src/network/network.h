@@ -30,6 +30,13 @@ struct pxl_network {
     pxli_engine_cache *engines; /* what engines made of it: engine.h */
 };
 
+/* In a context's list. */
+typedef struct pxli_named_network {
+    struct pxli_named_network *next;
+    pxl_network *network;
+    char name[PXLI_NETWORK_NAME];
+} pxli_named_network;
+
 pxl_network *pxli_network_retain(const pxl_network *network);
 /* The layer of that name or number; -1: none. */
 int pxli_network_find_layer(const pxl_network *network, const char *name, size_t length);
