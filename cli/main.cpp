@@ -11,7 +11,7 @@
 // Fontconfig keeps what it has read of its configuration until the process ends, and the loader its last message. Everything else
 // must be given back. The leak check stumbles over the thread-local memory of libraries that were loaded late, as oneDNN is.
 extern "C" const char *__lsan_default_suppressions() {
-    return "leak:libfontconfig\nleak:_dl_exception_create\nleak:_dlerror_run";
+    return "leak:libfontconfig\nleak:_dl_exception_create\nleak:_dlerror_run\nleak:libgomp";
 }
 extern "C" const char *__lsan_default_options() { return "print_suppressions=0:use_tls=0"; }
 #endif
