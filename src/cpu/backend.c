@@ -9,10 +9,10 @@
 
 #include "../check.h"
 #include "../error.h"
+#include "../network/walk.h"
 #include "kernels.h"
 #include "normalise.h"
 #include "threads.h"
-#include "../network/walk.h"
 
 typedef struct layout {
     double *sums;        /* [tiles][terms of the pass], for the largest pass */
@@ -187,4 +187,5 @@ static void describe(pxl_device device, char *text, size_t size) {
     snprintf(text, size, "CPU, %s (of %s), %d threads", pxli_isa_name(), list, pxli_threads(NULL));
 }
 
-const pxli_backend pxli_cpu_backend = {&pxli_cpu_engine, size, NULL, evaluate, filter_size, filter, reduce_size, reduce, describe};
+const pxli_backend pxli_cpu_backend = {&pxli_cpu_engine, size,        NULL,   evaluate, filter_size,
+                                       filter,           reduce_size, reduce, describe};

@@ -151,7 +151,7 @@ extern const struct pxli_layer_kernels PXLI_NAME(layers);
 #define LAYERS &PXLI_NAME(layers)
 #endif
 const pxli_kernels *PXLI_NAME(kernels)(void) {
-    static const pxli_kernels kernels = {TEXT(PXLI_ISA),  PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run,
-                                         PXLI_NAME(copy), LAYERS, PXLI_NAME(reduce)};
+    static const pxli_kernels kernels = {
+        TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(copy), LAYERS, PXLI_NAME(reduce)};
     return &kernels;
 }

@@ -36,31 +36,32 @@ pxl_status pxli_onednn_multiply(const pxli_prepared *p, bool transpose_a, bool t
 #endif
 
 /* ---- The library --------------------------------------------------------------------------------------------------- */
-#define FUNCTIONS(X)                                                                                                         \
-    X(engine_create)                                                                                                         \
-    X(engine_destroy)                                                                                                        \
-    X(stream_create)                                                                                                         \
-    X(stream_destroy)                                                                                                        \
-    X(stream_wait) X(memory_desc_init_by_tag) X(memory_desc_get_size) X(memory_create) X(memory_destroy)                     \
-        X(convolution_forward_desc_init) X(primitive_desc_create) X(primitive_desc_destroy) X(primitive_desc_query_md)       \
-            X(primitive_create) X(primitive_destroy) X(primitive_execute) X(primitive_attr_create) X(primitive_attr_destroy) \
-                X(primitive_attr_set_scratchpad_mode) X(primitive_attr_set_post_ops) X(post_ops_create) X(post_ops_destroy)  \
-                    X(post_ops_append_eltwise) X(reorder_primitive_desc_create) X(sgemm)
+#define FUNCTIONS(X)                                                                                                           \
+    X(engine_create)                                                                                                           \
+    X(engine_destroy)                                                                                                          \
+    X(stream_create)                                                                                                           \
+    X(stream_destroy)                                                                                                          \
+    X(stream_wait)                                                                                                             \
+    X(memory_desc_init_by_tag) X(memory_desc_get_size) X(memory_create) X(memory_destroy) X(convolution_forward_desc_init)     \
+        X(primitive_desc_create) X(primitive_desc_destroy) X(primitive_desc_query_md) X(primitive_create) X(primitive_destroy) \
+            X(primitive_execute) X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode)      \
+                X(primitive_attr_set_post_ops) X(post_ops_create) X(post_ops_destroy) X(post_ops_append_eltwise)               \
+                    X(reorder_primitive_desc_create) X(sgemm)
 #define POINTER(name) __typeof__(&dnnl_##name) name;
 static struct {
-    void *library;
+    void *handle;
     FUNCTIONS(POINTER)
 } dnnl;
 static void load_library(void) {
-    dnnl.library = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
+    dnnl.handle = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
 #define LOOK_UP(name) \
-    if (dnnl.library && !(dnnl.name = (__typeof__(dnnl.name))dlsym(dnnl.library, "dnnl_" #name))) dnnl.library = NULL;
+    if (dnnl.handle && !(dnnl.name = (__typeof__(dnnl.name))dlsym(dnnl.handle, "dnnl_" #name))) dnnl.handle = NULL;
     FUNCTIONS(LOOK_UP)
 }
 pxl_status pxli_onednn_available(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, load_library);
-    if (dnnl.library) return PXL_OK;
+    if (dnnl.handle) return PXL_OK;
     return pxli_fail(PXL_UNSUPPORTED,
                      "networks on the CPU need oneDNN 2, and libdnnl.so.2 is not to be found here (Debian: libdnnl2)");
 }
