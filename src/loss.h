@@ -58,8 +58,6 @@ struct pxl_loss {
 
 /* kind >= PXL_SSIM: scored from windowed statistics. */
 static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
-/* Compared in the layers of a network. */
-static inline bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
 
 /* Whether charges lie at places of a layer. */
 static inline bool pxli_has_feature_map(const pxli_term *term) { return pxli_is_features(term->kind) && term->kind != PXL_STYLE; }

@@ -11,6 +11,7 @@ typedef struct pxli_arena {
     size_t used;
 } pxli_arena;
 enum { PXLI_ALIGN = 64 };
+static inline size_t pxli_rounded(size_t bytes) { return (bytes + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN; }
 static inline void *pxli_take(pxli_arena *arena, size_t bytes) {
     const uintptr_t at = (arena->base + arena->used + PXLI_ALIGN - 1) & ~(uintptr_t)(PXLI_ALIGN - 1);
     arena->used = at + bytes - arena->base;

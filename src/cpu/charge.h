@@ -47,8 +47,8 @@ static double charge(pxl_penalty penalty, int64_t n, const real *d, const real *
     }
     return 0;
 }
-static double charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy, const real *w, real param,
-                               real scale, real *sx, real *sy) {
+__attribute__((unused)) static double charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy,
+                                                       const real *w, real param, real scale, real *sx, real *sy) {
     switch (penalty) {
 #define CASE(ENUMERATOR, FUNCTION) \
     case ENUMERATOR: return charge_isotropic_##FUNCTION(n, dx, dy, w, param, scale, sx, sy);

@@ -13,7 +13,7 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 enum { CHUNK = 1 << 14 }; /* elements */
 static size_t row_bytes(const pxli_prepared *p) {
     const int64_t elements = p->shape.w > 2 * PXLI_MAX_CHANNELS ? p->shape.w : 2 * PXLI_MAX_CHANNELS;
-    return ((size_t)elements * sizeof(float) + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN;
+    return pxli_rounded((size_t)elements * sizeof(float));
 }
 static int64_t pixels_per_chunk(const pxli_stage *s) { return s->outputs < CHUNK ? CHUNK / s->outputs : 1; }
 /* Of a layer, or of its Gram matrix. */
@@ -21,9 +21,7 @@ static int64_t chunks_of(const pxli_stage *s) {
     const int64_t pixels = s->h * s->w > s->outputs ? s->h * s->w : s->outputs;
     return (pixels + pixels_per_chunk(s) - 1) / pixels_per_chunk(s);
 }
-static size_t sum_bytes(const pxli_stage *s) {
-    return ((size_t)chunks_of(s) * sizeof(double) + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN;
-}
+static size_t sum_bytes(const pxli_stage *s) { return pxli_rounded((size_t)chunks_of(s) * sizeof(double)); }
 static size_t gram_bytes(const pxli_stage *s) { return (size_t)s->outputs * (size_t)s->outputs * sizeof(float); }
 static size_t partials(const pxli_prepared *p, const pxli_call *call, int term, const pxli_stage *s) {
     const bool gram = call->terms[term].features.transform == PXLI_TRANSFORM_GRAM;

@@ -1,9 +1,8 @@
 /* Between convolutions: see layers.h. */
 #include "layers.h"
 
+#include "charge.h"
 #include "rows.h"
-
-#include "../math/penalty.h" /* after the precision of rows.h */
 
 /* ---- Images -------------------------------------------------------------------------------------------------------- */
 static void load_image(const pxl_tensor *image, int64_t n, int64_t y, int channels, const float *multiply, const float *add,
@@ -101,33 +100,6 @@ static void unpool(const pxli_stage *s, int64_t y, const float *in, bool masks, 
 }
 
 /* ---- Charges ------------------------------------------------------------------------------------------------------- */
-INLINE pxli_charge charge_of(pxl_penalty penalty, float d, float param) {
-    switch (penalty) {
-#define CASE(P, FUNCTION) \
-    case P: return FUNCTION(d, param);
-        PXLI_PENALTIES(CASE)
-#undef CASE
-        default: return (pxli_charge){0, 0};
-    }
-}
-/* Elements in groups that are summed in f32. */
-enum { GROUP = 64 };
-INLINE float charge_group(pxl_penalty penalty, float param, int64_t n, const float *restrict a, const float *restrict b) {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += charge_of(penalty, a[i] - b[i], param).value;
-    return sum;
-}
-INLINE float pull_group(pxl_penalty penalty, float param, int64_t n, const float *restrict a, const float *restrict b,
-                        float scale, float *restrict slope) {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        const pxli_charge r = charge_of(penalty, a[i] - b[i], param);
-        sum += r.value, slope[i] = scale * r.slope;
-    }
-    return sum;
-}
 /* Slopes to the gradient: on top of what is there, and nothing where a ReLU gave 0. */
 INLINE void finish(bool add, bool masks, int64_t n, const float *a, const float *slope, float *g) {
     const vf least = all(masks ? 0 : -INFINITY), zero = {0};
@@ -137,28 +109,18 @@ INLINE void finish(bool add, bool masks, int64_t n, const float *a, const float 
         store_some(g + i, choose(load_some(a + i, n - i) <= least, zero, sum), n - i);
     }
 }
-INLINE double compare_as(const pxli_layer_charge *c, pxl_penalty penalty, int64_t from, int64_t to) {
-    float slope[GROUP];
+static double compare(const pxli_layer_charge *c, int64_t from, int64_t to) {
+    enum { GROUP = 256 };
+    float d[GROUP];
     double total = 0;
     for (int64_t at = from; at < to; at += GROUP) {
         const int64_t n = to - at < GROUP ? to - at : GROUP;
-        if (!c->gradient) {
-            total += charge_group(penalty, c->param, n, c->a + at, c->b + at);
-        } else {
-            total += pull_group(penalty, c->param, n, c->a + at, c->b + at, c->scale, slope);
-            finish(c->add, c->mask, n, c->a + at, slope, c->gradient + at);
-        }
+        const float *a = c->a + at, *b = c->b + at;
+        for (int64_t i = 0; i < n; i++) d[i] = a[i] - b[i];
+        total += charge(c->penalty, n, d, NULL, c->param, c->scale, d);
+        if (c->gradient) finish(c->add, c->mask, n, a, d, c->gradient + at);
     }
     return total;
-}
-static double compare(const pxli_layer_charge *c, int64_t from, int64_t to) {
-    switch (c->penalty) {
-#define CASE(P, FUNCTION) \
-    case P: return compare_as(c, P, from, to);
-        PXLI_PENALTIES(CASE)
-#undef CASE
-        default: return 0;
-    }
 }
 
 /* Of squares that are beyond f32 it is not known: NaN, rather than 1 / infinity, which says that there is nothing. */
@@ -169,22 +131,17 @@ INLINE float inverse_norm(const float *restrict f, int channels) {
     return sum < INFINITY ? 1 / sqrtf(1e-8f + sum) : NAN;
 }
 /* d(F / n) / dF with n = sqrt(1e-8 + F F): for slopes s of F / n it is (s - (F / n) (s . F / n)) / n. */
-INLINE double compare_unit(const pxli_layer_charge *c, const float *restrict a, const float *restrict b, float *restrict unit,
+static double compare_unit(const pxli_layer_charge *c, const float *restrict a, const float *restrict b, float *restrict unit,
                            float *restrict slope) {
-    const float na = inverse_norm(a, c->channels), nb = inverse_norm(b, c->channels), scale = c->scale * na, param = c->param;
-    const float *restrict linear = c->linear;
+    const float na = inverse_norm(a, c->channels), nb = inverse_norm(b, c->channels), scale = c->scale * na;
     const int channels = c->channels;
-    const pxl_penalty penalty = c->penalty;
-    float sum = 0, along = 0;
+    float along = 0;
     /* Both rounded before one is taken from the other, so that equal ones leave exactly 0. */
     for (int k = 0; k < channels; k++) unit[k] = a[k] * na, slope[k] = b[k] * nb;
-#pragma omp simd reduction(+ : sum, along)
-    for (int k = 0; k < channels; k++) {
-        const pxli_charge r = charge_of(penalty, unit[k] - slope[k], param);
-        const float weight = linear ? linear[k] : 1;
-        slope[k] = weight * r.slope;
-        sum += weight * r.value, along += slope[k] * unit[k];
-    }
+    for (int k = 0; k < channels; k++) slope[k] = unit[k] - slope[k];
+    const double sum = charge(c->penalty, channels, slope, c->linear, c->param, 1, slope);
+#pragma omp simd reduction(+ : along)
+    for (int k = 0; k < channels; k++) along += slope[k] * unit[k];
     for (int k = 0; k < channels; k++) slope[k] = scale * (slope[k] - unit[k] * along);
     return sum;
 }

@@ -18,14 +18,13 @@ int pxli_threads(const pxl_context *context) {
 #endif
 }
 
-static size_t rounded(size_t bytes) { return (bytes + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN; }
 size_t pxli_team_size(const pxli_arena *arena, size_t bytes, int threads) {
-    return arena->used + 2 * PXLI_ALIGN + rounded(bytes) * (size_t)threads;
+    return arena->used + 2 * PXLI_ALIGN + pxli_rounded(bytes) * (size_t)threads;
 }
 
 pxli_team pxli_team_in(const pxl_context *context, const pxli_arena *arena, size_t bytes, size_t total) {
     pxli_arena end = *arena;
-    pxli_team team = {pxli_threads(context), pxli_take(&end, 0), rounded(bytes)};
+    pxli_team team = {pxli_threads(context), pxli_take(&end, 0), pxli_rounded(bytes)};
     const size_t room = total > end.used ? total - end.used : 0;
     if (team.bytes && room / team.bytes < (size_t)team.threads) team.threads = (int)(room / team.bytes);
     return team;

@@ -16,12 +16,14 @@ PXLI_INLINE double pxli_stabiliser(double k, double L) {
     const double c = k * L * (k * L), tiny = 1e-30;
     return c > tiny || c != c ? c : tiny;
 }
+/* features, lpips, style, cosine: compared in the layers of a network. */
+PXLI_INLINE bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
 /* rmse, psnr: functions of the mean square, so their gradient needs a value pass first. */
 PXLI_INLINE bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == PXL_RMSE || kind == PXL_PSNR; }
 /* The factor from a sum to the term's value. counts: positions, or their weights, in one channel of what is averaged over. */
 PXLI_INLINE double pxli_norm(pxl_term_kind kind, pxl_reduction reduction, double counts, double channels) {
     const bool function = pxli_is_function_of_mean(kind);
-    if (kind >= PXL_FEATURES && kind <= PXL_COSINE) channels = 1; /* each layer has its own */
+    if (pxli_is_features(kind)) channels = 1; /* each layer has its own */
     if (!function && reduction == PXL_SUM) return 1;
     return counts != 0 ? 1 / (counts * (!function && reduction == PXL_SPATIAL ? 1 : channels)) : 0;
 }

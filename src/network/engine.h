@@ -39,7 +39,7 @@ struct pxli_prepared {
 };
 
 /* One evaluation's work in some of its images. */
-typedef struct pxli_run {
+typedef struct pxli_run_images {
     const pxli_prepared *prepared;
     pxli_call *call;
     const void *where;    /* threads, or a stream: the backend's own */

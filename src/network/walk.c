@@ -54,12 +54,11 @@ static size_t bytes_out(const pxli_prepared *p, const pxli_stage *s) {
 }
 static bool wants(const pxli_call *call, int side) { return side == PRED ? call->grad_pred : call->grad_target; }
 static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
-static size_t rounded(size_t bytes) { return (bytes + PXLI_ALIGN - 1) / PXLI_ALIGN * PXLI_ALIGN; }
 /* What is kept of one batch of targets. */
 static size_t target_bytes(const pxli_prepared *p) {
     size_t bytes = 0;
     for (int s = 0; s < p->stages; s++)
-        if (p->stage[s].compared) bytes += rounded(bytes_out(p, &p->stage[s]));
+        if (p->stage[s].compared) bytes += pxli_rounded(bytes_out(p, &p->stage[s]));
     return bytes;
 }
 /* Has the stages that are compared keep the targets that begin with image n. */
@@ -69,7 +68,7 @@ static void place_target(const pxli_walk *walk, int64_t n, memory *m) {
     for (int s = 0; s < p->stages; s++) {
         if (!p->stage[s].compared) continue;
         m->kept[TARGET][s] = (float *)at;
-        at += rounded(bytes_out(p, &p->stage[s]));
+        at += pxli_rounded(bytes_out(p, &p->stage[s]));
     }
 }
 /* Whether a stage's output stays until the end of an image: to be compared, or for what comes back to be masked and unpooled. */
