@@ -122,8 +122,7 @@ static void over_rows(const pxli_run_images *run, int64_t rows, pxli_task *task,
     const pxli_team team = team_of(run, run->scratch);
     pxli_run(&team, rows, rows * r->stage->w * r->stage->outputs, task, r);
 }
-static pxl_status forward(const pxli_run_images *run, const pxli_stage *stage, bool both, const void *in, void *out) {
-    (void)both; /* images go one by one */
+static pxl_status forward(const pxli_run_images *run, const pxli_stage *stage, const void *in, void *out) {
     const layer_run r = {stage, in, NULL, out, false};
     if (stage->kind == PXL_CONVOLUTION) return pxli_onednn_forward(run->prepared, stage, in, out, run->scratch);
     over_rows(run, stage->h, stage->kind == PXL_RELU ? relu_row : pool_row, &r);

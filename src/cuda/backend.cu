@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "device_guard.cuh"
 #include "evaluate.cuh"
 #include "passes.cuh"
 
 extern "C" {
 #include "../device.h"
+#include "../network/engine.h"
 }
 
 namespace pxli {
@@ -34,38 +36,6 @@ bool is_sticky(cudaError_t error) {
         default: return false;
     }
 }
-
-// The caller's current device is his again after `restore`. By cudaSetDevice, though since CUDA 12 that makes a context on a
-// device which was the thread's current one and never used: the driver's calls would not restore what the runtime takes for
-// current.
-class DeviceGuard {
-  public:
-    explicit DeviceGuard(int device) {
-        cudaError_t error = cudaGetDevice(&previous_);
-        if (error) {
-            status_ = fail_call("cudaGetDevice", error);
-        } else if (previous_ != device) {
-            error = cudaSetDevice(device), changed_ = !error;
-            if (error) status_ = fail_call("cudaSetDevice", error);
-        }
-    }
-    DeviceGuard(const DeviceGuard &) = delete;
-    DeviceGuard &operator=(const DeviceGuard &) = delete;
-    pxl_status status() const { return status_; }
-    // Returns `status`, or if that is PXL_OK how restoring went.
-    pxl_status restore(pxl_status status) const {
-        const cudaError_t error = changed_ ? cudaSetDevice(previous_) : cudaSuccess;
-        if (!error) return status;
-        if (!status) return fail_call("cudaSetDevice, back to the caller's device", error);
-        cudaGetLastError(); // the message is of what failed first
-        return status;
-    }
-
-  private:
-    int previous_ = 0;
-    bool changed_ = false;
-    pxl_status status_ = PXL_OK;
-};
 } // namespace
 
 pxl_status fail_call(const char *what, cudaError_t error) {
@@ -116,7 +86,9 @@ size_t size(const pxl_context *, pxli_call *call, size_t *least) {
 pxl_status init(const pxl_context *, pxli_call *call, pxli_workspace workspace) {
     const pxl_device device = call->args->pred->device;
     return on(device, [&] {
-        Sequence loading(device), s(device, workspace);
+        Sequence loading(device, workspace, true), s(device, workspace);
+        // Convolutions run once, on zeros, wherever their places are: cuDNN loads its kernels at their first run.
+        if (call->walks) s.clear(workspace.data, workspace.bytes);
         pxli::evaluate(loading, call);
         if (!loading.status()) s.clear(pxli::take_ticket(s), sizeof(unsigned));
         return loading.status() ? loading.status() : s.status();
@@ -169,5 +141,6 @@ pxl_status pxli_cuda_count(int *count, char *reason, size_t size) {
     snprintf(reason, size, "%s", driver ? cudaGetErrorString(error) : "no NVIDIA driver is installed");
     return PXL_OK;
 }
-extern const pxli_backend pxli_cuda_backend = {nullptr, size, init, evaluate, filter_size, filter, reduce_size, reduce, describe};
+extern const pxli_backend pxli_cuda_backend = {&pxli_cuda_engine, size,   init,    evaluate, filter_size, filter,
+                                               reduce_size,       reduce, describe};
 }

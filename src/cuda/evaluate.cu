@@ -2,7 +2,10 @@
 // there too, without waiting. Where nothing depends on data, every step finds norms and ranges in its parameters.
 #include "evaluate.cuh"
 
-#include "passes.cuh"
+#include "layers.cuh"
+extern "C" {
+#include "../network/walk.h"
+}
 
 namespace pxli {
 namespace {
@@ -52,7 +55,7 @@ void add_steps(const pxli_call *call, const pxli_pass *pass, Steps &steps) {
 Steps steps_of(const pxli_call *call) {
     Steps steps{};
     for (int p = 0; p < call->passes; p++) add_steps(call, &call->pass[p], steps);
-    if (steps.count) steps.step[steps.count - 1].last = true;
+    if (steps.count && !call->walks) steps.step[steps.count - 1].last = true;
     if (call->statistics.window) add_step(steps, Step::MAPS, &call->statistics);
     bool written = false;
     for (int i = 0; i < steps.count; i++) {
@@ -243,7 +246,7 @@ void fill_tables(Sequence &s, Evaluation &e) {
 
 // ---- Gradients that several steps add up ------------------------------------------------------------------------------------
 View take_sum(Sequence &s, const Evaluation &e, const View &gradient, const Steps &steps) {
-    int writers = 0;
+    int writers = e.call->walks;
     for (int i = 0; i < steps.count; i++) writers += steps.step[i].gradients;
     if (!gradient.data || gradient.dtype == PXL_F32 || writers < 2) return gradient;
     float *const sum = s.take<float>(e.n * e.c * e.h * e.w);
@@ -253,10 +256,26 @@ View take_sum(Sequence &s, const Evaluation &e, const View &gradient, const Step
     return view_of(&tensor);
 }
 
-Evaluation evaluation_of(Sequence &s, const pxli_call *call) {
+// The buffers of networks come right after the ticket, where they stay in whatever call: features that are kept are among them.
+void take_walks(Sequence &s, pxli_call *call) {
+    pxli_arena counted{};
+    pxli_walks_layout(call, &counted);
+    char *const memory = s.take<char>(static_cast<int64_t>(counted.used));
+    if (!s.has_memory()) return;
+    pxli_arena arena = {reinterpret_cast<uintptr_t>(memory), 0};
+    pxli_walks_layout(call, &arena);
+}
+bool any_gradient(const Steps &steps) {
+    bool any = false;
+    for (int i = 0; i < steps.count; i++) any = any || steps.step[i].gradients;
+    return any;
+}
+
+Evaluation evaluation_of(Sequence &s, pxli_call *call) {
     const pxl_args *args = call->args;
     Evaluation e{};
     e.call = call, e.ticket = take_ticket(s), e.terms = terms_of(call);
+    if (call->walks) take_walks(s, call);
     e.pred = view_of(args->pred), e.target = view_of(args->target), e.weight = view_of(args->weight);
     e.grad_pred = view_of(args->grad_pred), e.grad_target = view_of(args->grad_target);
     e.n = call->n, e.c = call->c, e.h = call->h, e.w = call->w;
@@ -286,13 +305,14 @@ Finish finish_of(Sequence &s, const Evaluation &e, const Step &step, int64_t blo
     return f;
 }
 
-void evaluate(Sequence &s, const pxli_call *call) {
+void evaluate(Sequence &s, pxli_call *call) {
     const Steps steps = steps_of(call);
     Evaluation e = evaluation_of(s, call);
     fill_tables(s, e);
     const View pred = e.grad_pred, target = e.grad_target;
     e.grad_pred = take_sum(s, e, pred, steps), e.grad_target = take_sum(s, e, target, steps);
     for (int i = 0; i < steps.count; i++) run_step(s, e, steps.step[i]);
+    run_walks(s, e, call, any_gradient(steps));
     if (e.grad_pred.data != pred.data) run_round(s, e.grad_pred, pred, e.n, e.c, e.h, e.w);
     if (e.grad_target.data != target.data) run_round(s, e.grad_target, target, e.n, e.c, e.h, e.w);
 }

@@ -5,7 +5,7 @@
 
 namespace pxli {
 
-void evaluate(Sequence &s, const pxli_call *call);
+void evaluate(Sequence &s, pxli_call *call);
 // The counter of finished blocks: first in every workspace, 0 between calls.
 unsigned *take_ticket(Sequence &s);
 

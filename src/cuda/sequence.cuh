@@ -20,16 +20,17 @@ struct Shape {
 class Sequence {
   public:
     explicit Sequence(int compiled_for) : mode_(COUNT), compiled_for_(compiled_for) {} // as if kernels were compiled for that
-    explicit Sequence(pxl_device device) : mode_(LOAD), device_(device.index) {}
-    Sequence(pxl_device device, const pxli_workspace &workspace)
-        : mode_(LAUNCH),
+    Sequence(pxl_device device, const pxli_workspace &workspace, bool loads = false)
+        : mode_(loads ? LOAD : LAUNCH),
           device_(device.index),
           arena_{reinterpret_cast<uintptr_t>(workspace.data), 0},
           stream_(static_cast<cudaStream_t>(workspace.stream)) {}
 
-    bool counts() const { return mode_ != LAUNCH; } // what is taken has no address, and nothing runs
+    bool counts() const { return mode_ != LAUNCH; } // no kernel runs, and what is taken may have no address
+    bool has_memory() const { return mode_ != COUNT; }
     size_t bytes() const { return most_ + PXLI_ALIGN; }
     pxl_status status() const { return status_; }
+    void fail(pxl_status status) { status_ = status_ ? status_ : status; }
     cudaStream_t stream() const { return stream_; }
 
     // Memory of the workspace, until the end or until `release` to an earlier mark.

@@ -27,7 +27,7 @@ typedef struct pxli_shape {
     bool joint;          /* followed by those of target */
     pxl_precision precision;
     int threads;
-    bool gradients;
+    bool gradients, grams;                   /* wanted; some term's transform */
     uint64_t compared[PXLI_MAX_LAYERS / 64]; /* a bit for each layer */
 } pxli_shape;
 struct pxli_prepared {
@@ -52,6 +52,7 @@ typedef struct pxli_run_images {
 /* A term in a layer. */
 typedef struct pxli_comparison {
     const pxli_stage *stage;
+    int entry;               /* of the term's layers */
     int term;                /* of the call */
     double factor;           /* the term's value is the sum over layers of factor times the charges */
     bool value;              /* add the charges to the call's sums */
@@ -71,8 +72,8 @@ typedef struct pxli_engine {
     size_t (*partials)(const pxli_prepared *prepared, const pxli_call *call, int term,
                        const pxli_stage *stage); /* bytes that compare needs */
     pxl_status (*load)(const pxli_run_images *run, const pxl_tensor *image, int term, void *to);
-    /* both: of pred and target, which lie one behind the other */
-    pxl_status (*forward)(const pxli_run_images *run, const pxli_stage *stage, bool both, const void *in, void *out);
+    /* Of a batch, or where the shape is joint of two, one behind the other. */
+    pxl_status (*forward)(const pxli_run_images *run, const pxli_stage *stage, const void *in, void *out);
     pxl_status (*compare)(const pxli_run_images *run, const pxli_comparison *comparison);
     /* The gradient of a stage's input from that of its output, whose ReLU has been undone. mask: of the input's ReLU is undone, too. */
     pxl_status (*backward)(const pxli_run_images *run, const pxli_stage *stage, const void *in, bool mask, const void *grad_out,
@@ -83,8 +84,17 @@ typedef struct pxli_engine {
     pxl_status (*map)(const pxli_run_images *run, const pxli_comparison *c, float *charges, const pxl_tensor *map);
 } pxli_engine;
 extern const pxli_engine pxli_cpu_engine;
+#ifdef PXLI_CUDA
+extern const pxli_engine pxli_cuda_engine;
+#endif
 static inline size_t pxli_element_bytes(pxl_precision precision) {
     return precision == PXL_PRECISION_F16 || precision == PXL_PRECISION_BF16 ? 2 : 4;
+}
+/* What the charges of a layer are multiplied by. */
+static inline double pxli_layer_norm(const pxli_term *term, const pxli_stage *s) {
+    const double pixels = (double)s->h * (double)s->w;
+    if (term->kind == PXL_STYLE || (term->kind == PXL_FEATURES && term->reduction == PXL_SUM)) return 1;
+    return term->kind == PXL_FEATURES && term->reduction == PXL_MEAN ? 1 / (pixels * s->outputs) : 1 / pixels;
 }
 /* What comes back to the input of stage s is masked by the ReLU before it: a comparison has not done so there. */
 static inline bool pxli_masks(const pxli_prepared *p, int s) {

@@ -32,6 +32,7 @@ pxl_status pxli_walks_prepare(pxli_call *call, const pxli_engine *engine, const 
         for (int t = 0; t < walk->terms; t++) {
             const pxli_features *f = &call->terms[walk->term[t]].features;
             for (int l = 0; l < f->count; l++) shape.compared[f->layer[l] / 64] |= (uint64_t)1 << f->layer[l] % 64;
+            shape.grams = shape.grams || f->transform == PXLI_TRANSFORM_GRAM;
         }
         const pxl_status status = pxli_prepare(call->terms[walk->term[0]].features.network, &shape, &walk->prepared);
         if (status) return status;
@@ -125,13 +126,13 @@ void pxli_walks_layout(pxli_call *call, pxli_arena *arena) {
 }
 
 /* ---- Forward ------------------------------------------------------------------------------------------------------- */
-static pxl_status through(const pxli_run_images *run, const memory *m, int side, bool both) {
+static pxl_status through(const pxli_run_images *run, const memory *m, int side) {
     const pxli_prepared *p = run->prepared;
     const void *in = m->turn[0];
     pxl_status status = PXL_OK;
     for (int s = 0; !status && s < p->stages; s++) {
         void *out = m->kept[side][s] ? m->kept[side][s] : in == m->turn[0] ? m->turn[1] : m->turn[0];
-        status = p->shape.engine->forward(run, &p->stage[s], both, in, out);
+        status = p->shape.engine->forward(run, &p->stage[s], in, out);
         in = out;
     }
     return status;
@@ -145,23 +146,17 @@ static pxl_status forward(const pxli_run_images *run, const pxli_walk *walk, con
     if (p->shape.joint) {
         status = engine->load(run, args->pred, walk->term[0], m->turn[0]);
         if (!status) status = engine->load(run, args->target, walk->term[0], (char *)m->turn[0] + (size_t)p->shape.batch * image);
-        return status ? status : through(run, m, PRED, true);
+        return status ? status : through(run, m, PRED);
     }
     if (args->target_use != PXL_TARGET_KEPT) {
         status = engine->load(run, args->target, walk->term[0], m->turn[0]);
-        if (!status) status = through(run, m, TARGET, false);
+        if (!status) status = through(run, m, TARGET);
     }
     if (!status) status = engine->load(run, args->pred, walk->term[0], m->turn[0]);
-    return status ? status : through(run, m, PRED, false);
+    return status ? status : through(run, m, PRED);
 }
 
 /* ---- Comparing ----------------------------------------------------------------------------------------------------- */
-/* What the charges of a layer are multiplied by. */
-static double norm_of(const pxli_term *term, const pxli_stage *s) {
-    const double pixels = (double)s->h * (double)s->w;
-    if (term->kind == PXL_STYLE || (term->kind == PXL_FEATURES && term->reduction == PXL_SUM)) return 1;
-    return term->kind == PXL_FEATURES && term->reduction == PXL_MEAN ? 1 / (pixels * s->outputs) : 1 / pixels;
-}
 /* All terms in one stage: their values, and their gradients on top of what came from below (`add`). */
 static pxl_status compare(const pxli_run_images *run, const pxli_walk *walk, const memory *m, int s, int side, bool value,
                           bool add, void *gradient) {
@@ -172,7 +167,8 @@ static pxl_status compare(const pxli_run_images *run, const pxli_walk *walk, con
             if (term->features.layer[l] != stage->layer) continue;
             const pxli_comparison c = {.stage = stage,
                                        .term = walk->term[t],
-                                       .factor = term->features.weight[l] * norm_of(term, stage),
+                                       .entry = l,
+                                       .factor = term->features.weight[l] * pxli_layer_norm(term, stage),
                                        .value = value,
                                        .add = add,
                                        .mask = stage->relu,
@@ -214,7 +210,8 @@ static pxl_status draw_map(const pxli_run_images *run, const pxli_walk *walk, co
                                   : (double)(stage->h * stage->w);
         const pxli_comparison c = {.stage = stage,
                                    .term = k,
-                                   .factor = f->weight[l] * norm_of(&run->call->terms[k], stage) * places,
+                                   .entry = l,
+                                   .factor = f->weight[l] * pxli_layer_norm(&run->call->terms[k], stage) * places,
                                    .add = add,
                                    .own = m->kept[PRED][s],
                                    .other = m->kept[TARGET][s]};
@@ -243,7 +240,7 @@ static pxl_status backward(const pxli_run_images *run, const pxli_walk *walk, co
     return status ? status : engine->store(run, to, walk->term[0], gradient);
 }
 
-static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *where) {
+pxl_status pxli_walk_run(pxli_call *call, const pxli_walk *walk, const void *where) {
     memory m;
     pxli_arena arena = call->walk_arena;
     lay_out(call, walk, &arena, &m);
@@ -263,6 +260,6 @@ static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *w
 }
 pxl_status pxli_walks_run(pxli_call *call, const void *where) {
     pxl_status status = PXL_OK;
-    for (int i = 0; !status && i < call->walks; i++) status = run_walk(call, &call->walk[i], where);
+    for (int i = 0; !status && i < call->walks; i++) status = pxli_walk_run(call, &call->walk[i], where);
     return status;
 }

@@ -13,4 +13,6 @@ void pxli_walks_release(pxli_call *call);
 void pxli_walks_layout(pxli_call *call, pxli_arena *arena);
 /* Adds the terms' values of each image to call->sums, and their gradients to call->grad_pred and call->grad_target. */
 pxl_status pxli_walks_run(pxli_call *call, const void *where);
+/* One of them. */
+pxl_status pxli_walk_run(pxli_call *call, const pxli_walk *walk, const void *where);
 #endif
