@@ -67,12 +67,21 @@ int64_t offset(const View &view, int64_t n, int64_t c, int64_t h, int64_t w) {
     return n * view.strides[0] + c * view.strides[1] + h * view.strides[2] + w * view.strides[3];
 }
 
-float load_input(const View &view, int64_t at, Rounding rounding) {
-    const float value = load(view.number, view.data, at);
-    return rounding == Rounding::inputs_to_tf32 ? round_to_tf32(value) : value;
+// Calls `use` with a function that reads elements of the view: one for each type, so that the common one is a plain load.
+template <class Use>
+void with_loader(const View &view, Rounding rounding, Use use) {
+    const bool to_tf32 = rounding == Rounding::inputs_to_tf32;
+    if (view.number == Number::f32 && !to_tf32)
+        use([data = static_cast<const float *>(view.data)](int64_t at) { return data[at]; });
+    else
+        use([&view, to_tf32](int64_t at) {
+            const float value = load(view.number, view.data, at);
+            return to_tf32 ? round_to_tf32(value) : value;
+        });
 }
 
-void pack_input(const Convolution &convolution, Packed &packed) {
+template <class Load>
+void pack_input(const Convolution &convolution, Packed &packed, Load load) {
     const auto [batch, channels, height, width] = convolution.in.dims;
     packed.in.assign(size(batch * packed.height * packed.width * packed.channels), 0.0f);
     for (int64_t n = 0; n < batch; ++n)
@@ -81,25 +90,28 @@ void pack_input(const Convolution &convolution, Packed &packed) {
                 const int64_t y = h - convolution.pre_padding[0], x = w - convolution.pre_padding[1];
                 if (y < 0 || y >= height || x < 0 || x >= width) continue;
                 float *const to = &packed.in[size(((n * packed.height + h) * packed.width + w) * channels)];
-                for (int64_t c = 0; c < channels; ++c)
-                    to[c] = load_input(convolution.in, offset(convolution.in, n, c, y, x), convolution.rounding);
+                for (int64_t c = 0; c < channels; ++c) to[c] = load(offset(convolution.in, n, c, y, x));
             }
 }
 
-void pack_weights(const Convolution &convolution, Packed &packed) {
+// Each weight is moved once, from where [k][r][s][c] lies: for many layers on small images this takes most of the time.
+template <class Load>
+void pack_weights(const Convolution &convolution, Packed &packed, Load load) {
     const int64_t outputs = convolution.out.dims[1], taps = packed.rows * packed.columns * packed.channels;
+    const auto [k_stride, c_stride, r_stride, s_stride] = convolution.weights.strides;
+    const bool transposed = convolution.transposed;
     packed.weights.assign(size(packed.blocks * taps * channel_block), 0.0f);
-    for (int64_t k = 0; k < outputs; ++k)
+    for (int64_t k = 0; k < outputs; ++k) {
+        float *to = &packed.weights[size(k / channel_block * taps * channel_block + k % channel_block)];
         for (int64_t r = 0; r < packed.rows; ++r)
-            for (int64_t s = 0; s < packed.columns; ++s)
-                for (int64_t c = 0; c < packed.channels; ++c) {
-                    const View &from = convolution.weights;
-                    const int64_t at = convolution.transposed ? offset(from, c, k, packed.rows - 1 - r, packed.columns - 1 - s)
-                                                              : offset(from, k, c, r, s);
-                    const int64_t tap = (r * packed.columns + s) * packed.channels + c;
-                    packed.weights[size((k / channel_block * taps + tap) * channel_block + k % channel_block)] =
-                        load_input(from, at, convolution.rounding);
-                }
+            for (int64_t s = 0; s < packed.columns; ++s) {
+                const int64_t from = transposed
+                                         ? k * c_stride + (packed.rows - 1 - r) * r_stride + (packed.columns - 1 - s) * s_stride
+                                         : k * k_stride + r * r_stride + s * s_stride;
+                const int64_t step = transposed ? k_stride : c_stride;
+                for (int64_t c = 0; c < packed.channels; ++c, to += channel_block) *to = load(from + c * step);
+            }
+    }
 }
 
 // sums[i][k] += in[i * channels + j] * weights[j][k], for `taps` of one row of the window.
@@ -137,8 +149,8 @@ Packed pack(const Convolution &convolution) {
     packed.rows = weights[2], packed.columns = weights[3], packed.channels = convolution.in.dims[1];
     packed.height = out[2] + packed.rows - 1, packed.width = out[3] + packed.columns - 1;
     packed.blocks = (out[1] + channel_block - 1) / channel_block;
-    pack_input(convolution, packed);
-    pack_weights(convolution, packed);
+    with_loader(convolution.in, convolution.rounding, [&](auto load) { pack_input(convolution, packed, load); });
+    with_loader(convolution.weights, convolution.rounding, [&](auto load) { pack_weights(convolution, packed, load); });
     return packed;
 }
 

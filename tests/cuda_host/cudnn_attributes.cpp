@@ -250,7 +250,9 @@ cudnnStatus_t get_attribute(const Descriptor &descriptor, Name name, ElementType
     if (attribute.count && attribute.type != type)
         return fail(CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "attribute %d was set with another type", int(name));
     const int64_t given = std::min(capacity, attribute.count);
-    if (count) *count = capacity ? given : attribute.count;
+    // Asked for the number alone, cuDNN tells of more configurations than it then gives.
+    const int64_t number = attribute.count + (name == CUDNN_ATTR_ENGINEHEUR_RESULTS ? 3 : 0);
+    if (count) *count = capacity ? given : number;
     if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
         return fill_descriptors(*specification(descriptor.type, name), attribute, given, elements);
     if (given) std::memcpy(elements, attribute.bytes.data(), static_cast<size_t>(given) * element_bytes(type));

@@ -228,7 +228,7 @@ std::vector<cudnnBackendBehaviorNote_t> behavior_notes(int engine) {
 }
 
 int64_t workspace_bytes(int engine, const Program &program) {
-    return 256 * (1 + engine) + 4 * static_cast<int64_t>(bytes_of(program.weights));
+    return 256 * (1 + engine) + static_cast<int64_t>(bytes_of(program.in));
 }
 
 } // namespace cuda_host::cudnn

@@ -125,7 +125,7 @@ TEST_F(Cublas, Tf32IsSeen) {
     EXPECT_LT(error(CUBLAS_COMPUTE_32F_PEDANTIC), 1e-5);
     EXPECT_EQ(cublasSetMathMode(handle, CUBLAS_PEDANTIC_MATH), success);
     EXPECT_LT(error(CUBLAS_COMPUTE_32F), 1e-5);
-    EXPECT_EQ(cublasSetMathMode(handle, static_cast<cublasMath_t>(77)), invalid);
+    EXPECT_EQ(cublasSetMathMode(handle, CUBLAS_FP32_EMULATED_BF16X9_MATH), invalid);
 }
 
 TEST_F(Cublas, ArgumentsAreChecked) {
