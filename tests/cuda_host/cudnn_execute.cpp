@@ -58,11 +58,19 @@ bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
     return x < y + b_bytes && y < x + a_bytes;
 }
 
-// A kernel reads other elements of these than the one that it writes.
+// May a kernel write the result where it reads this tensor? Only element by element, in the same place.
+bool may_be_the_result(const Execution &e, const Tensor &tensor) {
+    const Tensor &out = e.program->out();
+    const bool is_elementwise = &tensor != &e.program->in && &tensor != &e.program->weights;
+    return is_elementwise && e.pointers.at(tensor.uid) == e.pointers.at(out.uid) && tensor.dims == out.dims &&
+           tensor.strides == out.strides && tensor.type == out.type;
+}
+
 cudnnStatus_t check_overlap(const Execution &e) {
     const Tensor &out = e.program->out();
-    for (const Tensor *tensor : {&e.program->in, &e.program->weights})
-        if (overlap(e.pointers.at(out.uid), bytes_of(out), e.pointers.at(tensor->uid), bytes_of(*tensor)))
+    for (const Tensor *tensor : e.program->tensors())
+        if (tensor != &out && !may_be_the_result(e, *tensor) &&
+            overlap(e.pointers.at(out.uid), bytes_of(out), e.pointers.at(tensor->uid), bytes_of(*tensor)))
             return fail(bad, "the result overlaps tensor %d", int(tensor->uid));
     for (const Tensor *tensor : e.program->tensors())
         if (overlap(e.workspace, e.workspace_bytes, e.pointers.at(tensor->uid), bytes_of(*tensor)))

@@ -304,6 +304,21 @@ TEST_F(CudnnExecution, ChecksMemory) {
     EXPECT_EQ(run(pointers, shared.data()), bad);
 }
 
+// The activation that a gradient is masked by may be where the result goes, but for that exactly there.
+TEST_F(CudnnExecution, TheResultMayTakeThePlaceOfAnActivation) {
+    Problem problem;
+    problem.backward = true, problem.steps = {Step::relu_gradient};
+    const Graph graph(*handle_, problem);
+    plan_ = finished(graph.plan(cuda_host::cudnn::plain_engine));
+    Pointers pointers = graph.pointers();
+    pointers[2].second = pointers[3].second;
+    EXPECT_EQ(run(pointers, graph.workspace()), success);
+    EXPECT_NEAR(*static_cast<const float *>(pointers[2].second), graph.expected()[0], 1e-5);
+    const Buffer<char> larger(1 << 14);
+    pointers[2].second = larger.data(), pointers[3].second = larger.data() + 4;
+    EXPECT_EQ(run(pointers, graph.workspace()), bad);
+}
+
 TEST_F(CudnnExecution, ChecksHandlesPlansAndStreams) {
     const Owned pack = finished(variant_pack(graph_->pointers(), graph_->workspace()));
     const Owned unfinished = graph_->plan(cuda_host::cudnn::plain_engine);
