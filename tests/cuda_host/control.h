@@ -17,15 +17,17 @@ void set_order(Order order, unsigned seed = 1);
 struct Counts {
     size_t api_calls, launches, allocations, synchronisations;
     size_t live_allocations, live_host_allocations, live_streams, live_events, live_graphs;
-    size_t loads_in_captures; // launches during a capture of kernels that nothing had used before: CUDA loads lazily
+    size_t live_handles, live_descriptors; // of cuDNN and cuBLAS
+    size_t loads_in_captures;              // launches during a capture of kernels that nothing had used before: CUDA loads lazily
 };
 Counts counts();
 size_t api_calls();
 size_t live_allocations(); // of cudaMalloc and cudaMallocHost
 
 // The nth counted call from now (1: the next, of any host thread) returns `error` and does nothing; the calls that release
-// something release it all the same. 0 takes it back.
-void fail_call(size_t nth, cudaError_t error = cudaErrorUnknown);
+// something release it all the same. 0 takes it back. Calls of cuDNN and cuBLAS count, too: they return `library_status`, or if that
+// is 0 the status that corresponds to the error.
+void fail_call(size_t nth, cudaError_t error = cudaErrorUnknown, int library_status = 0);
 bool fail_call_is_pending();    // not reached yet
 const char *last_failed_call(); // the name of the call that last returned an error, "" if none
 
@@ -41,6 +43,18 @@ void forget_kernels();
 
 // cudaMalloc returns cudaErrorMemoryAllocation beyond this many bytes in all on a device (at first 16 GiB).
 void set_memory_limit(size_t bytes);
+
+// A library that is not installed: dlopen does not find it, the version is 0 and no handle is created. The environment sets it for
+// a whole process, too: PXLOSS_CUDA_MISSING=cudnn, cublas or cudnn,cublas. (Where the shim was built with these libraries' headers.)
+enum class Library { cudnn, cublas };
+void set_missing(Library library, bool missing);
+bool is_missing(Library library);
+
+// What cuDNN does with a graph of more than a convolution: engines that fuse it, or none, which the heuristics tells by a status or
+// by an empty list, or only the finalising of each plan.
+enum class Fusion { on, refused_by_heuristics, without_engines, refused_by_plans };
+void set_cudnn_fusion(Fusion fusion);
+Fusion cudnn_fusion();
 
 } // namespace cuda_host
 #endif

@@ -102,6 +102,11 @@ cudaError_t set(void *memory, int value, size_t bytes, cudaStream_t stream) {
 
 } // namespace
 
+bool cuda_host::device_reaches(const void *memory, size_t bytes, int device) {
+    const Allocation *const allocation = find(memory, bytes);
+    return allocation && (allocation->space == Space::host || allocation->device == device);
+}
+
 cudaError_t cudaMalloc(void **memory, size_t bytes) {
     return call("cudaMalloc", cuda_host::unsafe, [=] { return allocate(memory, bytes, Space::device); });
 }

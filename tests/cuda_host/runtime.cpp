@@ -15,6 +15,7 @@ std::mutex mutex;
 Counts count;
 size_t fail_at; // the number of the call that fails, 0: none
 cudaError_t fail_error, sticky_error = cudaSuccess;
+int fail_status; // of a library other than CUDA's, 0: what corresponds to fail_error
 const char *failed_call = "";
 size_t limit = size_t{16} << 30;
 bool must_fail; // the call in progress
@@ -55,20 +56,41 @@ cudaError_t keep_error(const char *name, cudaError_t error) {
 
 } // namespace
 
-cudaError_t call(const char *name, unsigned traits, const std::function<cudaError_t()> &body) {
-    const std::lock_guard<std::mutex> lock(mutex);
+namespace {
+
+// Counts a call. Success, or the error that a test wants of it, when it has released what it releases.
+template <class Body>
+cudaError_t begin_call(unsigned traits, const Body &body) {
     read_environment();
     ++count.api_calls;
     if (traits & synchronises) ++count.synchronisations;
     const cudaError_t wanted = wanted_error();
-    if (wanted != cudaSuccess) {
-        must_fail = true;
-        if (traits & releases) body();
-        must_fail = false;
-        return keep_error(name, wanted);
-    }
+    if (wanted == cudaSuccess) return wanted;
+    must_fail = true;
+    if (traits & releases) body();
+    must_fail = false;
+    return wanted;
+}
+
+} // namespace
+
+cudaError_t call(const char *name, unsigned traits, const std::function<cudaError_t()> &body) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const cudaError_t wanted = begin_call(traits, body);
+    if (wanted != cudaSuccess) return keep_error(name, wanted);
     const cudaError_t refused = refused_by_capture(traits);
     return keep_error(name, refused != cudaSuccess ? refused : body());
+}
+
+int library_call(const char *name, unsigned traits, const std::function<int(cudaError_t)> &status_of,
+                 const std::function<int()> &body) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const cudaError_t wanted = begin_call(traits, body), refused = wanted == cudaSuccess ? refused_by_capture(traits) : wanted;
+    const bool is_sticky = sticky_error != cudaSuccess;
+    int status = refused != cudaSuccess ? status_of(refused) : body();
+    if (wanted != cudaSuccess && fail_status && !is_sticky) status = fail_status;
+    if (status) failed_call = name;
+    return status;
 }
 
 std::mutex &call_mutex() { return mutex; }
@@ -95,10 +117,11 @@ size_t live_allocations() {
     return now.live_allocations + now.live_host_allocations;
 }
 
-void fail_call(size_t nth, cudaError_t error) {
+void fail_call(size_t nth, cudaError_t error, int library_status) {
     const std::lock_guard<std::mutex> lock(mutex);
     fail_at = nth ? count.api_calls + nth : 0;
     fail_error = error;
+    fail_status = library_status;
 }
 
 bool fail_call_is_pending() {

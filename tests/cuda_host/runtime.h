@@ -29,6 +29,10 @@ constexpr size_t max_shared_bytes(int device) { return multiprocessor_shared_byt
 // Takes the lock, counts, fails when asked to, runs `body` and keeps its error for cudaGetLastError.
 cudaError_t call(const char *name, unsigned traits, const std::function<cudaError_t()> &body);
 
+// The same for a call of cuDNN or cuBLAS, whose statuses are 0 where all is well; `status_of` an error of CUDA's.
+int library_call(const char *name, unsigned traits, const std::function<int(cudaError_t)> &status_of,
+                 const std::function<int()> &body);
+
 std::mutex &call_mutex(); // that lock, for what is not a call
 
 // The rest is for bodies: under the lock.
@@ -37,7 +41,9 @@ int current_device();
 size_t memory_limit();
 Counts &totals();
 
-cudaError_t refused_by_capture(unsigned traits); // spoils the captures that it refuses for
+cudaError_t refused_by_capture(unsigned traits);                   // spoils the captures that it refuses for
+bool device_reaches(const void *memory, size_t bytes, int device); // its own memory, and pinned memory
+bool is_stream(cudaStream_t stream);
 cudaError_t may_enqueue(cudaStream_t stream);
 int device_of(cudaStream_t stream);
 bool is_capturing(cudaStream_t stream);

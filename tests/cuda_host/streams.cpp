@@ -76,7 +76,7 @@ cudaError_t discard(T *object, size_t &count) {
 }
 
 bool is_default(cudaStream_t stream) { return !stream || stream == cudaStreamLegacy || stream == cudaStreamPerThread; }
-bool is_stream(cudaStream_t stream) { return is_default(stream) || is_live(stream); }
+using cuda_host::is_stream;
 Capture *capture_of(cudaStream_t stream) { return is_default(stream) ? nullptr : stream->capture.get(); }
 
 // Spoils each capture that `refuses`; true if there was one.
@@ -179,6 +179,8 @@ cudaError_t refused_by_capture(unsigned traits) {
     if (traits & unsafe) refused |= spoil_captures([](const CUstream_st &s) { return forbids_unsafe_calls(*s.capture); });
     return refused ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
+
+bool is_stream(cudaStream_t stream) { return is_default(stream) || is_live(stream); }
 
 cudaError_t may_enqueue(cudaStream_t stream) {
     if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
