@@ -84,6 +84,23 @@ else()
   endif()
 endif()
 
+# The libraries are looked for at run time; to build what calls them takes their headers, beside CUDA's or in PyPI's wheels.
+set(library_folders ${PIXLOSS_CUDA_INCLUDE} ${PROJECT_SOURCE_DIR}/build/cuda/include)
+find_path(PIXLOSS_CUDNN_INCLUDE cudnn_graph.h HINTS ${library_folders} DOC "The folder of cudnn_graph.h, 9 or later")
+find_path(PIXLOSS_CUBLAS_INCLUDE cublas_v2.h HINTS ${library_folders} DOC "The folder of cublas_v2.h")
+foreach(library IN ITEMS CUDNN CUBLAS)
+  set(possible OFF)
+  if(PIXLOSS_CUDA AND PIXLOSS_${library}_INCLUDE)
+    set(possible ON)
+  endif()
+  option(PIXLOSS_${library} "With CUDA: networks on a GPU, by cuDNN; style, by cuBLAS (found at run time)" ${possible})
+  if(PIXLOSS_${library} AND NOT PIXLOSS_${library}_INCLUDE)
+    message(FATAL_ERROR "PIXLOSS_${library} is ON, but its headers are missing: scripts/setup.sh --cuda brings them into build/cuda, "
+            "-DPIXLOSS_${library}_INCLUDE=... names their folder, -DPIXLOSS_${library}=OFF does without")
+  endif()
+  message(STATUS "CUDA: ${library} ${PIXLOSS_${library}}")
+endforeach()
+
 # nvcc's flags for a list as CMAKE_CUDA_ARCHITECTURES has it.
 function(pixloss_cuda_architecture_flags result)
   set(flags)

@@ -103,6 +103,7 @@ pxl_term in_network(const Model &model, pxl_term_kind kind, const std::string &l
     term.network = model.network.get();
     term.net = interned(model.name);
     if (!layers.empty()) term.layers = interned(layers);
+    if (!computes_f64()) term.precision = PXL_PRECISION_F32; // what the oracle is compared with, also where images are f16
     return term;
 }
 
@@ -281,7 +282,7 @@ testing::AssertionResult agrees_with_oracle(Case test) {
     testing::AssertionResult result = testing::AssertionSuccess();
     for (int attempt = 0; attempt < 3; ++attempt, test.seed += 1000) {
         const oracle::Inputs inputs = make_inputs(test);
-        result = features_agree(test, run(cpu(), test, inputs), feature_reference(test, inputs));
+        result = features_agree(test, run(tested_device(), test, inputs), feature_reference(test, inputs));
         if (result) break;
     }
     return result;
@@ -368,6 +369,7 @@ Case random_feature_case(std::mt19937 &random) {
     }
     static constexpr pxl_dtype types[] = {PXL_F32, PXL_F32, PXL_F32, PXL_F64, PXL_F16, PXL_BF16, PXL_U8, PXL_U16};
     test.dtype = types[draw(random, 8)];
+    if (test.dtype == PXL_F64 && !computes_f64()) test.dtype = PXL_F32;
     test.pattern = one_in(random, 2) ? Pattern::noisy : Pattern::independent;
     test.per_image = one_in(random, 3);
     test.upstream = one_in(random, 3) ? Upstream::given : Upstream::none;
@@ -378,8 +380,13 @@ Case random_feature_case(std::mt19937 &random) {
     return test;
 }
 
+bool computes_f64() { return &tested_device() == &cpu(); }
+std::vector<pxl_dtype> dtypes_of_images(std::vector<pxl_dtype> dtypes) {
+    if (!computes_f64()) dtypes.erase(std::remove(dtypes.begin(), dtypes.end(), PXL_F64), dtypes.end());
+    return dtypes;
+}
 std::string why_no_networks() {
     const Case test = make_case({in_network(model_of("1:1"), PXL_FEATURES, "0")}, {1, 1, 1, 1});
-    const Outcome outcome = run(cpu(), test, make_inputs(test));
+    const Outcome outcome = run(tested_device(), test, make_inputs(test));
     return outcome.status == PXL_UNSUPPORTED ? outcome.message : "";
 }

@@ -38,6 +38,10 @@ testing::AssertionResult agrees_with_oracle(Case test);
 // A case with perceptual terms, whose every condition is drawn at random.
 Case random_feature_case(std::mt19937 &random);
 
+// GPUs do not take images of f64: those of the types that the tested device takes.
+bool computes_f64();
+std::vector<pxl_dtype> dtypes_of_images(std::vector<pxl_dtype> dtypes);
+
 // Skips the test where networks cannot be computed.
 #define SKIP_WITHOUT_NETWORKS()                       \
     do {                                              \

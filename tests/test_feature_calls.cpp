@@ -45,11 +45,11 @@ TEST_F(FeatureCalls, kept_targets_give_the_same_bits) {
             other.seed = 77;
             oracle::Inputs changed = make_inputs(other);
             changed.target = inputs.target;
-            const Outcome first = run(cpu(), test, inputs), second = run(cpu(), test, changed);
+            const Outcome first = run(tested_device(), test, inputs), second = run(tested_device(), test, changed);
             ASSERT_EQ(first.status, PXL_OK) << first.message;
 
             test.target_use = PXL_TARGET_KEEP;
-            Evaluation call(cpu(), test, inputs);
+            Evaluation call(tested_device(), test, inputs);
             ASSERT_EQ(call.prepare(), PXL_OK) << pxl_error_message();
             EXPECT_EQ(call.outcome(call.evaluate()).bits, first.bits);
             call.set_target_use(PXL_TARGET_KEPT);
@@ -70,9 +70,9 @@ TEST_F(FeatureCalls, kept_targets_give_the_same_bits) {
 TEST_F(FeatureCalls, keeping_does_not_change_gradients_of_the_target) {
     Case test = mixed_case();
     const oracle::Inputs inputs = make_inputs(test);
-    const Outcome passes = run(cpu(), test, inputs);
+    const Outcome passes = run(tested_device(), test, inputs);
     test.target_use = PXL_TARGET_KEEP;
-    Evaluation call(cpu(), test, inputs);
+    Evaluation call(tested_device(), test, inputs);
     ASSERT_EQ(call.prepare(), PXL_OK) << pxl_error_message();
     EXPECT_EQ(call.outcome(call.evaluate()).bits, passes.bits);
     call.set_target_use(PXL_TARGET_KEPT);
@@ -90,7 +90,7 @@ TEST_F(FeatureCalls, keeping_takes_a_larger_workspace) {
     size_t bytes[3] = {};
     for (int use = 0; use < 3; ++use) {
         test.target_use = static_cast<pxl_target_use>(use);
-        Evaluation call(cpu(), test, inputs);
+        Evaluation call(tested_device(), test, inputs);
         ASSERT_EQ(call.prepare(), PXL_OK) << pxl_error_message();
         bytes[use] = call.workspace().bytes();
     }
@@ -102,9 +102,9 @@ TEST_F(FeatureCalls, keeping_takes_a_larger_workspace) {
 TEST_F(FeatureCalls, one_byte_less_than_asked_for_is_refused) {
     const Case test = mixed_case();
     const oracle::Inputs inputs = make_inputs(test);
-    Evaluation call(cpu(), test, inputs);
+    Evaluation call(tested_device(), test, inputs);
     ASSERT_EQ(call.prepare(), PXL_OK) << pxl_error_message();
-    const pxl_status status = pxl_evaluate(context_of(cpu(), 1), call.loss(), &call.args(), call.workspace().data(),
+    const pxl_status status = pxl_evaluate(context_of(tested_device(), 1), call.loss(), &call.args(), call.workspace().data(),
                                            call.workspace().bytes() - 1, nullptr);
     const Outcome refused = call.outcome(status);
     EXPECT_EQ(refused.status, PXL_WORKSPACE_TOO_SMALL);
@@ -116,7 +116,7 @@ TEST_F(FeatureCalls, one_byte_less_than_asked_for_is_refused) {
 TEST_F(FeatureCalls, workspace_may_hold_anything) {
     const Case test = mixed_case();
     const oracle::Inputs inputs = make_inputs(test);
-    Evaluation call(cpu(), test, inputs);
+    Evaluation call(tested_device(), test, inputs);
     ASSERT_EQ(call.prepare(), PXL_OK) << pxl_error_message();
     const Outcome first = call.outcome(call.evaluate());
     for (const uint8_t byte : {0xff, 0x00, 0x7f}) {
@@ -132,9 +132,9 @@ TEST_F(FeatureCalls, same_bits_on_every_run) {
         Case test = mixed_case({2, 3, 67, 71});
         test.threads = threads;
         const oracle::Inputs inputs = make_inputs(test);
-        const Outcome first = run(cpu(), test, inputs);
+        const Outcome first = run(tested_device(), test, inputs);
         ASSERT_EQ(first.status, PXL_OK) << first.message;
-        for (int i = 0; i < 5; ++i) EXPECT_EQ(run(cpu(), test, inputs).bits, first.bits) << threads;
+        for (int i = 0; i < 5; ++i) EXPECT_EQ(run(tested_device(), test, inputs).bits, first.bits) << threads;
     }
 }
 
@@ -143,10 +143,10 @@ TEST_F(FeatureCalls, same_bits_on_every_run) {
 TEST_F(FeatureCalls, threads_change_no_more_than_the_last_bits) {
     Case test = mixed_case({2, 3, 67, 71});
     const oracle::Inputs inputs = make_inputs(test);
-    const Outcome one = run(cpu(), test, inputs);
+    const Outcome one = run(tested_device(), test, inputs);
     for (const int threads : {2, 3, 8}) {
         test.threads = threads;
-        const Outcome many = run(cpu(), test, inputs);
+        const Outcome many = run(tested_device(), test, inputs);
         ASSERT_EQ(many.status, PXL_OK) << many.message;
         for (size_t k = 0; k < one.values.size(); ++k)
             EXPECT_NEAR(many.values[k], one.values[k], 2e-5 * std::fabs(one.values[k])) << threads << ' ' << k;
@@ -163,7 +163,7 @@ TEST_F(FeatureCalls, many_shapes_and_back) {
             const int shape = round == 1 ? 23 - i : i;
             Case test = make_case({in_network(model_of(small), PXL_LPIPS)}, {1, 3, 4 + shape, 30 - shape});
             test.parsed = false, test.grad_target = shape % 3 == 0, test.grad_pred = shape % 2 == 0;
-            const Outcome outcome = run(cpu(), test, make_inputs(test));
+            const Outcome outcome = run(tested_device(), test, make_inputs(test));
             ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
             if (round == 0) first.push_back(outcome.bits);
             EXPECT_EQ(outcome.bits, first[static_cast<size_t>(shape)]) << shape;
@@ -179,7 +179,7 @@ TEST_F(FeatureCalls, concurrent_calls_on_one_network) {
     for (int i = 0; i < shapes; ++i) {
         cases.push_back(mixed_case({1 + i % 2, 3, 6 + i, 28 - i}));
         inputs.push_back(make_inputs(cases.back()));
-        expected.push_back(run(cpu(), cases.back(), inputs.back()).bits);
+        expected.push_back(run(tested_device(), cases.back(), inputs.back()).bits);
     }
     std::atomic<int> wrong{0};
     std::vector<std::thread> running;
@@ -187,7 +187,7 @@ TEST_F(FeatureCalls, concurrent_calls_on_one_network) {
         running.emplace_back([&, t] {
             for (int i = 0; i < rounds * shapes; ++i) {
                 const auto k = static_cast<size_t>((i * (t + 1) + 5 * t) % shapes);
-                wrong += !(run(cpu(), cases[k], inputs[k]).bits == expected[k]);
+                wrong += !(run(tested_device(), cases[k], inputs[k]).bits == expected[k]);
             }
         });
     for (std::thread &thread : running) thread.join();
@@ -212,12 +212,12 @@ TEST_F(FeatureCalls, losses_and_contexts_keep_their_network) {
     Case test = make_case({in_network(model, PXL_LPIPS), in_network(model, PXL_STYLE)}, {1, 3, 9, 8});
     test.parsed = false;
     const oracle::Inputs inputs = make_inputs(test);
-    Evaluation call(cpu(), test, inputs);
+    Evaluation call(tested_device(), test, inputs);
     ASSERT_EQ(call.prepare(), PXL_OK);
     const Outcome expected = call.outcome(call.evaluate());
     call.poison_outputs();
     const pxl_status status =
-        pxl_evaluate(context_of(cpu(), 1), loss, &call.args(), call.workspace().data(), call.workspace().bytes(), nullptr);
+        pxl_evaluate(context_of(tested_device(), 1), loss, &call.args(), call.workspace().data(), call.workspace().bytes(), nullptr);
     EXPECT_EQ(call.outcome(status).bits, expected.bits);
 }
 
@@ -237,8 +237,8 @@ TEST_F(FeatureCalls, images_that_do_not_fit_are_refused) {
     };
     for (const Refused &c : cases) {
         Case test = make_case({in_network(model_of(c.network), PXL_FEATURES, c.layers)}, c.shape);
-        test.parsed = false;
-        const Outcome outcome = run(cpu(), test, make_inputs(test));
+        test.parsed = false, test.terms[0].precision = PXL_PRECISION_DEFAULT;
+        const Outcome outcome = run(tested_device(), test, make_inputs(test));
         EXPECT_EQ(outcome.status, PXL_INVALID_ARGUMENT) << c.text;
         EXPECT_NE(outcome.message.find(c.text), std::string::npos) << c.text << " | " << outcome.message;
         EXPECT_EQ(outcome.damage, "");
@@ -251,12 +251,12 @@ TEST_F(FeatureCalls, images_that_do_not_fit_are_refused) {
 TEST_F(FeatureCalls, weight_maps_and_maps_without_places_are_refused) {
     Case test = make_case({in_network(model_of(small), PXL_FEATURES, "1")}, {1, 3, 9, 9});
     test.parsed = false, test.mask = Mask::binary;
-    Outcome outcome = run(cpu(), test, make_inputs(test));
+    Outcome outcome = run(tested_device(), test, make_inputs(test));
     EXPECT_EQ(outcome.status, PXL_INVALID_ARGUMENT);
     EXPECT_NE(outcome.message.find("weight does not go with term 0"), std::string::npos) << outcome.message;
     for (const pxl_term &term : {in_network(model_of(small), PXL_STYLE), pixel(PXL_L1)}) {
         test.terms = {term}, test.mask = Mask::none, test.feature_map = true;
-        outcome = run(cpu(), test, make_inputs(test));
+        outcome = run(tested_device(), test, make_inputs(test));
         EXPECT_EQ(outcome.status, PXL_INVALID_ARGUMENT);
         EXPECT_NE(outcome.message.find("feature_map is wanted, but the loss has no term"), std::string::npos) << outcome.message;
     }
@@ -267,7 +267,7 @@ TEST_F(FeatureCalls, bad_feature_maps_and_target_uses_are_refused) {
     const oracle::Inputs inputs = make_inputs(test);
     Case created = test;
     created.parsed = false;
-    Evaluation call(cpu(), created, inputs);
+    Evaluation call(tested_device(), created, inputs);
     ASSERT_EQ(call.prepare(), PXL_OK) << pxl_error_message();
     std::vector<double> memory(72);
     const auto refused = [&](const std::string &text, pxl_dtype dtype, int64_t c, int64_t h, int64_t w, void *data) {

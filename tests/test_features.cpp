@@ -59,7 +59,7 @@ TEST_F(Features, default_layers_and_parameters) {
 Outcome evaluate(std::vector<pxl_term> terms, Shape shape = {2, 3, 17, 14}, pxl_dtype dtype = PXL_F32, bool per_image = false) {
     Case test = make_case(std::move(terms), shape, dtype);
     test.parsed = false, test.per_image = per_image;
-    return run(cpu(), test, make_inputs(test));
+    return run(tested_device(), test, make_inputs(test));
 }
 void expect_near(const oracle::Image &actual, const oracle::Image &expected, double tolerance, const char *what) {
     EXPECT_TRUE(close(actual, expected, {}, tolerance, PXL_F32)) << what;
@@ -95,7 +95,7 @@ TEST_F(Features, style_of_one_channel_is_the_difference_of_mean_squares) {
         for (const double v : f.v) squares[target] += v * v / 42;
     }
     const double expected = (squares[0] - squares[1]) * (squares[0] - squares[1]);
-    EXPECT_NEAR(run(cpu(), test, inputs).values[1], expected, 1e-5 * expected);
+    EXPECT_NEAR(run(tested_device(), test, inputs).values[1], expected, 1e-5 * expected);
 }
 
 // Values and gradients of a sum are the sums of those of its terms, whether they share a network or not.
@@ -111,7 +111,7 @@ TEST_F(Features, sums_are_those_of_separate_losses) {
                                          weighted(3, in_network(b, PXL_FEATURES, "0:7")),
                                          weighted(1, lpips),
                                          PXL_TERM(PXL_SOBEL, 0.25)};
-    for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_F16}) {
+    for (const pxl_dtype dtype : dtypes_of_images({PXL_F32, PXL_F64, PXL_F16})) {
         const Outcome together = evaluate(terms, {2, 3, 17, 14}, dtype);
         ASSERT_EQ(together.status, PXL_OK) << together.message;
         oracle::Image grad_pred(2, 3, 17, 14), grad_target = grad_pred;
@@ -143,7 +143,7 @@ TEST_F(Features, one_channel_goes_to_all_three_inputs) {
             const size_t from = i / 216 * 72 + i % 72;
             three.pred.v[i] = inputs.pred.v[from], three.target.v[i] = inputs.target.v[from];
         }
-        const Outcome one = run(cpu(), grey, inputs), all = run(cpu(), colour, three);
+        const Outcome one = run(tested_device(), grey, inputs), all = run(tested_device(), colour, three);
         ASSERT_EQ(one.status, PXL_OK) << one.message;
         EXPECT_EQ(one.values, all.values);
         oracle::Image sum = oracle::like(one.grad_pred);
@@ -162,9 +162,9 @@ TEST_F(Features, data_range_is_the_largest_value) {
     oracle::Inputs unit = inputs;
     for (auto *image : {&unit.pred, &unit.target})
         for (double &v : image->v) v = static_cast<float>(v / 255);
-    const double value = run(cpu(), floats, unit).values[1];
-    EXPECT_NEAR(run(cpu(), bytes, inputs).values[1], value, 1e-5 * value);
-    EXPECT_EQ(run(cpu(), given, inputs).values, run(cpu(), bytes, inputs).values);
+    const double value = run(tested_device(), floats, unit).values[1];
+    EXPECT_NEAR(run(tested_device(), bytes, inputs).values[1], value, 1e-5 * value);
+    EXPECT_EQ(run(tested_device(), given, inputs).values, run(tested_device(), bytes, inputs).values);
 }
 
 // ---- Zeros ------------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ TEST_F(Features, equal_images_give_exactly_zero) {
             oracle::Inputs inputs = make_inputs(test);
             if (zeros) inputs.pred = oracle::like(inputs.pred);
             inputs.target = inputs.pred;
-            const Outcome outcome = run(cpu(), test, inputs);
+            const Outcome outcome = run(tested_device(), test, inputs);
             ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
             EXPECT_EQ(outcome.values, (std::vector<double>{0, 0})) << describe(test);
             EXPECT_EQ(oracle::max_abs(outcome.grad_pred), 0) << describe(test);
@@ -201,7 +201,7 @@ TEST_F(Features, a_black_image_agrees) {
         oracle::Inputs inputs = make_inputs(test);
         inputs.pred = oracle::like(inputs.pred);
         test.grad_target = false; // at ties of black regions poolings may take another of equal maxima
-        EXPECT_TRUE(features_agree(test, run(cpu(), test, inputs), feature_reference(test, inputs)));
+        EXPECT_TRUE(features_agree(test, run(tested_device(), test, inputs), feature_reference(test, inputs)));
     }
 }
 
@@ -215,9 +215,9 @@ TEST_F(Features, nan_and_infinity_do_not_get_lost) {
                 Case test = make_case({term}, {2, 3, 12, 13});
                 test.parsed = false, test.per_image = true;
                 oracle::Inputs inputs = make_inputs(test);
-                const Outcome clean = run(cpu(), test, inputs);
+                const Outcome clean = run(tested_device(), test, inputs);
                 (in_target ? inputs.target : inputs.pred).at(1, 1, 5, 6) = value;
-                const Outcome outcome = run(cpu(), test, inputs);
+                const Outcome outcome = run(tested_device(), test, inputs);
                 ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
                 EXPECT_EQ(outcome.values[0], clean.values[0]) << describe(test);
                 EXPECT_FALSE(std::isfinite(outcome.values[3])) << value << describe(test);
@@ -239,7 +239,7 @@ TEST_F(Features, weights_of_zero_drop_what_is_not_finite) {
             test.parsed = alone.parsed = false;
             oracle::Inputs inputs = make_inputs(test);
             inputs.pred.at(0, 1, 5, 6) = nan_value;
-            const Outcome both = run(cpu(), test, inputs), one = run(cpu(), alone, inputs);
+            const Outcome both = run(tested_device(), test, inputs), one = run(tested_device(), alone, inputs);
             ASSERT_EQ(both.status, PXL_OK) << both.message;
             EXPECT_TRUE(std::isnan(both.values[1])) << describe(test);
             EXPECT_EQ(both.bits.bytes.size(), one.bits.bytes.size() + sizeof(double));
@@ -256,7 +256,7 @@ TEST_F(Features, large_values_are_right_or_not_finite) {
             oracle::Inputs inputs = make_inputs(test);
             for (auto *image : {&inputs.pred, &inputs.target})
                 for (double &v : image->v) v = static_cast<float>(v * scale);
-            const Outcome outcome = run(cpu(), test, inputs);
+            const Outcome outcome = run(tested_device(), test, inputs);
             ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
             const double expected = feature_reference(test, inputs).values[1], value = outcome.values[1];
             EXPECT_TRUE(!std::isfinite(value) || std::fabs(value - expected) <= 1e-3 * expected)
@@ -283,7 +283,7 @@ oracle::Image expected_map(const pxl_term &term, const oracle::Inputs &inputs) {
 
 TEST_F(Features, map_is_the_oracles_and_its_mean_the_value) {
     const Model &model = model_of("3:8,8,M,12,A,16k5");
-    for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_U8})
+    for (const pxl_dtype dtype : dtypes_of_images({PXL_F32, PXL_F64, PXL_U8}))
         for (pxl_term term : all_kinds(model)) {
             if (term.kind == PXL_STYLE) continue;
             if (term.unit && dtype == PXL_F64) term.reduction = PXL_SPATIAL;
@@ -292,7 +292,7 @@ TEST_F(Features, map_is_the_oracles_and_its_mean_the_value) {
                 test.parsed = false, test.feature_map = true, test.grad_layout = gradients ? Layout::flip : Layout::nhwc;
                 if (!gradients) test.grad_pred = test.grad_target = test.values = false;
                 const oracle::Inputs inputs = make_inputs(test);
-                const Outcome outcome = run(cpu(), test, inputs);
+                const Outcome outcome = run(tested_device(), test, inputs);
                 ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
                 EXPECT_EQ(outcome.damage, "");
                 expect_near(outcome.feature_map, expected_map(term, inputs), 5e-5, describe(test).c_str());
@@ -307,7 +307,7 @@ TEST_F(Features, mean_of_a_map_of_the_images_size_is_the_value) {
         term.layers = "0:0.5*3";
         Case test = make_case({term}, {2, 3, 11, 10});
         test.parsed = false, test.feature_map = true;
-        const Outcome outcome = run(cpu(), test, make_inputs(test));
+        const Outcome outcome = run(tested_device(), test, make_inputs(test));
         ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
         double mean = 0;
         for (const double v : outcome.feature_map.v) mean += v / static_cast<double>(outcome.feature_map.v.size());

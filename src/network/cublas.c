@@ -97,7 +97,9 @@ pxl_status pxli_cublas_multiply(pxli_cublas *of, pxl_stream stream, void *worksp
     if (p->m > INT32_MAX || p->n > INT32_MAX || p->k > INT32_MAX || p->batch > INT32_MAX)
         return pxli_fail(PXL_UNSUPPORTED, "a layer of %lld x %lld is too large for cuBLAS", (long long)p->m, (long long)p->k);
     pxl_status status = check(cublas.SetStream(of->handle, stream), "cublasSetStream");
-    if (!status) status = check(cublas.SetWorkspace(of->handle, workspace, PXLI_CUBLAS_WORKSPACE), "cublasSetWorkspace");
+    void *aligned = (void *)(((uintptr_t)workspace + PXLI_CUBLAS_ALIGN - 1) / PXLI_CUBLAS_ALIGN * PXLI_CUBLAS_ALIGN);
+    const size_t bytes = PXLI_CUBLAS_WORKSPACE - PXLI_CUBLAS_ALIGN;
+    if (!status) status = check(cublas.SetWorkspace(of->handle, aligned, bytes), "cublasSetWorkspace");
     return status ? status : check(multiply(of->handle, p), "a product of matrices");
 }
 #endif

@@ -13,7 +13,7 @@ typedef struct pxli_cublas pxli_cublas;
 pxl_status pxli_cublas_create(pxli_cublas **cublas);
 void pxli_cublas_destroy(pxli_cublas *cublas); /* NULL is allowed */
 
-enum { PXLI_CUBLAS_WORKSPACE = 4 << 20 }; /* bytes that it works in */
+enum { PXLI_CUBLAS_ALIGN = 256, PXLI_CUBLAS_WORKSPACE = (4 << 20) + PXLI_CUBLAS_ALIGN }; /* bytes that it works in */
 
 /* C = alpha A B + beta C for each of `batch`, dense and row-major: m x k times k x n, either stored transposed. The type of A and B, and
  * of C unless it is f32, is the precision's. */

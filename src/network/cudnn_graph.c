@@ -105,14 +105,19 @@ static descriptor convolve_backward(builder *b, descriptor out) {
     finalize(b, d);
     return d;
 }
-/* The slope of a ReLU below 0 is 1e-15, since with 0 the larger of x and 0 may be taken, which of NaN is 0. */
+/* The slope of a ReLU below 0 is 1e-15, since with 0 the larger of x and 0 may be taken, which of NaN is 0,
+ * whatever is said of NaN. */
 static descriptor pointwise(builder *b, cudnnPointwiseMode_t mode) {
     const cudnnDataType_t arithmetic = CUDNN_DATA_FLOAT;
     const float slope = 1e-15f;
+    const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN;
     descriptor d = make(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     set(b, d, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
     set(b, d, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &arithmetic);
-    if (mode == CUDNN_POINTWISE_RELU_FWD) set(b, d, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, CUDNN_TYPE_FLOAT, 1, &slope);
+    if (mode == CUDNN_POINTWISE_RELU_FWD) {
+        set(b, d, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan);
+        set(b, d, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, CUDNN_TYPE_FLOAT, 1, &slope);
+    }
     finalize(b, d);
     return d;
 }
@@ -167,18 +172,27 @@ static descriptor graph(builder *b) {
 
 /* ---- Plans --------------------------------------------------------------------------------------------------------- */
 enum { MOST_CONFIGURATIONS = 24 }; /* of a mode */
+/* Whether a call succeeded. What cuDNN does not support leaves the next one to be tried; any other failure is one of the plan's: it
+ * would be another engine, with other bits, for want of memory. */
+static bool works(builder *b, cudnnStatus_t status) {
+    if (!b->status && status && CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED) b->status = status;
+    return !b->status && !status;
+}
 static int configurations(builder *b, descriptor of, cudnnBackendHeurMode_t mode, descriptor (*found)[MOST_CONFIGURATIONS]) {
     int64_t count = 0, all = 0;
     descriptor d = make(b, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     set_descriptor(b, d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, of);
     set(b, d, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
     if (b->cudnn->described) set_descriptor(b, d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, b->cudnn->described);
-    if (b->status || CUDNN.BackendFinalize(d)) return 0;
-    if (CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &all, NULL)) return 0;
+    if (b->status || !works(b, CUDNN.BackendFinalize(d))) return 0;
+    /* The number is what there are at most. */
+    if (!works(b, CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &all, NULL)))
+        return 0;
     if (all > MOST_CONFIGURATIONS) all = MOST_CONFIGURATIONS;
     for (int i = 0; i < all; i++) (*found)[i] = make(b, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
     if (b->status || !all) return 0;
-    if (CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, all, &count, *found)) return 0;
+    if (!works(b, CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, all, &count, *found)))
+        return 0;
     return (int)(count < all ? count : all);
 }
 static bool allows(pxl_precision precision, cudnnBackendNumericalNote_t note) {
@@ -190,18 +204,17 @@ static bool allows(pxl_precision precision, cudnnBackendNumericalNote_t note) {
     }
 }
 static bool suits(builder *b, descriptor configuration) {
-    cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+    enum { MOST = CUDNN_NUMERICAL_NOTE_TYPE_COUNT };
+    cudnnBackendNumericalNote_t note[MOST];
     descriptor engine = make(b, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     int64_t count = 0;
-    if (b->status) return false;
-    if (CUDNN.BackendGetAttribute(configuration, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count,
-                                  &engine) ||
-        CUDNN.BackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                                  CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, note))
-        return false;
     bool all = true;
-    for (int i = 0; i < count && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
-        all = all && allows(b->convolution->precision, note[i]);
+    if (b->status || !works(b, CUDNN.BackendGetAttribute(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
+                                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine)))
+        return false;
+    if (!works(b, CUDNN.BackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, MOST, &count, note)))
+        return false;
+    for (int i = 0; i < count && i < MOST; i++) all = all && allows(b->convolution->precision, note[i]);
     return all;
 }
 /* Whether a configuration becomes b->made's plan. */
@@ -211,8 +224,9 @@ static bool take(builder *b, descriptor configuration) {
     set_descriptor(b, d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
     if (b->cudnn->handle) set(b, d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &b->cudnn->handle);
     if (b->cudnn->described) set_descriptor(b, d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, b->cudnn->described);
-    if (b->status || CUDNN.BackendFinalize(d)) return false;
-    if (CUDNN.BackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &b->made->bytes))
+    if (b->status || !works(b, CUDNN.BackendFinalize(d))) return false;
+    if (!works(b, CUDNN.BackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
+                                            &b->made->bytes)))
         return false;
     b->made->plan = d;
     return true;
@@ -220,8 +234,8 @@ static bool take(builder *b, descriptor configuration) {
 static void choose(builder *b, descriptor of) {
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
     descriptor found[MOST_CONFIGURATIONS];
-    for (int m = 0; m < 2; m++)
-        for (int i = 0, count = configurations(b, of, modes[m], &found); i < count; i++)
+    for (int m = 0; m < 2 && !b->status; m++)
+        for (int i = 0, count = configurations(b, of, modes[m], &found); i < count && !b->status; i++)
             if (suits(b, found[i]) && take(b, found[i])) return;
     if (!b->status) b->status = CUDNN_STATUS_NOT_SUPPORTED;
 }

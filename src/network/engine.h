@@ -84,9 +84,7 @@ typedef struct pxli_engine {
     pxl_status (*map)(const pxli_run_images *run, const pxli_comparison *c, float *charges, const pxl_tensor *map);
 } pxli_engine;
 extern const pxli_engine pxli_cpu_engine;
-#ifdef PXLI_CUDA
-extern const pxli_engine pxli_cuda_engine;
-#endif
+extern const pxli_engine pxli_cuda_engine; /* of builds with CUDA */
 static inline size_t pxli_element_bytes(pxl_precision precision) {
     return precision == PXL_PRECISION_F16 || precision == PXL_PRECISION_BF16 ? 2 : 4;
 }
