@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 using namespace cudnn_test;
@@ -354,6 +355,14 @@ TEST_F(Cudnn, CanBeMissing) {
     EXPECT_NE(other, nullptr);
     dlclose(other);
     cuda_host::set_missing(cuda_host::Library::cudnn, false);
+}
+
+// In a process of its own: see CMakeLists.txt.
+TEST_F(Cudnn, CanBeMissingFromTheBeginning) {
+    const char *const missing = std::getenv("PXLOSS_CUDA_MISSING");
+    if (!missing) GTEST_SKIP() << "PXLOSS_CUDA_MISSING is not set";
+    EXPECT_EQ(dlopen("libcudnn.so.9", RTLD_NOW) == nullptr, std::strstr(missing, "cudnn") != nullptr);
+    EXPECT_EQ(dlopen("libcublas.so.13", RTLD_NOW) == nullptr, std::strstr(missing, "cublas") != nullptr);
 }
 
 } // namespace
