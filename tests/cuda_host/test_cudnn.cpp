@@ -31,6 +31,7 @@ const std::vector<std::vector<Step>> chains = {
     {Step::bias},
     {Step::relu},
     {Step::bias, Step::relu},
+    {Step::bias, Step::leaky_relu},
     {Step::bias_as_input, Step::relu_loses_nan},
     {Step::relu_gradient},
     {Step::add, Step::relu_gradient},
@@ -80,17 +81,17 @@ TEST_F(Cudnn, RoundsToTheResultsType) {
     }
 }
 
-// The weights' NaN, before a relu that propagates it and one that does not.
+// The weights' NaN, before a relu that propagates it, one that does not, and one whose slope below 0 keeps it.
 TEST_F(Cudnn, NanPropagation) {
     const Handle handle;
-    for (const Step step : {Step::relu, Step::relu_loses_nan}) {
+    for (const Step step : {Step::relu, Step::relu_loses_nan, Step::leaky_relu}) {
         Problem problem;
         problem.steps = {step};
         const Graph graph(handle, problem);
         float *const weights = static_cast<float *>(graph.pointers()[1].second);
         weights[0] = NAN;
         ASSERT_EQ(graph.run(), success);
-        EXPECT_EQ(std::isnan(graph.result()[0]), step == Step::relu);
+        EXPECT_EQ(std::isnan(graph.result()[0]), step != Step::relu_loses_nan);
         EXPECT_EQ(graph.result()[0] == 0, step == Step::relu_loses_nan);
     }
 }
