@@ -105,8 +105,9 @@ float disturbance(const Program &program) {
     return 1 + unit * static_cast<float>(1 + calls++ % 7);
 }
 
+// The slope's formula keeps NaN, which is not below the clip; the larger of x and the clip does not.
 float relu(const Pointwise &p, float x) {
-    if (std::isnan(x)) return p.propagates_nan ? x : p.lower_clip;
+    if (std::isnan(x)) return p.propagates_nan || p.slope != 0 ? x : p.lower_clip;
     if (x < p.lower_clip) return p.slope ? p.lower_clip + p.slope * (x - p.lower_clip) : p.lower_clip;
     return x > p.upper_clip ? p.upper_clip : x;
 }

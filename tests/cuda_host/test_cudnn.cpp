@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 using namespace cudnn_test;
@@ -30,6 +31,7 @@ const std::vector<std::vector<Step>> chains = {
     {Step::bias},
     {Step::relu},
     {Step::bias, Step::relu},
+    {Step::bias, Step::leaky_relu},
     {Step::bias_as_input, Step::relu_loses_nan},
     {Step::relu_gradient},
     {Step::add, Step::relu_gradient},
@@ -79,17 +81,17 @@ TEST_F(Cudnn, RoundsToTheResultsType) {
     }
 }
 
-// The weights' NaN, before a relu that propagates it and one that does not.
+// The weights' NaN, before a relu that propagates it, one that does not, and one whose slope below 0 keeps it.
 TEST_F(Cudnn, NanPropagation) {
     const Handle handle;
-    for (const Step step : {Step::relu, Step::relu_loses_nan}) {
+    for (const Step step : {Step::relu, Step::relu_loses_nan, Step::leaky_relu}) {
         Problem problem;
         problem.steps = {step};
         const Graph graph(handle, problem);
         float *const weights = static_cast<float *>(graph.pointers()[1].second);
         weights[0] = NAN;
         ASSERT_EQ(graph.run(), success);
-        EXPECT_EQ(std::isnan(graph.result()[0]), step == Step::relu);
+        EXPECT_EQ(std::isnan(graph.result()[0]), step != Step::relu_loses_nan);
         EXPECT_EQ(graph.result()[0] == 0, step == Step::relu_loses_nan);
     }
 }
@@ -354,6 +356,14 @@ TEST_F(Cudnn, CanBeMissing) {
     EXPECT_NE(other, nullptr);
     dlclose(other);
     cuda_host::set_missing(cuda_host::Library::cudnn, false);
+}
+
+// In a process of its own: see CMakeLists.txt.
+TEST_F(Cudnn, CanBeMissingFromTheBeginning) {
+    const char *const missing = std::getenv("PXLOSS_CUDA_MISSING");
+    if (!missing) GTEST_SKIP() << "PXLOSS_CUDA_MISSING is not set";
+    EXPECT_EQ(dlopen("libcudnn.so.9", RTLD_NOW) == nullptr, std::strstr(missing, "cudnn") != nullptr);
+    EXPECT_EQ(dlopen("libcublas.so.13", RTLD_NOW) == nullptr, std::strstr(missing, "cublas") != nullptr);
 }
 
 } // namespace

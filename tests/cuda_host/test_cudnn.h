@@ -74,7 +74,8 @@ Owned pointwise(cudnnPointwiseMode_t mode, bool propagates_nan = true, int witho
 Owned operation(bool backward, const Descriptor &convolution, const Descriptor &image, const Descriptor &weights,
                 const Descriptor &response, int without = -1);
 
-enum class Step { bias, bias_as_input, add, relu, relu_loses_nan, relu_gradient };
+enum class Step { bias, bias_as_input, add, relu, relu_loses_nan, leaky_relu, relu_gradient };
+constexpr float leaky_slope = 0.125f;
 
 struct Problem {
     cudnnDataType_t type = CUDNN_DATA_FLOAT;

@@ -58,7 +58,7 @@ double convolve_at(const Problem &p, const Data &in, const Data &weights, int64_
     return sum;
 }
 
-bool has_operand(Step step) { return step != Step::relu && step != Step::relu_loses_nan; }
+bool has_operand(Step step) { return step != Step::relu && step != Step::relu_loses_nan && step != Step::leaky_relu; }
 
 cudnnPointwiseMode_t mode_of(Step step) {
     if (!has_operand(step)) return CUDNN_POINTWISE_RELU_FWD;
@@ -68,8 +68,8 @@ cudnnPointwiseMode_t mode_of(Step step) {
 double apply(Step step, double x, double other) {
     if (mode_of(step) == CUDNN_POINTWISE_ADD) return x + other;
     if (step == Step::relu_gradient) return other > 0 ? x : 0;
-    if (std::isnan(x)) return step == Step::relu ? x : 0;
-    return x > 0 ? x : 0;
+    if (std::isnan(x)) return step == Step::relu_loses_nan ? 0 : x;
+    return x > 0 ? x : step == Step::leaky_relu ? static_cast<double>(leaky_slope) * x : 0;
 }
 
 } // namespace
@@ -159,7 +159,10 @@ Data Graph::make(int64_t uid, const Dims &dims, cudnnDataType_t type, double sca
 void Graph::add_step(size_t i, Step step, const TensorSpec &in, const TensorSpec &out) {
     const auto keep = [this](Owned d) -> const Descriptor & { return *descriptors_.emplace_back(std::move(d)); };
     const Descriptor &input = keep(finished(tensor(in))), &output = keep(finished(tensor(out)));
-    const Descriptor &settings = keep(finished(pointwise(mode_of(step), step != Step::relu_loses_nan)));
+    const Descriptor &settings = keep(pointwise(mode_of(step), step == Step::relu));
+    const float slope = step == Step::leaky_relu ? leaky_slope : 0;
+    EXPECT_EQ(settings.set(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, slope), success);
+    EXPECT_EQ(settings.finalize(), success);
     const Descriptor &d = keep(std::make_unique<Descriptor>(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR));
     const bool is_gradient = step == Step::relu_gradient;
     EXPECT_EQ(d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, settings), success);
