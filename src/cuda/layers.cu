@@ -45,12 +45,13 @@ __global__ void __launch_bounds__(kThreads)
                    const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int x) {
         const int64_t n = r.first + row / r.h, y = row % r.h, at = (row * r.w + x) * r.channels;
+        const bool pulls = pulls_at(t, pull, n); // if not, not even NaN comes back
         const double unit = 1 / pull_of(t, pull, n);
         const float L = r.normalises ? static_cast<float>(range_of(t, r.term, n)) : 1;
         float sum = 0;
         for (int c = 0; c < r.channels; c++) {
-            const float g = static_cast<float>(load(r.activations, at + c) * unit);
-            sum += r.normalises ? g * (r.of_1.multiply[c] / L) : g;
+            const float g = pulls ? static_cast<float>(load(r.activations, at + c) * unit) : 0;
+            sum += r.normalises && pulls ? g * (r.of_1.multiply[c] / L) : g;
             if (r.image_channels == 1 && c + 1 < r.channels) continue;
             const int64_t to = row_of(r.image, n, r.image_channels == 1 ? 0 : c, y) + x * r.image.stride[3];
             store(r.image, to, r.add ? load(r.image, to) + sum : sum);

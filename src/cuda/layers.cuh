@@ -37,6 +37,12 @@ struct Pull {
     unsigned char term[PXLI_MAX_TERMS];
     float factor[PXLI_MAX_TERMS]; // the largest of a term's layers
 };
+// Whether some term does not leave image n's gradient alone.
+__device__ inline bool pulls_at(const Terms &t, const Pull &p, int64_t n) {
+    bool any = false;
+    for (int i = 0; i < p.count; i++) any = any || scale_of(t, p.term[i], n) != 0;
+    return any;
+}
 __device__ inline double pull_of(const Terms &t, const Pull &p, int64_t n) {
     double most = 0;
     for (int i = 0; i < p.count; i++) most = fmax(most, fabs(scale_of(t, p.term[i], n) * static_cast<double>(p.factor[i])));

@@ -191,7 +191,8 @@ static int configurations(builder *b, descriptor of, cudnnBackendHeurMode_t mode
     if (all > MOST_CONFIGURATIONS) all = MOST_CONFIGURATIONS;
     for (int i = 0; i < all; i++) (*found)[i] = make(b, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
     if (b->status || !all) return 0;
-    if (!works(b, CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, all, &count, *found)))
+    if (!works(b,
+               CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, all, &count, *found)))
         return 0;
     return (int)(count < all ? count : all);
 }
@@ -212,7 +213,8 @@ static bool suits(builder *b, descriptor configuration) {
     if (b->status || !works(b, CUDNN.BackendGetAttribute(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
                                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine)))
         return false;
-    if (!works(b, CUDNN.BackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, MOST, &count, note)))
+    if (!works(b, CUDNN.BackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, MOST, &count,
+                                            note)))
         return false;
     for (int i = 0; i < count && i < MOST; i++) all = all && allows(b->convolution->precision, note[i]);
     return all;
