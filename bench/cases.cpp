@@ -63,6 +63,10 @@ constexpr Row rows[] = {
     // in a network, with random weights
     {CPU, "features(net=vgg16)", "f32", "4x3x256x256"},
     {CPU, "features(net=vgg16)", "f32", "4x3x256x256,kept"},
+    {CUDA, "features(net=vgg16)", "f16", "4x3x256x256"},
+    {CUDA, "features(net=vgg16)", "f16", "4x3x256x256,kept"},
+    {CUDA, "features(net=vgg16, precision=tf32)", "f32", "4x3x256x256"},
+    {CUDA, "features(net=vgg16)", "f32", "4x3x256x256"},
     {CPU, "lpips(net=vgg16)", "f32", "4x3x256x256"},
     // one image, summed
     {CPU, "reduce(sum)", "f32", full_hd},

@@ -109,7 +109,7 @@ def vgg16_relu3_3(layout):
 
 
 def content_peers():
-    def make(layout, kept=False):
+    def make(layout, kept=False, half=False):
         def inner(*_):
             network, chosen = vgg16_relu3_3(layout)
 
@@ -123,14 +123,20 @@ def content_peers():
             memory = []
 
             def loss(pred, target):
-                if not kept or not memory:
-                    with torch.no_grad():
-                        memory[:] = [features(target)]
-                return sum(F.mse_loss(a, b) for a, b in zip(features(pred), memory[0]))
+                with torch.autocast(DEVICE.type, torch.float16, enabled=half):
+                    if not kept or not memory:
+                        with torch.no_grad():
+                            memory[:] = [features(target)]
+                    return sum(F.mse_loss(a.float(), b.float()) for a, b in zip(features(pred), memory[0]))
             return loss
         return inner
     nchw, nhwc, size = torch.contiguous_format, torch.channels_last, "4x3x256x256$"
-    return [Peer("torch eager, VGG16 content", "features(net=vgg16)", make(nchw), sizes=size),
+    half = [Peer("torch.compile, VGG16 content, channels_last, autocast f16", "features(net=vgg16) in f16", make(nhwc, half=True),
+                 compiled=True, sizes=size),
+            Peer("torch eager, VGG16 content, channels_last, autocast f16", "features(net=vgg16) in f16", make(nhwc, half=True),
+                 sizes=size)]
+    return (half if DEVICE.type == "cuda" else []) + [
+            Peer("torch eager, VGG16 content", "features(net=vgg16)", make(nchw), sizes=size),
             Peer("torch eager, VGG16 content, channels_last", "features(net=vgg16)", make(nhwc), sizes=size),
             Peer("torch eager, VGG16 content, channels_last, target kept", "features(net=vgg16)", make(nhwc, True), sizes=size)]
 
@@ -304,7 +310,7 @@ def time_peer(peer, size, what, seconds):
 # ---- pixloss's results of the same session -------------------------------------------------------------------------------------
 
 def pixloss_times(path):
-    """{(loss, size, what): seconds} of f32 cases: medians where there are repetitions."""
+    """{(loss, size, what): seconds}: medians where there are repetitions. Other types than f32 are named: "ssim in f16"."""
     with open(path, encoding="utf-8") as file:
         runs = json.load(file)["benchmarks"]
     aggregated = any(run.get("aggregate_name") == "median" for run in runs)
@@ -313,8 +319,9 @@ def pixloss_times(path):
         if run.get("error_occurred") or (run.get("aggregate_name") != "median" if aggregated else "aggregate_name" in run):
             continue
         parts = re.sub(r"/(real_time|manual_time)$", "", re.sub(r"/(iterations|repeats):\d+", "", run["run_name"])).split("/")
-        if len(parts) == 5 and parts[2] == "f32":
-            times[parts[1], parts[3], parts[4]] = run["real_time"] * UNITS[run["time_unit"]]
+        if len(parts) == 5:
+            loss = parts[1] if parts[2] == "f32" else f"{parts[1]} in {parts[2]}"
+            times[loss, parts[3], parts[4]] = run["real_time"] * UNITS[run["time_unit"]]
     return times
 
 

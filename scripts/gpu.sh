@@ -83,6 +83,15 @@ step() {
 }
 wanted() { [[ ,$only, == *,$1,* ]]; }
 
+# cuDNN and cuBLAS as Python packages have them: headers to build with, libraries to be found.
+packages=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null)
+for folder in ${packages:+"$packages"/*}; do
+  [ -e "$folder/include/cudnn_graph.h" ] && options+=("-DPIXLOSS_CUDNN_INCLUDE=$folder/include")
+  [ -e "$folder/include/cublas_v2.h" ] && options+=("-DPIXLOSS_CUBLAS_INCLUDE=$folder/include")
+  [ -d "$folder/lib" ] && LD_LIBRARY_PATH=$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH
+
 generator=()
 if command -v ninja >/dev/null; then generator=(-G Ninja); fi
 compile() {

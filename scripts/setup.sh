@@ -5,7 +5,7 @@
 #   scripts/setup.sh --cuda            too, where there is no nvcc with its runtime: NVIDIA's compiler, runtime, cuBLAS and cuDNN
 #                                      (wheels from PyPI: 870 MB, unpacked 1.3 GB) into build/cuda, laid out as a toolkit, where
 #                                      CMake looks for it
-#   scripts/setup.sh --cuda-compiler   the same without cuBLAS and cuDNN (120 MB, unpacked 280), which nothing in this version uses
+#   scripts/setup.sh --cuda-compiler   the same without cuBLAS and cuDNN (120 MB, unpacked 280), which networks on a GPU take
 # With --cuda..., also cuobjdump and nvdisasm where they are missing: the build's check for spills reads machine code with them.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -33,11 +33,12 @@
  *                images, 255 for u8 and 65535 for u16 unless it is given.
  *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
  *                groups in f32 (16 scores; on CUDA a few dozen). f64 images (CPU only; reductions take them everywhere) are
- *                computed in f64 throughout: the reference. Networks compute in f32 whatever the images are; where a sum of
- *                squares over channels is beyond f32, unit gives NaN.
+ *                computed in f64 throughout: the reference. Networks compute in f32 whatever the images are, on a GPU in what
+ *                pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
  *   Determinism  Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *                number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
- *                shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term.
+ *                shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same
+ *                versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
  *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
@@ -46,7 +47,8 @@
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
  *   Memory       Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
  *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
- *                gradients), its weights once or twice over for each, and oneDNN takes some memory of its own in a call. A call
+ *                gradients; on a GPU 256, and its weights once for each precision), and oneDNN takes some memory of its own in a
+ *                call. What pxl_workspace_size has not prepared for these arguments, the next call does. A call
  *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements;
  *                fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
@@ -169,7 +171,7 @@ PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, p
  * maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL: none. PXL_IO_ERROR
  * names file and tensor. scripts/convert_weights.py makes both files from .pth. */
 PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
-/* Losses and contexts that use it keep it alive. NULL is allowed. */
+/* Losses and contexts that use it keep it alive. NULL is allowed. (A CUDA graph in which a call was captured does not.) */
 PXL_API void pxl_network_destroy(pxl_network *network);
 PXL_API size_t pxl_network_layer_count(const pxl_network *network); /* 0 for NULL */
 /* conv1_1, relu1_1, ..., pool1, conv2_1: blocks end with their pooling, convolutions count in the block. NULL past the last. */
@@ -387,12 +389,13 @@ typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default
 /* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at.
  * On the CPU some hundred KiB a thread, whatever the image, and for terms in a network the activations of one image and its target
  * (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
- * about 100 MiB of maps where windows are wide, masked or fold at the border. And where several windows, or averaged blocks,
+ * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some images,
+ * as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks,
  * add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the
  * precision of the computation. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
 /* Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter, and loads the kernels of
- * this evaluation, so that a capture does not have to; evaluations of other losses and shapes that need no more bytes may share
+ * this evaluation, so that a capture does not have to: convolutions run once, on zeros. Evaluations of other losses and shapes that need no more bytes may share
  * the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);

@@ -279,4 +279,5 @@ static pxl_status map(const pxli_run_images *run, const pxli_comparison *c, floa
 }
 
 const pxli_engine pxli_cpu_engine = {
-    pxli_onednn_available, choose, prepare, pxli_onednn_forget, pulls, partials, load, forward, compare, backward, store, map};
+    16, pxli_onednn_available, choose, prepare, pxli_onednn_forget, pulls, partials, load, forward, compare, backward, store,
+    map};

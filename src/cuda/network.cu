@@ -440,6 +440,8 @@ void run_walks(Sequence &s, const Evaluation &e, pxli_call *call, bool written) 
 
 } // namespace pxli
 
-const pxli_engine pxli_cuda_engine = {pxli_cudnn_available, pxli::choose,   pxli::prepare,      pxli::forget,
-                                      pxli::pulls,          pxli::partials, pxli::load_images,  pxli::forward,
-                                      pxli::compare,        pxli::backward, pxli::store_images, pxli::map};
+// Plans are small, and a captured graph needs those that it was captured from.
+const pxli_engine pxli_cuda_engine = {256,           pxli_cudnn_available, pxli::choose,   pxli::prepare,
+                                      pxli::forget,  pxli::pulls,          pxli::partials, pxli::load_images,
+                                      pxli::forward, pxli::compare,        pxli::backward, pxli::store_images,
+                                      pxli::map};

@@ -6,7 +6,7 @@
 #ifndef PXLI_CUBLAS
 static pxl_status missing(void) {
     return pxli_fail(PXL_UNSUPPORTED,
-                     "style on a GPU needs cuBLAS 13, without which this library was built (its headers: "
+                     "style on a GPU needs cuBLAS, without which this library was built (its headers: "
                      "scripts/setup.sh --cuda, PIXLOSS_CUBLAS)");
 }
 pxl_status pxli_cublas_available(void) { return missing(); }
@@ -35,12 +35,10 @@ static struct {
     FUNCTIONS(POINTER)
 } cublas;
 
-/* PXLI_CUBLAS_NAME: what tests take in its place; NULL is the program itself. */
-#ifndef PXLI_CUBLAS_NAME
-#define PXLI_CUBLAS_NAME "libcublas.so.13"
-#endif
+/* What is called has not changed since CUDA 12. */
 static void load_library(void) {
-    cublas.handle = dlopen(PXLI_CUBLAS_NAME, RTLD_NOW | RTLD_LOCAL);
+    cublas.handle = dlopen("libcublas.so.13", RTLD_NOW | RTLD_LOCAL);
+    if (!cublas.handle) cublas.handle = dlopen("libcublas.so.12", RTLD_NOW | RTLD_LOCAL);
 #define LOOK_UP(name, function) \
     if (cublas.handle && !(cublas.name = (__typeof__(cublas.name))dlsym(cublas.handle, #function))) cublas.handle = NULL;
     FUNCTIONS(LOOK_UP)
@@ -50,7 +48,7 @@ pxl_status pxli_cublas_available(void) {
     pthread_once(&once, load_library);
     if (cublas.handle) return PXL_OK;
     return pxli_fail(PXL_UNSUPPORTED,
-                     "style on a GPU needs cuBLAS 13, and libcublas.so.13 is not to be found here (PyPI: "
+                     "style on a GPU needs cuBLAS, and libcublas.so.13 is not to be found here (PyPI: "
                      "nvidia-cublas; its folder goes into LD_LIBRARY_PATH)");
 }
 static pxl_status check(cublasStatus_t status, const char *what) {

@@ -34,12 +34,8 @@ pxl_status pxli_cudnn_run(pxli_cudnn *cudnn, const pxli_cudnn_plan *plan, pxl_st
 pxli_cudnn_library pxli_cudnn_functions;
 #define CUDNN pxli_cudnn_functions
 
-/* PXLI_CUDNN_NAME: what tests take in its place; NULL is the program itself. */
-#ifndef PXLI_CUDNN_NAME
-#define PXLI_CUDNN_NAME "libcudnn.so.9"
-#endif
 static void load_library(void) {
-    CUDNN.handle = dlopen(PXLI_CUDNN_NAME, RTLD_NOW | RTLD_LOCAL);
+    CUDNN.handle = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
 #define LOOK_UP(name) \
     if (CUDNN.handle && !(CUDNN.name = (__typeof__(CUDNN.name))dlsym(CUDNN.handle, "cudnn" #name))) CUDNN.handle = NULL;
     PXLI_CUDNN_FUNCTIONS(LOOK_UP)

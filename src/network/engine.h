@@ -62,6 +62,7 @@ typedef struct pxli_comparison {
 } pxli_comparison;
 
 typedef struct pxli_engine {
+    int most_shapes;               /* that a network keeps: so that images of many sizes do not fill the memory */
     pxl_status (*available)(void); /* PXL_OK, or why this process cannot use it */
     /* Fills in how a call's images go through: threads, precision, batch, joint; the rest of the shape is there. */
     void (*choose)(const pxl_context *context, const pxli_call *call, const pxli_term *term, pxli_shape *shape);

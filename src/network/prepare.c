@@ -33,8 +33,6 @@ static int cut(const pxl_network *network, const pxli_shape *shape, pxli_stage *
 }
 
 /* ---- The cache ----------------------------------------------------------------------------------------------------- */
-/* So that images of many sizes do not fill the memory. */
-enum { MOST_SHAPES = 16 };
 struct pxli_engine_cache {
     pthread_mutex_t lock;
     pxli_prepared *first; /* the last one used first */
@@ -64,12 +62,15 @@ static bool same_shape(const pxli_shape *a, const pxli_shape *b) {
            a->threads == b->threads && a->gradients == b->gradients && a->grams == b->grams &&
            !memcmp(a->compared, b->compared, sizeof a->compared);
 }
-static void drop_oldest(pxli_engine_cache *cache) {
+/* Of one engine. */
+static void drop_oldest(pxli_engine_cache *cache, const pxli_engine *engine) {
     int count = 0;
-    pxli_prepared **at = &cache->first, **oldest = NULL;
-    for (; *at; at = &(*at)->next)
+    pxli_prepared **oldest = NULL;
+    for (pxli_prepared **at = &cache->first; *at; at = &(*at)->next) {
+        if ((*at)->shape.engine != engine) continue;
         if (++count > 1 && !(*at)->users) oldest = at;
-    if (count <= MOST_SHAPES || !oldest) return;
+    }
+    if (count <= engine->most_shapes || !oldest) return;
     pxli_prepared *p = *oldest;
     *oldest = p->next;
     destroy(p);
@@ -98,7 +99,7 @@ static pxl_status find(const pxl_network *network, const pxli_shape *shape, pxli
     if (*at) *at = p->next;
     p->next = cache->first, cache->first = p;
     p->users++;
-    drop_oldest(cache);
+    drop_oldest(cache, shape->engine);
     *found = p;
     return PXL_OK;
 }
