@@ -46,9 +46,10 @@
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
  *   Memory       Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
  *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
- *                gradients), its weights once or twice over for each, and oneDNN takes some memory of its own in a call. A call
- *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements;
- *                fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
+ *                gradients), its weights once over, twice with gradients, for all that take them in the same order (as a rule all
+ *                do), and oneDNN takes some memory of its own in a call. A call takes up to 96 KiB of the caller's stack. A
+ *                view has at most 2^48 elements; fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them
+ *                (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */

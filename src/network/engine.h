@@ -28,8 +28,8 @@ typedef struct pxli_shape {
     uint64_t compared[PXLI_MAX_LAYERS / 64]; /* a bit for each layer */
 } pxli_shape;
 struct pxli_prepared {
-    pxli_prepared *next;
-    int users; /* calls that hold it */
+    pxli_prepared *next; /* of the same network, also while this one is prepared */
+    int users;           /* calls that hold it */
     const pxl_network *network;
     pxli_shape shape;
     int stages;
@@ -61,7 +61,7 @@ typedef struct pxli_engine {
     pxl_status (*available)(void);                  /* PXL_OK, or why this process cannot use it */
     int (*threads)(const pxl_context *context);     /* that a call may use */
     pxl_status (*prepare)(pxli_prepared *prepared); /* fills in own and scratch */
-    void (*forget)(pxli_prepared *prepared);        /* frees own, which may be NULL */
+    void (*forget)(pxli_prepared *prepared);        /* frees own, which may be NULL. One of a network at a time, as prepare */
     size_t (*partials)(const pxli_prepared *prepared, const pxli_call *call, int term,
                        const pxli_stage *stage); /* bytes that compare needs */
     pxl_status (*load)(const pxli_run_images *run, const pxl_tensor *image, int term, float *to);

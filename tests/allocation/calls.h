@@ -1,0 +1,100 @@
+// Calls with few words: a network, a loss in it, images to compare.
+#ifndef TESTS_ALLOCATION_CALLS_H
+#define TESTS_ALLOCATION_CALLS_H
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "pixloss/pixloss.h"
+
+// Random weights, in a context as "n".
+class Network {
+  public:
+    explicit Network(const char *architecture, int threads = 1) {
+        EXPECT_EQ(pxl_context_create(PXL_CPU_DEVICE, threads, &context_), PXL_OK) << pxl_error_message();
+        EXPECT_EQ(pxl_network_random(architecture, 5, &network_), PXL_OK) << pxl_error_message();
+        EXPECT_EQ(pxl_context_add_network(context_, "n", network_), PXL_OK) << pxl_error_message();
+    }
+    ~Network() { pxl_network_destroy(network_), pxl_context_destroy(context_); }
+    Network(const Network &) = delete;
+    Network &operator=(const Network &) = delete;
+    pxl_context *context() const { return context_; }
+    pxl_network *get() const { return network_; }
+
+  private:
+    pxl_context *context_ = nullptr;
+    pxl_network *network_ = nullptr;
+};
+
+class Loss {
+  public:
+    Loss(const char *expression, const Network &network) : context_(network.context()) {
+        EXPECT_EQ(pxl_loss_parse(expression, context_, &loss_), PXL_OK) << pxl_error_message();
+    }
+    ~Loss() { pxl_loss_destroy(loss_); }
+    Loss(const Loss &) = delete;
+    Loss &operator=(const Loss &) = delete;
+    pxl_context *context() const { return context_; }
+    const pxl_loss *get() const { return loss_; }
+
+  private:
+    pxl_context *context_;
+    pxl_loss *loss_ = nullptr;
+};
+
+struct Size {
+    int64_t n, c, h, w;
+};
+// Both images, both gradients and the values of a loss.
+class Images {
+  public:
+    Images(const Loss &loss, Size s) : loss_(loss), memory_(4 * static_cast<size_t>(s.n * s.c * s.h * s.w)) {
+        for (size_t i = 0; i < memory_.size() / 2; ++i) memory_[i] = static_cast<float>(i * 37 % 101) / 101;
+        for (size_t i = 0; i < 4; ++i)
+            view_[i] = pxl_nchw(&memory_[i * memory_.size() / 4], PXL_F32, PXL_CPU_DEVICE, s.n, s.c, s.h, s.w);
+        args_ = PXL_ARGS(&view_[0], &view_[1]);
+        args_.grad_pred = &view_[2], args_.grad_target = &view_[3];
+        values_.resize(1 + pxl_loss_term_count(loss.get()), -1);
+        args_.values = values_.data();
+    }
+    pxl_status size() { return pxl_workspace_size(loss_.context(), loss_.get(), &args_, &bytes_); }
+    pxl_status initialise() {
+        workspace_.resize(bytes_ / sizeof(std::max_align_t) + 1);
+        return pxl_workspace_init(loss_.context(), loss_.get(), &args_, workspace_.data(), bytes_, nullptr);
+    }
+    pxl_status evaluate() { return pxl_evaluate(loss_.context(), loss_.get(), &args_, workspace_.data(), bytes_, nullptr); }
+    pxl_status all() {
+        pxl_status status = size();
+        if (!status) status = initialise();
+        return status ? status : evaluate();
+    }
+    size_t bytes() const { return bytes_; }
+    std::vector<double> &values() { return values_; }
+    const std::vector<float> &memory() const { return memory_; }
+    const pxl_tensor *pred() const { return &view_[0]; }
+
+  private:
+    const Loss &loss_;
+    std::vector<float> memory_;
+    pxl_tensor view_[4];
+    pxl_args args_;
+    std::vector<double> values_;
+    std::vector<std::max_align_t> workspace_;
+    size_t bytes_ = 0;
+};
+
+// Why networks cannot be computed here; "": they can.
+inline std::string why_no_networks() {
+    const Network network("1:1");
+    const Loss loss("features(net=n, layers=0)", network);
+    Images images(loss, {1, 1, 1, 1});
+    return images.size() == PXL_UNSUPPORTED ? pxl_error_message() : "";
+}
+#define SKIP_WITHOUT_NETWORKS()                       \
+    do {                                              \
+        const std::string reason = why_no_networks(); \
+        if (!reason.empty()) GTEST_SKIP() << reason;  \
+    } while (false)
+#endif
