@@ -60,8 +60,9 @@ class Images {
         args_.values = values_.data();
     }
     pxl_status size() { return pxl_workspace_size(loss_.context(), loss_.get(), &args_, &bytes_); }
+    void take_workspace(size_t bytes) { workspace_.resize((bytes_ = bytes) / sizeof(std::max_align_t) + 1); }
     pxl_status initialise() {
-        workspace_.resize(bytes_ / sizeof(std::max_align_t) + 1);
+        take_workspace(bytes_);
         return pxl_workspace_init(loss_.context(), loss_.get(), &args_, workspace_.data(), bytes_, nullptr);
     }
     pxl_status evaluate() { return pxl_evaluate(loss_.context(), loss_.get(), &args_, workspace_.data(), bytes_, nullptr); }

@@ -1,6 +1,7 @@
 #include "interposed.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -82,6 +83,7 @@ char *__real_strdup(const char *text);
 void __real_free(void *block);
 void *__real_mmap(void *at, size_t bytes, int protection, int flags, int file, off_t offset);
 int __real_munmap(void *block, size_t bytes);
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 void *__real_dlopen(const char *name, int flags);
 void *__real_dlsym(void *handle, const char *name);
 
@@ -119,6 +121,9 @@ void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int file, o
 int __wrap_munmap(void *block, size_t bytes) {
     given_back(block);
     return __real_munmap(block, bytes);
+}
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes) {
+    return no_memory() ? ENOMEM : __real_pthread_mutex_init(mutex, attributes);
 }
 void *__wrap_dlopen(const char *name, int flags) {
     const char *const missing = hidden;

@@ -1,5 +1,5 @@
 // What the library takes and has not given back, and failures where a test wants them. This program is linked so that the library's
-// calls of malloc and its like, mmap, dlopen and dlsym arrive here; libjansson is told to allocate here, and what dlsym finds of
+// calls of malloc and its like, mmap, pthread_mutex_init, dlopen and dlsym arrive here; libjansson is told to allocate here, and what dlsym finds of
 // oneDNN is wrapped. Other libraries' own allocations go by.
 #ifndef TESTS_ALLOCATION_INTERPOSED_H
 #define TESTS_ALLOCATION_INTERPOSED_H
