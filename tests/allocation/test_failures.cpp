@@ -252,43 +252,6 @@ TEST(Failures, nothing_is_allocated_with_a_workspace) {
     EXPECT_EQ(fail_in_turn(Failing::memory, [&] { return images.all(); }), 0);
 }
 
-struct Operators {
-    std::vector<float> memory = std::vector<float>(8 * 3 * 31 * 29, 0.25f);
-    pxl_tensor image = pxl_nchw(memory.data(), PXL_F32, PXL_CPU_DEVICE, 1, 3, 31, 29), output, statistics;
-    std::vector<std::max_align_t> workspace = std::vector<std::max_align_t>(1 << 16);
-    double results[3];
-    size_t bytes = 0;
-    Operators() {
-        float *const after = memory.data() + 3 * 31 * 29;
-        output = pxl_nchw(after, PXL_F32, PXL_CPU_DEVICE, 1, 3, 31, 29);
-        statistics = pxl_nchw(after, PXL_F32, PXL_CPU_DEVICE, 1, 15, 31, 29);
-    }
-    pxl_status filter() {
-        pxl_filter filter = PXL_FILTER(PXL_FILTER_BLUR);
-        filter.sigma = 2;
-        pxl_status status = pxl_filter_workspace_size(nullptr, &filter, &image, &output, &bytes);
-        if (!status) status = pxl_filter_apply(nullptr, &filter, &image, &output, workspace.data(), bytes, nullptr);
-        return status ? status : pxl_filter_adjoint(nullptr, &filter, &image, &output, workspace.data(), bytes, nullptr);
-    }
-    pxl_status statistic() {
-        pxl_term term = PXL_TERM(PXL_SSIM, 1);
-        term.border = PXL_ZERO;
-        pxl_status status = pxl_ssim_statistics_workspace_size(nullptr, &term, &image, &image, &bytes);
-        return status ? status
-                      : pxl_ssim_statistics(nullptr, &term, &image, &image, &statistics, workspace.data(), bytes, nullptr);
-    }
-    pxl_status reduce() {
-        const pxl_status status = pxl_reduce_workspace_size(nullptr, PXL_REDUCE_L2, PXL_OVER_CHANNEL, &image, &bytes);
-        return status ? status
-                      : pxl_reduce(nullptr, PXL_REDUCE_L2, PXL_OVER_CHANNEL, &image, results, workspace.data(), bytes, nullptr);
-    }
-    pxl_status questions() {
-        char text[80];
-        int count;
-        const pxl_status status = pxl_device_count(PXL_CPU, &count);
-        return status ? status : pxl_device_describe(PXL_CPU_DEVICE, text, sizeof text);
-    }
-};
 TEST(Failures, operators_and_questions_allocate_nothing) {
     Operators operators;
     EXPECT_EQ(fail_in_turn(Failing::memory, [&] { return operators.filter(); }), 0);
