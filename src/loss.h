@@ -28,6 +28,7 @@ enum { PXLI_MAX_TERM_LAYERS = 16, PXLI_MAX_LAYERS_TEXT = 255 };
 typedef struct pxli_features {
     const pxl_network *network; /* kept alive by the loss */
     pxl_normalize normalize;    /* never PXL_NORMALIZE_DEFAULT */
+    pxl_precision precision;
     pxli_transform transform;
     bool linear; /* each channel's charge times the layer's linear weight */
     int count, layer[PXLI_MAX_TERM_LAYERS];

@@ -133,6 +133,7 @@ void pxli_fill_features(const pxl_term *from, pxli_features *to) {
     fill_layers(from, to);
     to->network = from->network;
     to->normalize = from->normalize ? from->normalize : from->kind == PXL_LPIPS ? PXL_NORMALIZE_LPIPS : PXL_NORMALIZE_NONE;
+    to->precision = from->precision;
     to->linear = from->kind == PXL_LPIPS;
     to->transform = from->kind == PXL_STYLE                                             ? PXLI_TRANSFORM_GRAM
                     : from->kind == PXL_LPIPS || from->kind == PXL_COSINE || from->unit ? PXLI_TRANSFORM_UNIT

@@ -7,7 +7,7 @@
 
 #define BIT(field) (1u << PXLI_F_##field)
 #define MAP        (BIT(PENALTY) | BIT(PARAM) | BIT(REDUCTION))
-#define FEATURES   (BIT(NET) | BIT(LAYERS) | BIT(DATA_RANGE))
+#define FEATURES   (BIT(NET) | BIT(LAYERS) | BIT(DATA_RANGE) | BIT(PRECISION))
 #define WINDOWED                                                                                                 \
     (BIT(PRESET) | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA) | BIT(UNIFORM) | BIT(K1) | BIT(K2) | BIT(DATA_RANGE) | \
      BIT(SAMPLE_COVARIANCE) | BIT(DOWNSAMPLE) | BIT(REDUCTION))
@@ -45,6 +45,7 @@ const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT] = {
 static const char *const reduction_words[] = {"mean", "sum", "spatial"};
 static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL, "l2", "l1", "huber", "smooth_l1", "charbonnier"};
 static const char *const normalize_words[] = {NULL, "none", "imagenet", "lpips"};
+static const char *const precision_words[] = {NULL, "f32", "tf32", "f16", "bf16"};
 static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "replicate"};
 
 #define AT(member) offsetof(pxl_term, member)
@@ -65,6 +66,7 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
     [PXLI_F_PARAM] = NUMBER(penalty_param, false),
     [PXLI_F_UNIT] = FLAG(unit),
     [PXLI_F_NORMALIZE] = WORD(normalize, normalize_words),
+    [PXLI_F_PRECISION] = WORD(precision, precision_words),
     [PXLI_F_ISOTROPIC] = FLAG(isotropic),
     [PXLI_F_OWN_COUNTS] = FLAG(own_counts),
     [PXLI_F_NEIGHBOURS] = INTEGER(neighbours),
@@ -85,7 +87,7 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
 };
 
 // The enums are read and written as ints.
-_Static_assert(sizeof(pxl_normalize) == sizeof(int) && sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) &&
+_Static_assert(sizeof(pxl_normalize) == sizeof(int) && sizeof(pxl_precision) == sizeof(int) && sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) &&
                    sizeof(pxl_reduction) == sizeof(int),
                "an enum is not an int wide");
 

@@ -13,6 +13,7 @@ typedef enum pxli_field {
     PXLI_F_PARAM,
     PXLI_F_UNIT,
     PXLI_F_NORMALIZE,
+    PXLI_F_PRECISION,
     PXLI_F_ISOTROPIC,
     PXLI_F_OWN_COUNTS,
     PXLI_F_NEIGHBOURS,

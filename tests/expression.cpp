@@ -15,6 +15,7 @@ std::string number(double value) {
 const char *const penalties[] = {"", "l2", "l1", "huber", "smooth_l1", "charbonnier"};
 const char *const borders[] = {"", "valid", "zero", "reflect", "replicate"};
 const char *const normalizations[] = {"", "none", "imagenet", "lpips"};
+const char *const precisions[] = {"", "f32", "tf32", "f16", "bf16"};
 const char *const reductions[] = {"mean", "sum", "spatial"};
 
 std::string kind_name(const pxl_term &term) {
@@ -81,6 +82,7 @@ std::string expression(const pxl_term &term) {
     arguments.field(term.layers, "layers", term.layers ? term.layers : "");
     arguments.flag(term.unit, "unit");
     arguments.field(term.normalize, "normalize", normalizations[term.normalize]);
+    arguments.field(term.precision, "precision", precisions[term.precision]);
     arguments.flag(term.penalty && term.kind != PXL_PIXEL, penalties[term.penalty]);
     arguments.field(term.penalty_param > 0, parameter_name(term), number(term.penalty_param));
     arguments.flag(term.isotropic, "isotropic");

@@ -217,7 +217,8 @@ TEST(NetworkLoss, names_parse_to_the_same_term) {
          {"features(net=n)", "lpips(net=n)", "style(net=n, l1)", "cosine(net=n, layers=8)",
           "features(net=n, layers=0.5*relu1_2:1e-30*3:pool1, charbonnier, eps=0.01, unit, normalize=imagenet, data_range=2)",
           "features(net=n, huber, data_range=auto, reduction=spatial)", "style(net=n, layers=1, reduction=sum)",
-          "lpips(net=n, layers=2*1:9, data_range=255, reduction=sum)", "cosine(net=n, normalize=lpips, data_range=auto)",
+          "lpips(net=n, layers=2*1:9, data_range=255, reduction=sum)", "style(net=n, precision=tf32)",
+          "features(net=n, precision=f16, data_range=2)", "cosine(net=n, normalize=lpips, data_range=auto)",
           "features(net=n, smooth_l1, beta=0.25, reduction=sum)"}) {
         const std::string name = name_of(text, known.context);
         EXPECT_EQ(name, text);
@@ -291,6 +292,7 @@ TEST(NetworkLoss, errors_name_the_column_and_what_is_near) {
         {"features(window=3)", "features has no argument 'window'"},
         {"ssim(net=vgg16)", "ssim has no argument 'net'"},
         {"features(normalize=imagnet)", "unknown normalize 'imagnet'; did you mean 'imagenet'?"},
+        {"features(precision=half)", "unknown precision 'half'"},
         {"features(net=small, net=small)", "'net' repeats"},
     };
     for (const auto &[text, message] : syntax) expect_unparsed(text, known.context, message, PXL_SYNTAX_ERROR);

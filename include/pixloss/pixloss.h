@@ -239,6 +239,15 @@ typedef enum pxl_normalize {
     PXL_NORMALIZE_IMAGENET = 2, /* (x / L - mean) / std with torchvision's (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) */
     PXL_NORMALIZE_LPIPS = 3     /* (2 x / L - 1 - shift) / scale with lpips' (-0.030, -0.088, -0.188) and (0.458, 0.448, 0.450) */
 } pxl_normalize;
+/* In what a network computes on a GPU: products of f32, tf32 (10 bits of mantissa), f16 or bf16, always summed in f32; tf32, f16 and
+ * bf16 on tensor cores. Default: as the images' type has it, f32 for all but f16 and bf16. On the CPU it is f32 in any case. */
+typedef enum pxl_precision {
+    PXL_PRECISION_DEFAULT = 0,
+    PXL_PRECISION_F32 = 1,
+    PXL_PRECISION_TF32 = 2,
+    PXL_PRECISION_F16 = 3,
+    PXL_PRECISION_BF16 = 4
+} pxl_precision;
 /* What lies outside the image: nothing (only whole windows count, the map is smaller), zeros, the image mirrored without
  * repeating its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it
  * is zero. */
@@ -280,6 +289,7 @@ typedef struct pxl_term {
                            features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
     pxl_normalize normalize; /* default none; channels other than three are compared as they are */
     int unit;                /* features: 1: see above */
+    pxl_precision precision; /* features, lpips, style, cosine, on a GPU */
 } pxl_term;
 #ifdef __cplusplus
 static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
@@ -317,7 +327,7 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
  *             own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta beta eps
  *             reduction (mean sum spatial) neighbours border (valid zero reflect replicate; also written padding) window sigma
- *             net layers normalize (none imagenet lpips) k1 k2 data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
+ *             net layers normalize (none imagenet lpips) precision (f32 tf32 f16 bf16) k1 k2 data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
  *             (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  * "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)". Reads no file. `context` may be
  * NULL. net=NAME is a network that was added to the context, or else vgg16 (11, 13, 19) with random weights, which then appears in

@@ -107,6 +107,11 @@ static pxl_status check_weights(const pxli_call *call) {
             return pxli_fail(PXL_INVALID_ARGUMENT, "term_weights[%d] is %g; a finite number is needed", k, (double)weights[k]);
     return PXL_OK;
 }
+/* Each layer of a network adds to them. */
+static void clear_layer_sums(const pxli_call *call) {
+    for (int k = 0; k < call->count; k++)
+        for (int64_t n = 0; n < call->n && pxli_is_features(call->terms[k].kind); n++) call->sums[n * call->count + k] = 0;
+}
 static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_workspace workspace) {
     pxl_status status = check_weights(call);
     if (status) return status;
@@ -120,6 +125,7 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     pxli_set_scales(call);
     if (!call->passes || call->pass[0].accumulate) clear(call->grad_pred), clear(call->grad_target);
     for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
+    clear_layer_sums(call);
     status = pxli_walks_run(call, &team);
     if (status) return status;
     round_sum(&team, call, call->grad_pred, args->grad_pred), round_sum(&team, call, call->grad_target, args->grad_target);

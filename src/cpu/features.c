@@ -34,6 +34,18 @@ static pxl_status prepare(pxli_prepared *p) {
     return status;
 }
 
+/* One image after another: an image keeps all threads busy, and memory does not grow with their number. */
+static void choose(const pxl_context *context, const pxli_call *call, const pxli_term *term, pxli_shape *shape) {
+    (void)call, (void)term;
+    shape->threads = pxli_threads(context), shape->precision = PXL_PRECISION_F32, shape->batch = 1;
+}
+/* A term whose weight is 0 leaves the gradient alone, whatever its value is. */
+static bool pulls(const pxli_run_images *run, const pxli_walk *walk) {
+    bool any = false;
+    for (int t = 0; t < walk->terms; t++) any = any || run->call->scale[run->first * run->call->count + walk->term[t]] != 0;
+    return any;
+}
+
 /* `where` is the call's team; its threads are those that the network was prepared for, or fewer. */
 static pxli_team team_of(const pxli_run_images *run, void *scratch) {
     const pxli_team *team = run->where;
@@ -69,10 +81,10 @@ static pxl_status run_image(const pxli_run_images *run, const pxl_tensor *image,
     pxli_run(&team, image->size[2], image->size[2] * image->size[3], image_row, &r);
     return PXL_OK;
 }
-static pxl_status load(const pxli_run_images *run, const pxl_tensor *image, int term, float *to) {
+static pxl_status load(const pxli_run_images *run, const pxl_tensor *image, int term, void *to) {
     return run_image(run, image, term, to, false);
 }
-static pxl_status store(const pxli_run_images *run, const pxl_tensor *gradient, int term, const float *from) {
+static pxl_status store(const pxli_run_images *run, const pxl_tensor *gradient, int term, const void *from) {
     return run_image(run, gradient, term, (float *)from, true);
 }
 
@@ -110,14 +122,15 @@ static void over_rows(const pxli_run_images *run, int64_t rows, pxli_task *task,
     const pxli_team team = team_of(run, run->scratch);
     pxli_run(&team, rows, rows * r->stage->w * r->stage->outputs, task, r);
 }
-static pxl_status forward(const pxli_run_images *run, const pxli_stage *stage, const float *in, float *out) {
+static pxl_status forward(const pxli_run_images *run, const pxli_stage *stage, bool both, const void *in, void *out) {
+    (void)both; /* images go one by one */
     const layer_run r = {stage, in, NULL, out, false};
     if (stage->kind == PXL_CONVOLUTION) return pxli_onednn_forward(run->prepared, stage, in, out, run->scratch);
     over_rows(run, stage->h, stage->kind == PXL_RELU ? relu_row : pool_row, &r);
     return PXL_OK;
 }
-static pxl_status backward(const pxli_run_images *run, const pxli_stage *stage, const float *in, bool mask, const float *grad_out,
-                           float *grad_in) {
+static pxl_status backward(const pxli_run_images *run, const pxli_stage *stage, const void *in, bool mask, const void *grad_out,
+                           void *grad_in) {
     const layer_run r = {stage, in, grad_out, grad_in, mask};
     if (stage->kind != PXL_CONVOLUTION) return over_rows(run, stage->h, unpool_row, &r), PXL_OK;
     const pxl_status status = pxli_onednn_backward(run->prepared, stage, grad_out, grad_in, run->scratch);
@@ -267,4 +280,4 @@ static pxl_status map(const pxli_run_images *run, const pxli_comparison *c, floa
 }
 
 const pxli_engine pxli_cpu_engine = {
-    pxli_onednn_available, pxli_threads, prepare, pxli_onednn_forget, partials, load, forward, compare, backward, store, map};
+    pxli_onednn_available, choose, prepare, pxli_onednn_forget, pulls, partials, load, forward, compare, backward, store, map};

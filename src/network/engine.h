@@ -22,7 +22,10 @@ typedef struct pxli_stage {
 typedef struct pxli_prepared pxli_prepared;
 typedef struct pxli_shape {
     const struct pxli_engine *engine;
-    int64_t batch, h, w;
+    pxl_device device;
+    int64_t batch, h, w; /* batch: images of pred that go together */
+    bool joint;          /* followed by those of target */
+    pxl_precision precision;
     int threads;
     bool gradients;
     uint64_t compared[PXLI_MAX_LAYERS / 64]; /* a bit for each layer */
@@ -43,39 +46,50 @@ typedef struct pxli_run_images {
     const pxli_prepared *prepared;
     pxli_call *call;
     const void *where;    /* threads, or a stream: the backend's own */
-    int64_t first, count; /* images */
+    int64_t first, count; /* images, at most the shape's batch: what lies in the places of more is never read */
     void *scratch;
 } pxli_run_images;
 /* A term in a layer. */
 typedef struct pxli_comparison {
     const pxli_stage *stage;
-    int term;                 /* of the call */
-    double factor;            /* the term's value is the sum over layers of factor times the charges */
-    bool value;               /* add the charges to the call's sums */
-    bool add, mask;           /* to the gradient that is there; 0 where the ReLU of the stage is */
-    const float *own, *other; /* the activations whose gradient is wanted, and the other image's */
-    float *gradient;          /* NULL: not wanted */
+    int term;                /* of the call */
+    double factor;           /* the term's value is the sum over layers of factor times the charges */
+    bool value;              /* add the charges to the call's sums */
+    bool add, mask;          /* to the gradient that is there; 0 where the ReLU of the stage is */
+    const void *own, *other; /* the activations whose gradient is wanted, and the other image's */
+    void *gradient;          /* NULL: not wanted */
 } pxli_comparison;
 
 typedef struct pxli_engine {
-    pxl_status (*available)(void);                  /* PXL_OK, or why this process cannot use it */
-    int (*threads)(const pxl_context *context);     /* that a call may use */
+    pxl_status (*available)(void); /* PXL_OK, or why this process cannot use it */
+    /* Fills in how a call's images go through: threads, precision, batch, joint; the rest of the shape is there. */
+    void (*choose)(const pxl_context *context, const pxli_call *call, const pxli_term *term, pxli_shape *shape);
     pxl_status (*prepare)(pxli_prepared *prepared); /* fills in own and scratch */
     void (*forget)(pxli_prepared *prepared);        /* frees own, which may be NULL. One of a network at a time, as prepare */
+    /* Whether anything comes back from the images of a run, as far as the host can know. */
+    bool (*pulls)(const pxli_run_images *run, const pxli_walk *walk);
     size_t (*partials)(const pxli_prepared *prepared, const pxli_call *call, int term,
                        const pxli_stage *stage); /* bytes that compare needs */
-    pxl_status (*load)(const pxli_run_images *run, const pxl_tensor *image, int term, float *to);
-    pxl_status (*forward)(const pxli_run_images *run, const pxli_stage *stage, const float *in, float *out);
+    pxl_status (*load)(const pxli_run_images *run, const pxl_tensor *image, int term, void *to);
+    /* both: of pred and target, which lie one behind the other */
+    pxl_status (*forward)(const pxli_run_images *run, const pxli_stage *stage, bool both, const void *in, void *out);
     pxl_status (*compare)(const pxli_run_images *run, const pxli_comparison *comparison);
     /* The gradient of a stage's input from that of its output, whose ReLU has been undone. mask: of the input's ReLU is undone, too. */
-    pxl_status (*backward)(const pxli_run_images *run, const pxli_stage *stage, const float *in, bool mask, const float *grad_out,
-                           float *grad_in);
-    pxl_status (*store)(const pxli_run_images *run, const pxl_tensor *gradient, int term, const float *from);
+    pxl_status (*backward)(const pxli_run_images *run, const pxli_stage *stage, const void *in, bool mask, const void *grad_out,
+                           void *grad_in);
+    pxl_status (*store)(const pxli_run_images *run, const pxl_tensor *gradient, int term, const void *from);
     /* What each pixel of a layer is charged, times c->factor, enlarged to the image and added to `map`, which the first layer
      * (c->add false) overwrites; in `charges`, a float for each pixel of the layer. */
     pxl_status (*map)(const pxli_run_images *run, const pxli_comparison *c, float *charges, const pxl_tensor *map);
 } pxli_engine;
 extern const pxli_engine pxli_cpu_engine;
+static inline size_t pxli_element_bytes(pxl_precision precision) {
+    return precision == PXL_PRECISION_F16 || precision == PXL_PRECISION_BF16 ? 2 : 4;
+}
+/* What comes back to the input of stage s is masked by the ReLU before it: a comparison has not done so there. */
+static inline bool pxli_masks(const pxli_prepared *p, int s) {
+    return s > 0 && p->stage[s - 1].relu && !p->stage[s - 1].compared;
+}
 
 /* ---- What is kept with a network ------------------------------------------------------------------------------------- */
 typedef struct pxli_engine_cache pxli_engine_cache;

@@ -112,7 +112,7 @@ pxl_status pxl_network_create(const pxl_layer *layers, size_t count, pxl_network
         return pxli_fail(PXL_OUT_OF_MEMORY, "no memory for a network of %zu weights", floats);
     }
     const char *name = pxli_architecture_name(layers, count);
-    atomic_init(&made->references, 1);
+    made->references = 1;
     made->count = (int)count, made->inputs = layers[0].inputs, made->weights = weights, made->layers = own,
     made->engines = engines;
     snprintf(made->architecture, sizeof made->architecture, "%s", name ? name : "");
@@ -167,11 +167,11 @@ pxl_status pxl_network_random(const char *architecture, uint64_t seed, pxl_netwo
 /* ---- Questions ----------------------------------------------------------------------------------------------------- */
 pxl_network *pxli_network_retain(const pxl_network *network) {
     pxl_network *own = (pxl_network *)network;
-    if (own) atomic_fetch_add(&own->references, 1);
+    if (own) __atomic_fetch_add(&own->references, 1, __ATOMIC_RELAXED);
     return own;
 }
 void pxl_network_destroy(pxl_network *network) {
-    if (!network || atomic_fetch_sub(&network->references, 1) > 1) return;
+    if (!network || __atomic_fetch_sub(&network->references, 1, __ATOMIC_ACQ_REL) > 1) return;
     pxli_engine_cache_destroy(network->engines);
     free(network->weights), free(network->layers), free(network);
 }

@@ -1,7 +1,6 @@
 /* Networks: layers with their weights, on the host, shared by reference. */
 #ifndef PXLI_NETWORK_H
 #define PXLI_NETWORK_H
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "pixloss/pixloss.h"
@@ -20,8 +19,8 @@ typedef struct pxli_layer {
 
 typedef struct pxli_engine_cache pxli_engine_cache;
 struct pxl_network {
-    atomic_int references;
-    bool random; /* weights drawn from `seed` */
+    int references; /* atomic */
+    bool random;    /* weights drawn from `seed` */
     uint64_t seed;
     int inputs, count;
     char architecture[PXLI_NETWORK_NAME]; /* vgg16, or "" */

@@ -59,8 +59,9 @@ void pxli_engine_cache_destroy(pxli_engine_cache *cache) {
     free(cache);
 }
 static bool same_shape(const pxli_shape *a, const pxli_shape *b) {
-    return a->engine == b->engine && a->batch == b->batch && a->h == b->h && a->w == b->w && a->threads == b->threads &&
-           a->gradients == b->gradients && !memcmp(a->compared, b->compared, sizeof a->compared);
+    return a->engine == b->engine && a->device.type == b->device.type && a->device.index == b->device.index &&
+           a->batch == b->batch && a->joint == b->joint && a->h == b->h && a->w == b->w && a->precision == b->precision &&
+           a->threads == b->threads && a->gradients == b->gradients && !memcmp(a->compared, b->compared, sizeof a->compared);
 }
 static void drop_oldest(pxli_engine_cache *cache) {
     int count = 0;

@@ -8,7 +8,7 @@ enum { PRED, TARGET };
 /* ---- Terms to walks ------------------------------------------------------------------------------------------------ */
 static bool go_together(const pxli_term *a, const pxli_term *b) {
     return a->features.network == b->features.network && a->features.normalize == b->features.normalize &&
-           a->window.data_range == b->window.data_range;
+           a->features.precision == b->features.precision && a->window.data_range == b->window.data_range;
 }
 static pxli_walk *walk_for(pxli_call *call, int k) {
     for (int i = 0; i < call->walks; i++)
@@ -26,8 +26,9 @@ pxl_status pxli_walks_prepare(pxli_call *call, const pxli_engine *engine, const 
     }
     for (int i = 0; i < call->walks; i++) {
         pxli_walk *walk = &call->walk[i];
-        pxli_shape shape = {.engine = engine, .batch = 1, .h = call->h, .w = call->w, .threads = engine->threads(context)};
+        pxli_shape shape = {.engine = engine, .device = call->args->pred->device, .h = call->h, .w = call->w};
         shape.gradients = call->args->grad_pred || call->args->grad_target;
+        engine->choose(context, call, &call->terms[walk->term[0]], &shape);
         for (int t = 0; t < walk->terms; t++) {
             const pxli_features *f = &call->terms[walk->term[t]].features;
             for (int l = 0; l < f->count; l++) shape.compared[f->layer[l] / 64] |= (uint64_t)1 << f->layer[l] % 64;
@@ -44,13 +45,13 @@ void pxli_walks_release(pxli_call *call) {
 /* ---- Memory -------------------------------------------------------------------------------------------------------- */
 /* Where a walk keeps things: places for what has to stay, and two that take turns for what does not. */
 typedef struct memory {
-    float *kept[2][PXLI_MAX_LAYERS]; /* by stage; NULL: passes by */
-    float *turn[2];
+    void *kept[2][PXLI_MAX_LAYERS]; /* by stage; NULL: passes by */
+    void *turn[2];
     void *scratch;
 } memory;
 
 static size_t bytes_out(const pxli_prepared *p, const pxli_stage *s) {
-    return (size_t)(p->shape.batch * s->h * s->w * s->outputs) * sizeof(float);
+    return (size_t)(p->shape.batch * s->h * s->w * s->outputs) * pxli_element_bytes(p->shape.precision);
 }
 static bool wants(const pxli_call *call, int side) { return side == PRED ? call->grad_pred : call->grad_target; }
 static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
@@ -67,7 +68,7 @@ static void place_target(const pxli_walk *walk, int64_t n, memory *m) {
     char *at = walk->target + (size_t)(n / p->shape.batch) * target_bytes(p);
     for (int s = 0; s < p->stages; s++) {
         if (!p->stage[s].compared) continue;
-        m->kept[TARGET][s] = (float *)at;
+        m->kept[TARGET][s] = at;
         at += pxli_rounded(bytes_out(p, &p->stage[s]));
     }
 }
@@ -77,17 +78,31 @@ static bool stays(const pxli_call *call, const pxli_prepared *p, int side, int s
     if (stage->compared) return side == PRED || !call->args->target_use; /* else place_target() has a place */
     return wants(call, side) && (stage->relu || (s + 1 < p->stages && p->stage[s + 1].kind == PXL_MAX_POOL));
 }
+static void place_output(const pxli_call *call, const pxli_prepared *p, int s, pxli_arena *arena, memory *m) {
+    const size_t bytes = bytes_out(p, &p->stage[s]);
+    const bool stay[2] = {stays(call, p, PRED, s), stays(call, p, TARGET, s)};
+    m->kept[PRED][s] = m->kept[TARGET][s] = NULL;
+    if (p->shape.joint && (stay[PRED] || stay[TARGET])) {
+        char *both = pxli_take(arena, 2 * bytes);
+        m->kept[PRED][s] = both, m->kept[TARGET][s] = both ? both + bytes : NULL;
+        return;
+    }
+    for (int side = PRED; side <= TARGET; side++)
+        if (stay[side]) m->kept[side][s] = pxli_take(arena, bytes);
+}
 static void lay_out(const pxli_call *call, const pxli_walk *walk, pxli_arena *arena, memory *m) {
     const pxli_prepared *p = walk->prepared;
-    size_t turn = (size_t)(p->shape.batch * p->shape.h * p->shape.w * p->network->inputs) * sizeof(float), scratch = p->scratch;
+    const size_t pixels = (size_t)(p->shape.batch * p->shape.h * p->shape.w);
+    size_t turn = pixels * (size_t)p->network->inputs * pxli_element_bytes(p->shape.precision), scratch = p->scratch;
     for (int s = 0; s < p->stages; s++) {
         const pxli_stage *stage = &p->stage[s];
         turn = largest(turn, bytes_out(p, stage));
-        for (int side = PRED; side <= TARGET; side++)
-            m->kept[side][s] = stays(call, p, side, s) ? pxli_take(arena, bytes_out(p, stage)) : NULL;
+        place_output(call, p, s, arena, m);
         for (int t = 0; t < walk->terms && stage->compared; t++)
             scratch = largest(scratch, p->shape.engine->partials(p, call, walk->term[t], stage));
     }
+    if (p->shape.joint) turn *= 2;
+    if (call->args->feature_map) turn = largest(turn, pixels * sizeof(float)); /* the charges */
     m->turn[0] = pxli_take(arena, turn), m->turn[1] = pxli_take(arena, turn);
     m->scratch = pxli_take(arena, scratch);
 }
@@ -110,18 +125,34 @@ void pxli_walks_layout(pxli_call *call, pxli_arena *arena) {
 }
 
 /* ---- Forward ------------------------------------------------------------------------------------------------------- */
-static pxl_status forward(const pxli_run_images *run, const pxli_walk *walk, memory *m, int side) {
+static pxl_status through(const pxli_run_images *run, const memory *m, int side, bool both) {
     const pxli_prepared *p = run->prepared;
-    const pxli_engine *engine = p->shape.engine;
-    const float *in = m->turn[0];
-    pxl_status status =
-        engine->load(run, side == PRED ? run->call->args->pred : run->call->args->target, walk->term[0], m->turn[0]);
+    const void *in = m->turn[0];
+    pxl_status status = PXL_OK;
     for (int s = 0; !status && s < p->stages; s++) {
-        float *out = m->kept[side][s] ? m->kept[side][s] : in == m->turn[0] ? m->turn[1] : m->turn[0];
-        status = engine->forward(run, &p->stage[s], in, out);
+        void *out = m->kept[side][s] ? m->kept[side][s] : in == m->turn[0] ? m->turn[1] : m->turn[0];
+        status = p->shape.engine->forward(run, &p->stage[s], both, in, out);
         in = out;
     }
     return status;
+}
+static pxl_status forward(const pxli_run_images *run, const pxli_walk *walk, const memory *m) {
+    const pxli_prepared *p = run->prepared;
+    const pxli_engine *engine = p->shape.engine;
+    const pxl_args *args = run->call->args;
+    const size_t image = (size_t)(p->shape.h * p->shape.w * p->network->inputs) * pxli_element_bytes(p->shape.precision);
+    pxl_status status = PXL_OK;
+    if (p->shape.joint) {
+        status = engine->load(run, args->pred, walk->term[0], m->turn[0]);
+        if (!status) status = engine->load(run, args->target, walk->term[0], (char *)m->turn[0] + (size_t)p->shape.batch * image);
+        return status ? status : through(run, m, PRED, true);
+    }
+    if (args->target_use != PXL_TARGET_KEPT) {
+        status = engine->load(run, args->target, walk->term[0], m->turn[0]);
+        if (!status) status = through(run, m, TARGET, false);
+    }
+    if (!status) status = engine->load(run, args->pred, walk->term[0], m->turn[0]);
+    return status ? status : through(run, m, PRED, false);
 }
 
 /* ---- Comparing ----------------------------------------------------------------------------------------------------- */
@@ -133,7 +164,7 @@ static double norm_of(const pxli_term *term, const pxli_stage *s) {
 }
 /* All terms in one stage: their values, and their gradients on top of what came from below (`add`). */
 static pxl_status compare(const pxli_run_images *run, const pxli_walk *walk, const memory *m, int s, int side, bool value,
-                          bool add, float *gradient) {
+                          bool add, void *gradient) {
     const pxli_stage *stage = &run->prepared->stage[s];
     for (int t = 0; t < walk->terms; t++) {
         const pxli_term *term = &run->call->terms[walk->term[t]];
@@ -197,40 +228,33 @@ static pxl_status draw_map(const pxli_run_images *run, const pxli_walk *walk, co
 static pxl_status backward(const pxli_run_images *run, const pxli_walk *walk, const memory *m, int side, bool value) {
     const pxli_prepared *p = run->prepared;
     const pxli_engine *engine = p->shape.engine;
-    float *gradient = m->turn[0], *next = m->turn[1];
+    void *gradient = m->turn[0], *next = m->turn[1];
     pxl_status status = PXL_OK;
     for (int s = p->stages - 1; !status && s >= 0; s--) {
         if (p->stage[s].compared) status = compare(run, walk, m, s, side, value, s + 1 < p->stages, gradient);
         /* A comparison undoes its stage's ReLU; where there is none, what arrives at a ReLU's output has to. */
         if (p->stage[s].kind == PXL_RELU) continue;
-        const bool mask = s > 0 && p->stage[s - 1].relu && !p->stage[s - 1].compared;
-        if (!status) status = engine->backward(run, &p->stage[s], s > 0 ? m->kept[side][s - 1] : NULL, mask, gradient, next);
-        float *t = gradient;
+        const void *in = s > 0 ? m->kept[side][s - 1] : NULL;
+        if (!status) status = engine->backward(run, &p->stage[s], in, pxli_masks(p, s), gradient, next);
+        void *t = gradient;
         gradient = next, next = t;
     }
     const pxl_tensor *to = side == PRED ? run->call->grad_pred : run->call->grad_target;
     return status ? status : engine->store(run, to, walk->term[0], gradient);
 }
 
-/* Whether anything comes back from image n: a term whose weight is 0 leaves the gradient alone, whatever its value is. */
-static bool pulls(const pxli_call *call, const pxli_walk *walk, int64_t n) {
-    bool any = false;
-    if (!call->grad_pred && !call->grad_target) return false; /* there are no scales */
-    for (int t = 0; t < walk->terms; t++) any = any || call->scale[n * call->count + walk->term[t]] != 0;
-    return any;
-}
 static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *where) {
     memory m;
     pxli_arena arena = call->walk_arena;
     lay_out(call, walk, &arena, &m);
     pxl_status status = PXL_OK;
     for (int64_t n = 0; !status && n < call->n; n += walk->prepared->shape.batch) {
-        const pxli_run_images run = {walk->prepared, call, where, n, walk->prepared->shape.batch, m.scratch};
+        const int64_t left = call->n - n, batch = walk->prepared->shape.batch;
+        const pxli_run_images run = {walk->prepared, call, where, n, left < batch ? left : batch, m.scratch};
         if (walk->target) place_target(walk, n, &m);
-        if (call->args->target_use != PXL_TARGET_KEPT) status = forward(&run, walk, &m, TARGET);
-        if (!status) status = forward(&run, walk, &m, PRED);
+        status = forward(&run, walk, &m);
         if (!status && call->args->feature_map) status = draw_map(&run, walk, &m);
-        const bool back = pulls(call, walk, n);
+        const bool back = (call->grad_pred || call->grad_target) && walk->prepared->shape.engine->pulls(&run, walk);
         if (!status && !(back && call->grad_pred)) status = values(&run, walk, &m);
         if (!status && back && call->grad_pred) status = backward(&run, walk, &m, PRED, true);
         if (!status && back && call->grad_target) status = backward(&run, walk, &m, TARGET, false);
@@ -239,9 +263,6 @@ static pxl_status run_walk(pxli_call *call, const pxli_walk *walk, const void *w
 }
 pxl_status pxli_walks_run(pxli_call *call, const void *where) {
     pxl_status status = PXL_OK;
-    for (int i = 0; i < call->walks; i++)
-        for (int t = 0; t < call->walk[i].terms; t++)
-            for (int64_t n = 0; n < call->n; n++) call->sums[n * call->count + call->walk[i].term[t]] = 0;
     for (int i = 0; !status && i < call->walks; i++) status = run_walk(call, &call->walk[i], where);
     return status;
 }
