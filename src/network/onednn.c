@@ -36,22 +36,33 @@ pxl_status pxli_onednn_multiply(const pxli_prepared *p, bool transpose_a, bool t
 #endif
 
 /* ---- The library --------------------------------------------------------------------------------------------------- */
-#define FUNCTIONS(X)                                                                                                       \
-    X(engine_create)                                                                                                       \
-    X(engine_destroy)                                                                                                      \
-    X(stream_create)                                                                                                       \
-    X(stream_destroy)                                                                                                      \
-    X(stream_wait)                                                                                                         \
-    X(memory_desc_init_by_tag)                                                                                             \
-    X(memory_desc_get_size)                                                                                                \
-    X(memory_desc_equal)                                                                                                   \
-    X(memory_create)                                                                                                       \
-    X(memory_destroy)                                                                                                      \
-    X(convolution_forward_desc_init)                                                                                       \
-    X(primitive_desc_create) X(primitive_desc_destroy) X(primitive_desc_query_md) X(primitive_create) X(primitive_destroy) \
-        X(primitive_execute) X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode)      \
-            X(primitive_attr_set_post_ops) X(post_ops_create) X(post_ops_destroy) X(post_ops_append_eltwise)               \
-                X(reorder_primitive_desc_create) X(sgemm)
+#define FUNCTIONS(X)                      \
+    X(engine_create)                      \
+    X(engine_destroy)                     \
+    X(stream_create)                      \
+    X(stream_destroy)                     \
+    X(stream_wait)                        \
+    X(memory_desc_init_by_tag)            \
+    X(memory_desc_get_size)               \
+    X(memory_desc_equal)                  \
+    X(memory_create)                      \
+    X(memory_destroy)                     \
+    X(convolution_forward_desc_init)      \
+    X(primitive_desc_create)              \
+    X(primitive_desc_destroy)             \
+    X(primitive_desc_query_md)            \
+    X(primitive_create)                   \
+    X(primitive_destroy)                  \
+    X(primitive_execute)                  \
+    X(primitive_attr_create)              \
+    X(primitive_attr_destroy)             \
+    X(primitive_attr_set_scratchpad_mode) \
+    X(primitive_attr_set_post_ops)        \
+    X(post_ops_create)                    \
+    X(post_ops_destroy)                   \
+    X(post_ops_append_eltwise)            \
+    X(reorder_primitive_desc_create)      \
+    X(sgemm)
 #define POINTER(name) __typeof__(&dnnl_##name) name;
 static struct {
     void *handle;
