@@ -10,7 +10,7 @@ void *interposed::wrapped_onednn(const char *, void *) { return nullptr; }
 
 namespace {
 
-enum Role { acts, creates, destroys, tells, asks }; // tells: what it cannot tell is NULL or 0. asks: never fails
+enum Role { acts, creates, destroys, tells, asks }; // tells: NULL or 0 where it fails. asks: never fails
 
 template <typename Result>
 Result failure() {
@@ -25,9 +25,9 @@ template <Role role, int id, typename Result, typename... Arguments>
 struct Wrapper {
     static inline Result (*real)(Arguments...);
     static Result call(Arguments... arguments) {
-        const bool can_fail = role == acts || role == creates || role == tells;
-        if (can_fail && interposed::fails(true, role != tells)) return failure<Result>();
+        if ((role == acts || role == creates) && interposed::fails(true, true)) return failure<Result>();
         const Result result = real(arguments...);
+        if (role == tells && result != Result{} && interposed::fails(true, false)) return failure<Result>();
         if constexpr (role == creates || role == destroys)
             if (result == dnnl_success) interposed::count_onednn(role == creates ? 1 : -1);
         return result;
