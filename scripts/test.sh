@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that has to pass: builds with warnings as errors, the CUDA kernels for all architectures, and runs all tests; then,
-# under the address and undefined-behaviour sanitizers, all but those labelled slow. Ends with a summary and the names of what was
-# skipped. Where there is no nvcc, NVIDIA's is brought into build/cuda; PIXLOSS_CUDA=OFF in the environment does without CUDA.
+# under the address and undefined-behaviour sanitizers, all but those labelled slow, and under that of threads what threads share.
+# Ends with a summary and the names of what was skipped. Where there is no nvcc, NVIDIA's is brought into build/cuda;
+# PIXLOSS_CUDA=OFF in the environment does without CUDA.
 #   scripts/test.sh           all of it
 #   scripts/test.sh --quick   without the sanitizers
 set -euo pipefail
@@ -11,7 +12,7 @@ quick=no
 for argument in "$@"; do
   case "$argument" in
     --quick) quick=yes ;;
-    -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown option '$argument' (there is --quick)" >&2; exit 2 ;;
   esac
 done
@@ -56,9 +57,10 @@ if [ "$quick" = no ]; then
   export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
   # The kernels' own sanitizer builds are in the release suite: the self-test of tests/cuda_host, and short lists under TSan.
   run_suite sanitize OFF -LE slow
+  run_suite thread OFF -L '^threads$'
   skipped+=("sanitize: the tests labelled slow, and the CUDA backend")
 else
-  skipped+=("sanitize: all of it (--quick)")
+  skipped+=("sanitize and thread: all of it (--quick)")
 fi
 if [ "$cuda" = OFF ]; then skipped+=("CUDA: all of it (PIXLOSS_CUDA=OFF)"); fi
 if [ "$libraries" = no ]; then skipped+=("CUDA: networks (cuDNN and cuBLAS could not be brought)"); fi

@@ -315,4 +315,17 @@ TEST_F(Features, mean_of_a_map_of_the_images_size_is_the_value) {
     }
 }
 
+// ---- Long images --------------------------------------------------------------------------------------------------------
+// Without ReLUs: among so many pixels some stand at their kink. Without style: oneDNN sums so many products in f32 to four digits only
+// of the difference of two Gram matrices.
+TEST(SlowFeatures, images_of_a_million_pixels_in_a_line) {
+    SKIP_WITHOUT_NETWORKS();
+    for (const Shape &shape : {Shape{1, 3, 1, 1 << 20}, Shape{1, 3, 1 << 20, 1}})
+        for (const pxl_term_kind kind : {PXL_FEATURES, PXL_LPIPS, PXL_COSINE}) {
+            Case test = make_case({in_network(model_of("3:c6,c5"), kind, "0:1")}, shape);
+            test.parsed = false, test.threads = 2;
+            EXPECT_TRUE(agrees_with_oracle(test));
+        }
+}
+
 } // namespace

@@ -2,7 +2,11 @@
 // million pixels.
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cmath>
+#include <fstream>
 
 #include "make_case.h"
 
@@ -130,6 +134,28 @@ TEST_P(SlowLong, images_of_a_million_pixels_in_a_line) {
         EXPECT_TRUE(agrees(test, run(test, inputs), reference(test, inputs)));
     }
 }
+// Each kind of term with each border, once.
+std::vector<pxl_term> one_of_each(const Shape &shape) {
+    std::vector<pxl_term> terms;
+    for (const Spec &spec : all_specs()) {
+        const oracle::Term term = oracle::resolve(spec.term);
+        const bool known = std::any_of(terms.begin(), terms.end(), [&](const pxl_term &other) {
+            return other.kind == spec.term.kind && oracle::resolve(other).border == term.border;
+        });
+        if (!known && term.downsample == 1 && oracle::fits(term, shape.h, shape.w)) terms.push_back(spec.term);
+    }
+    return terms;
+}
+TEST_P(SlowLong, every_term_agrees_with_the_oracle) {
+    std::vector<pxl_term> terms = one_of_each(GetParam());
+    EXPECT_GE(terms.size(), 20u);
+    for (const pxl_term &term : terms) {
+        Case test = make_case({term}, GetParam());
+        test.threads = 2;
+        const oracle::Inputs inputs = make_inputs(test);
+        EXPECT_TRUE(agrees(test, run(test, inputs), reference(test, inputs)));
+    }
+}
 INSTANTIATE_TEST_SUITE_P(shape, SlowLong, testing::Values(Shape{1, 1, 1, 1 << 20}, Shape{1, 1, 1 << 20, 1}));
 
 // More pixels than f32 can count, the sums of which f32 could not hold.
@@ -141,6 +167,94 @@ TEST(SlowMany, pixels_are_averaged_exactly) {
     ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
     EXPECT_EQ(outcome.values[1], 0.5);
     EXPECT_EQ(outcome.values[2], 0.25);
+}
+
+// ---- More than 2^31 elements that are really there ---------------------------------------------------------------------
+constexpr int64_t side = 46342; // its square is 2^31 + 97,316
+
+// A plane of bytes, each row a piece of the same noise; nullptr if there is no memory.
+class Bytes {
+  public:
+    explicit Bytes(uint32_t seed) {
+        void *const memory = mmap(nullptr, side * side, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) return;
+        data_ = static_cast<uint8_t *>(memory);
+        std::mt19937 random(seed);
+        std::vector<uint8_t> noise(side + 4096);
+        for (uint8_t &byte : noise) byte = static_cast<uint8_t>(1 + random() % 250);
+        for (int64_t y = 0; y < side; ++y) std::memcpy(data_ + y * side, &noise[static_cast<size_t>(y * 37 % 4096)], side);
+    }
+    ~Bytes() {
+        if (data_) munmap(data_, side * side);
+    }
+    Bytes(const Bytes &) = delete;
+    Bytes &operator=(const Bytes &) = delete;
+    uint8_t *data() const { return data_; }
+    pxl_tensor view() const { return pxl_nchw(data_, PXL_U8, PXL_CPU_DEVICE, 1, 1, side, side); }
+
+  private:
+    uint8_t *data_ = nullptr;
+};
+std::vector<double> values_of(const pxl_loss *loss, const pxl_tensor &pred, const pxl_tensor &target) {
+    std::vector<double> values(1 + pxl_loss_term_count(loss));
+    pxl_args args = PXL_ARGS(&pred, &target);
+    args.values = values.data();
+    size_t bytes = 0;
+    EXPECT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), PXL_OK) << pxl_error_message();
+    DeviceBuffer workspace(cpu(), bytes);
+    EXPECT_EQ(pxl_evaluate(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
+    return values;
+}
+// The mean of a term with border=valid and so many taps, from bands of rows that are evaluated on their own.
+double mean_of_bands(const pxl_loss *loss, const pxl_tensor &pred, const pxl_tensor &target, int64_t taps) {
+    constexpr int64_t band = 4000;
+    const int64_t rows = side - taps + 1;
+    double sum = 0;
+    for (int64_t y = 0; y < rows; y += band) {
+        const int64_t count = std::min(band, rows - y);
+        const auto crop = [&](const pxl_tensor &image) { return pxl_crop(image, y, 0, count + taps - 1, side); };
+        sum += values_of(loss, crop(pred), crop(target))[1] * static_cast<double>(count);
+    }
+    return sum / static_cast<double>(rows);
+}
+int64_t gigabytes_available() {
+    std::ifstream from("/proc/meminfo");
+    std::string word;
+    for (int64_t number; from >> word;)
+        if (word == "MemAvailable:" && from >> number) return number >> 20;
+    return 0;
+}
+
+TEST(SlowHuge, more_than_2_to_the_31_elements) {
+    if (gigabytes_available() < 5) GTEST_SKIP() << "two images of 2^31 bytes take 4.3 GB, of which fewer are free";
+    const Bytes x(1), y(2);
+    if (!x.data() || !y.data()) GTEST_SKIP() << "there is no room for two images of 2^31 bytes";
+    x.data()[side * side - 1] = 255; // the last element is looked at
+    LossHandle loss, ssim, sobel;
+    ASSERT_EQ(pxl_loss_parse("ssim(border=valid) + sobel(border=valid) + l1 + mse", nullptr, loss.receive()), PXL_OK);
+    ASSERT_EQ(pxl_loss_parse("ssim(border=valid)", nullptr, ssim.receive()), PXL_OK);
+    ASSERT_EQ(pxl_loss_parse("sobel(border=valid)", nullptr, sobel.receive()), PXL_OK);
+    const pxl_tensor pred = x.view(), target = y.view();
+    const std::vector<double> values = values_of(loss, pred, target);
+    EXPECT_NEAR(values[1], mean_of_bands(ssim, pred, target, 11), 1e-6 * values[1]);
+    EXPECT_NEAR(values[2], mean_of_bands(sobel, pred, target, 3), 1e-9 * values[2]);
+    int64_t absolute = 0, square = 0, sum = 0;
+    for (int64_t i = 0; i < side * side; ++i) {
+        const int difference = x.data()[i] - y.data()[i];
+        absolute += std::abs(difference), square += difference * difference, sum += x.data()[i];
+    }
+    const double count = static_cast<double>(side * side);
+    EXPECT_NEAR(values[3], static_cast<double>(absolute) / count, 1e-9 * values[3]);
+    EXPECT_NEAR(values[4], static_cast<double>(square) / count, 1e-9 * values[4]);
+    const std::pair<pxl_reduce_kind, double> reductions[] = {{PXL_REDUCE_SUM, static_cast<double>(sum)}, {PXL_REDUCE_MAX, 255}};
+    for (const auto &[kind, expected] : reductions) {
+        size_t bytes = 0;
+        double result = 0;
+        ASSERT_EQ(pxl_reduce_workspace_size(nullptr, kind, PXL_OVER_ALL, &pred, &bytes), PXL_OK);
+        DeviceBuffer workspace(cpu(), bytes);
+        ASSERT_EQ(pxl_reduce(nullptr, kind, PXL_OVER_ALL, &pred, &result, workspace.data(), bytes, nullptr), PXL_OK);
+        EXPECT_EQ(result, expected);
+    }
 }
 
 } // namespace

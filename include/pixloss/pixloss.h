@@ -43,14 +43,16 @@
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
  *                call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
- *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA.
+ *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA. Where oneDNN fails
+ *                in the middle of an evaluation, for want of memory as a rule, gradients may have been written, too.
  *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
  *   Memory       Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
  *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
- *                gradients; on a GPU 256, and its weights once for each precision), and oneDNN takes some memory of its own in a
- *                call. What pxl_workspace_size has not prepared for these arguments, the next call does. A call
- *                takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements;
- *                fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
+ *                gradients; on a GPU 256), its weights once over, twice with gradients, for all that take them in the same order
+ *                (as a rule all do; on a GPU once for each precision), and oneDNN takes some memory of its own in a call. What
+ *                pxl_workspace_size has not prepared for these arguments, the next call does. A call takes up to 96 KiB of the
+ *                caller's stack. A view has at most 2^48 elements; fewer where a CUDA kernel would take more than 2^31 - 1 blocks
+ *                for them (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
  * change. */
@@ -169,7 +171,8 @@ PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, p
 /* Weights from a safetensors file with torchvision's names, features.N.weight and features.N.bias, N the layer's number, in f32, f16
  * or bf16; tensors of other names are passed over. `architecture` NULL: one that follows from the names and shapes (pooling is by the
  * maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL: none. PXL_IO_ERROR
- * names file and tensor. scripts/convert_weights.py makes both files from .pth. */
+ * names file and tensor (which libjansson may misread where there is no memory). scripts/convert_weights.py makes both files from
+ * .pth. */
 PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
 /* Losses and contexts that use it keep it alive. NULL is allowed. (A CUDA graph in which a call was captured does not.) */
 PXL_API void pxl_network_destroy(pxl_network *network);

@@ -31,8 +31,8 @@ typedef struct pxli_shape {
     uint64_t compared[PXLI_MAX_LAYERS / 64]; /* a bit for each layer */
 } pxli_shape;
 struct pxli_prepared {
-    pxli_prepared *next;
-    int users; /* calls that hold it */
+    pxli_prepared *next; /* of the same network, also while this one is prepared */
+    int users;           /* calls that hold it */
     const pxl_network *network;
     pxli_shape shape;
     int stages;
@@ -67,7 +67,7 @@ typedef struct pxli_engine {
     /* Fills in how a call's images go through: threads, precision, batch, joint; the rest of the shape is there. */
     void (*choose)(const pxl_context *context, const pxli_call *call, const pxli_term *term, pxli_shape *shape);
     pxl_status (*prepare)(pxli_prepared *prepared); /* fills in own and scratch */
-    void (*forget)(pxli_prepared *prepared);        /* frees own, which may be NULL */
+    void (*forget)(pxli_prepared *prepared);        /* frees own, which may be NULL. One of a network at a time, as prepare */
     /* Whether anything comes back from the images of a run, as far as the host can know. */
     bool (*pulls)(const pxli_run_images *run, const pxli_walk *walk);
     size_t (*partials)(const pxli_prepared *prepared, const pxli_call *call, int term,

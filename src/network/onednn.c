@@ -36,28 +36,47 @@ pxl_status pxli_onednn_multiply(const pxli_prepared *p, bool transpose_a, bool t
 #endif
 
 /* ---- The library --------------------------------------------------------------------------------------------------- */
-#define FUNCTIONS(X)                                                                                                       \
-    X(engine_create)                                                                                                       \
-    X(engine_destroy)                                                                                                      \
-    X(stream_create)                                                                                                       \
-    X(stream_destroy)                                                                                                      \
-    X(stream_wait)                                                                                                         \
-    X(memory_desc_init_by_tag)                                                                                             \
-    X(memory_desc_get_size) X(memory_create) X(memory_destroy) X(convolution_forward_desc_init) X(primitive_desc_create)   \
-        X(primitive_desc_destroy) X(primitive_desc_query_md) X(primitive_create) X(primitive_destroy) X(primitive_execute) \
-            X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode)                       \
-                X(primitive_attr_set_post_ops) X(post_ops_create) X(post_ops_destroy) X(post_ops_append_eltwise)           \
-                    X(reorder_primitive_desc_create) X(sgemm)
+#define FUNCTIONS(X)                      \
+    X(engine_create)                      \
+    X(engine_destroy)                     \
+    X(stream_create)                      \
+    X(stream_destroy)                     \
+    X(stream_wait)                        \
+    X(memory_desc_init_by_tag)            \
+    X(memory_desc_get_size)               \
+    X(memory_desc_equal)                  \
+    X(memory_create)                      \
+    X(memory_destroy)                     \
+    X(convolution_forward_desc_init)      \
+    X(primitive_desc_create)              \
+    X(primitive_desc_destroy)             \
+    X(primitive_desc_query_md)            \
+    X(primitive_create)                   \
+    X(primitive_destroy)                  \
+    X(primitive_execute)                  \
+    X(primitive_attr_create)              \
+    X(primitive_attr_destroy)             \
+    X(primitive_attr_set_scratchpad_mode) \
+    X(primitive_attr_set_post_ops)        \
+    X(post_ops_create)                    \
+    X(post_ops_destroy)                   \
+    X(post_ops_append_eltwise)            \
+    X(reorder_primitive_desc_create)      \
+    X(sgemm)
 #define POINTER(name) __typeof__(&dnnl_##name) name;
 static struct {
     void *handle;
     FUNCTIONS(POINTER)
 } dnnl;
 static void load_library(void) {
-    dnnl.handle = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
-#define LOOK_UP(name) \
-    if (dnnl.handle && !(dnnl.name = (__typeof__(dnnl.name))dlsym(dnnl.handle, "dnnl_" #name))) dnnl.handle = NULL;
+    void *const handle = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
+    bool complete = handle;
+#define LOOK_UP(name) complete = complete && (dnnl.name = (__typeof__(dnnl.name))dlsym(handle, "dnnl_" #name));
     FUNCTIONS(LOOK_UP)
+    if (complete)
+        dnnl.handle = handle;
+    else if (handle)
+        dlclose(handle);
 }
 pxl_status pxli_onednn_available(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -73,10 +92,15 @@ static pxl_status check(dnnl_status_t status, const char *what) {
 }
 
 /* ---- Convolutions -------------------------------------------------------------------------------------------------- */
+/* Weights in the order that primitives want, shared by the sizes of images for which it is the same: for VGGs nearly all. */
+typedef struct packed {
+    int users; /* convolutions; counted under the lock of the network's cache */
+    _Alignas(64) float weights[];
+} packed;
 typedef struct convolution {
     dnnl_primitive_t primitive;
     dnnl_memory_desc_t in, out, weights, bias, scratch;
-    float *packed;          /* the weights in the order that the primitive wants */
+    packed *packed;
     const float *bias_data; /* NULL: none */
 } convolution;
 typedef struct stage {
@@ -88,10 +112,18 @@ typedef struct prepared {
 } prepared;
 
 /* Of a layer's activations, or of its weights in any order. */
-static dnnl_memory_desc_t describe(int64_t a, int64_t b, int64_t c, int64_t d, dnnl_format_tag_t tag) {
-    dnnl_memory_desc_t md = {0}; /* which no primitive takes, if it is refused here */
-    dnnl.memory_desc_init_by_tag(&md, 4, (dnnl_dims_t){a, b, c, d}, dnnl_f32, tag);
-    return md;
+static dnnl_status_t describe(dnnl_memory_desc_t *md, int64_t a, int64_t b, int64_t c, int64_t d, dnnl_format_tag_t tag) {
+    return dnnl.memory_desc_init_by_tag(md, 4, (dnnl_dims_t){a, b, c, d}, dnnl_f32, tag);
+}
+/* 0 of no memory alone. */
+static dnnl_status_t size_of(const dnnl_memory_desc_t *md, size_t *bytes) {
+    *bytes = dnnl.memory_desc_get_size(md);
+    return *bytes || !md->ndims ? dnnl_success : dnnl_runtime_error;
+}
+static dnnl_status_t query(const_dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_desc_t *md) {
+    const dnnl_memory_desc_t *own = dnnl.primitive_desc_query_md(pd, what, 0);
+    if (own) *md = *own;
+    return own ? dnnl_success : dnnl_runtime_error;
 }
 
 /* Scratch from the caller, and a ReLU after it. Its slope below 0 is 1e-15 and not 0, since for 0 oneDNN takes the larger of x and 0,
@@ -129,49 +161,26 @@ static dnnl_status_t execute(dnnl_engine_t engine, dnnl_primitive_t primitive, c
     if (stream) dnnl.stream_destroy(stream);
     return status;
 }
-/* weights: outputs x inputs x size x size */
-static dnnl_status_t pack(dnnl_engine_t engine, const float *weights, int inputs, int outputs, int size, convolution *c) {
-    const dnnl_memory_desc_t plain = describe(outputs, inputs, size, size, dnnl_oihw);
-    const size_t bytes = (dnnl.memory_desc_get_size(&c->weights) + 63) / 64 * 64;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_t primitive = NULL;
-    c->packed = aligned_alloc(64, bytes);
-    if (!c->packed) return dnnl_out_of_memory;
-    dnnl_status_t status = dnnl.reorder_primitive_desc_create(&pd, &plain, engine, &c->weights, engine, NULL);
-    if (!status) status = dnnl.primitive_create(&primitive, pd);
-    const argument arguments[] = {{DNNL_ARG_FROM, &plain, weights}, {DNNL_ARG_TO, &c->weights, c->packed}};
-    if (!status) status = execute(engine, primitive, arguments, 2);
-    if (primitive) dnnl.primitive_destroy(primitive);
-    if (pd) dnnl.primitive_desc_destroy(pd);
-    return status;
-}
 static dnnl_status_t make_primitive(dnnl_engine_t engine, int size, bool relu, convolution *c) {
     const int64_t inputs = c->in.dims[1], outputs = c->out.dims[1];
-    const dnnl_memory_desc_t weights = describe(outputs, inputs, size, size, dnnl_format_tag_any);
     const dnnl_dims_t strides = {1, 1}, padding = {size / 2, size / 2};
+    dnnl_memory_desc_t weights;
     dnnl_convolution_desc_t description;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl.memory_desc_init_by_tag(&c->bias, 1, (dnnl_dims_t){outputs}, dnnl_f32, dnnl_x);
-    dnnl_status_t status =
-        dnnl.convolution_forward_desc_init(&description, dnnl_forward_inference, dnnl_convolution_direct, &c->in, &weights,
-                                           c->bias_data ? &c->bias : NULL, &c->out, strides, padding, padding);
+    dnnl_status_t status = describe(&weights, outputs, inputs, size, size, dnnl_format_tag_any);
+    if (!status) status = dnnl.memory_desc_init_by_tag(&c->bias, 1, (dnnl_dims_t){outputs}, dnnl_f32, dnnl_x);
+    if (!status)
+        status = dnnl.convolution_forward_desc_init(&description, dnnl_forward_inference, dnnl_convolution_direct, &c->in,
+                                                    &weights, c->bias_data ? &c->bias : NULL, &c->out, strides, padding, padding);
     if (!status) status = make_attributes(relu, &attributes);
     if (!status) status = dnnl.primitive_desc_create(&pd, &description, attributes, engine, NULL);
     if (!status) status = dnnl.primitive_create(&c->primitive, pd);
-    if (!status) c->weights = *dnnl.primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-    if (!status) c->scratch = *dnnl.primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    if (!status) status = query(pd, dnnl_query_weights_md, &c->weights);
+    if (!status) status = query(pd, dnnl_query_scratchpad_md, &c->scratch);
     if (pd) dnnl.primitive_desc_destroy(pd);
     if (attributes) dnnl.primitive_attr_destroy(attributes);
     return status;
-}
-static dnnl_status_t make_convolution(dnnl_engine_t engine, const float *weights, int size, bool relu, convolution *c,
-                                      size_t *scratch) {
-    dnnl_status_t status = make_primitive(engine, size, relu, c);
-    if (status) return status;
-    const size_t bytes = dnnl.memory_desc_get_size(&c->scratch);
-    if (bytes > *scratch) *scratch = bytes;
-    return pack(engine, weights, (int)c->in.dims[1], (int)c->out.dims[1], size, c);
 }
 /* The gradient of the input is the convolution of that of the output with the weights turned round and their channels exchanged; it
  * is faster in oneDNN's forward code than in that for gradients. */
@@ -184,20 +193,65 @@ static float *turn_round(const pxli_layer *l) {
                 turned[(i * l->outputs + o) * area + k] = l->weight[(o * l->inputs + i) * area + area - 1 - k];
     return turned;
 }
-static dnnl_status_t make_stage(prepared *own, pxli_prepared *p, const pxli_stage *s) {
-    const pxli_layer *layer = &p->network->layers[s->convolution];
-    stage *made = &own->stage[s - p->stage];
-    const dnnl_memory_desc_t in = describe(p->shape.batch, layer->inputs, s->in_h, s->in_w, dnnl_nhwc),
-                             out = describe(p->shape.batch, layer->outputs, s->h, s->w, dnnl_nhwc);
-    made->forward = (convolution){.in = in, .out = out, .bias_data = layer->bias};
-    made->backward = (convolution){.in = out, .out = in};
-    dnnl_status_t status = make_convolution(own->engine, layer->weight, layer->size, s->relu, &made->forward, &p->scratch);
-    if (status || !p->shape.gradients) return status;
-    float *turned = turn_round(layer);
-    if (!turned) return dnnl_out_of_memory;
-    status = make_convolution(own->engine, turned, layer->size, false, &made->backward, &p->scratch);
-    free(turned);
+static dnnl_status_t reorder(dnnl_engine_t engine, const dnnl_memory_desc_t *from_md, const float *from,
+                             const dnnl_memory_desc_t *to_md, float *to) {
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t primitive = NULL;
+    const argument arguments[] = {{DNNL_ARG_FROM, from_md, from}, {DNNL_ARG_TO, to_md, to}};
+    dnnl_status_t status = dnnl.reorder_primitive_desc_create(&pd, from_md, engine, to_md, engine, NULL);
+    if (!status) status = dnnl.primitive_create(&primitive, pd);
+    if (!status) status = execute(engine, primitive, arguments, 2);
+    if (primitive) dnnl.primitive_destroy(primitive);
+    if (pd) dnnl.primitive_desc_destroy(pd);
     return status;
+}
+static dnnl_status_t pack(dnnl_engine_t engine, const pxli_layer *layer, bool turned, convolution *c) {
+    dnnl_memory_desc_t plain;
+    size_t bytes;
+    dnnl_status_t status = describe(&plain, c->out.dims[1], c->in.dims[1], layer->size, layer->size, dnnl_oihw);
+    if (!status) status = size_of(&c->weights, &bytes);
+    if (status) return status;
+    float *round = turned ? turn_round(layer) : NULL;
+    c->packed = aligned_alloc(64, sizeof *c->packed + (bytes + 63) / 64 * 64);
+    if (c->packed) c->packed->users = 1;
+    if (!c->packed || (turned && !round)) status = dnnl_out_of_memory;
+    if (!status) status = reorder(engine, &plain, turned ? round : layer->weight, &c->weights, c->packed->weights);
+    free(round);
+    return status;
+}
+static convolution *convolution_of(const pxli_prepared *p, int stage, bool backward) {
+    prepared *own = p->own;
+    return backward ? &own->stage[stage].backward : &own->stage[stage].forward;
+}
+/* What another size of images has packed of these weights in that order, or NULL. */
+static packed *find_packed(const pxli_prepared *p, int layer, bool backward, const dnnl_memory_desc_t *order) {
+    for (const pxli_prepared *other = p->next; other; other = other->next) {
+        if (other->shape.engine != p->shape.engine) continue;
+        for (int s = 0; s < other->stages; s++) {
+            const convolution *c = convolution_of(other, s, backward);
+            if (other->stage[s].kind == PXL_CONVOLUTION && other->stage[s].convolution == layer && c->packed &&
+                dnnl.memory_desc_equal(&c->weights, order))
+                return c->packed;
+        }
+    }
+    return NULL;
+}
+static dnnl_status_t make_convolution(pxli_prepared *p, const pxli_stage *s, bool backward) {
+    const pxli_layer *layer = &p->network->layers[s->convolution];
+    const dnnl_engine_t engine = ((const prepared *)p->own)->engine;
+    convolution *c = convolution_of(p, (int)(s - p->stage), backward);
+    size_t scratch;
+    c->bias_data = backward ? NULL : layer->bias;
+    dnnl_status_t status = describe(backward ? &c->out : &c->in, p->shape.batch, layer->inputs, s->in_h, s->in_w, dnnl_nhwc);
+    if (!status) status = describe(backward ? &c->in : &c->out, p->shape.batch, layer->outputs, s->h, s->w, dnnl_nhwc);
+    if (!status) status = make_primitive(engine, layer->size, s->relu && !backward, c);
+    if (!status) status = size_of(&c->scratch, &scratch);
+    if (status) return status;
+    if (scratch > p->scratch) p->scratch = scratch;
+    packed *shared = find_packed(p, s->convolution, backward, &c->weights);
+    if (!shared) return pack(engine, layer, backward, c);
+    shared->users++, c->packed = shared;
+    return dnnl_success;
 }
 
 /* oneDNN takes as many threads as OpenMP would, when a primitive is made and when it runs. */
@@ -217,13 +271,14 @@ pxl_status pxli_onednn_prepare(pxli_prepared *p) {
     p->own = own;
     dnnl_status_t status = dnnl.engine_create(&own->engine, dnnl_cpu, 0);
     for (int s = 0; !status && s < p->stages; s++)
-        if (p->stage[s].kind == PXL_CONVOLUTION) status = make_stage(own, p, &p->stage[s]);
+        for (int backward = 0; !status && backward <= p->shape.gradients; backward++)
+            if (p->stage[s].kind == PXL_CONVOLUTION) status = make_convolution(p, &p->stage[s], backward);
     set_threads(before);
     return check(status, "preparing a network");
 }
 static void forget(const convolution *c) {
     if (c->primitive) dnnl.primitive_destroy(c->primitive);
-    free(c->packed);
+    if (c->packed && !--c->packed->users) free(c->packed);
 }
 void pxli_onednn_forget(pxli_prepared *p) {
     prepared *own = p->own;
@@ -236,7 +291,7 @@ void pxli_onednn_forget(pxli_prepared *p) {
 /* ---- Running ------------------------------------------------------------------------------------------------------- */
 static pxl_status convolve(const pxli_prepared *p, const convolution *c, const float *in, float *out, void *scratch) {
     const argument arguments[] = {{DNNL_ARG_SRC, &c->in, in},
-                                  {DNNL_ARG_WEIGHTS, &c->weights, c->packed},
+                                  {DNNL_ARG_WEIGHTS, &c->weights, c->packed->weights},
                                   {DNNL_ARG_DST, &c->out, out},
                                   {DNNL_ARG_SCRATCHPAD, &c->scratch, scratch},
                                   {DNNL_ARG_BIAS, &c->bias, c->bias_data}};

@@ -84,6 +84,7 @@ static pxl_status make(const pxl_network *network, const pxli_shape *shape, pxli
     }
     p->network = network, p->shape = *shape, p->stage = stages;
     p->stages = cut(network, shape, stages);
+    p->next = network->engines->first; /* for the engine to look at */
     const pxl_status status = shape->engine->prepare(p);
     if (status) destroy(p);
     if (!status) *made = p;

@@ -171,9 +171,10 @@ static pxl_status parse_header(const source *s, json_t **header) {
     if (nests_too_deeply(s->header, s->header_bytes))
         return BAD_FILE(s, "the header nests objects and arrays more than %d deep; a tensor's need 3", DEPTH);
     json_error_t error;
+    errno = 0; /* where there is no memory, jansson mostly says that the JSON is not valid */
     *header = json_loadb(s->header, s->header_bytes, JSON_REJECT_DUPLICATES, &error);
     if (*header) return PXL_OK;
-    switch (json_error_code(&error)) {
+    switch (errno == ENOMEM ? json_error_out_of_memory : json_error_code(&error)) {
         case json_error_out_of_memory:
             return pxli_fail(PXL_OUT_OF_MEMORY, "%.250s: no memory for the header (%zu bytes)", s->path, s->header_bytes);
         case json_error_duplicate_key:
