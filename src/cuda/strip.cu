@@ -6,6 +6,8 @@ namespace strip {
 
 template <int R, Back BACK>
 void choose_others(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
+    if constexpr (R == kNeighboursRadius && BACK != BOTH)
+        if (g.neighbours) return run_neighbours<BACK>(s, e, step, g);
     constexpr Others none = R == 5 ? ALONE : PIXELS; // the other radii are rare: one kernel for both
     g.others ? choose_width<R, BACK, PIXELS>(s, e, step, g) : choose_width<R, BACK, none>(s, e, step, g);
 }
@@ -17,6 +19,17 @@ void choose_back(Sequence &s, const Evaluation &e, const Step &step, Args &g) {
         choose_others<R, PRED>(s, e, step, g);
     else
         choose_others<R, BOTH>(s, e, step, g);
+}
+
+bool is_on_neighbours(const pxli_call *call, int term) {
+    const pxl_term_kind kind = call->terms[term].kind;
+    return kind == PXL_SOBEL || kind == PXL_LAPLACIAN || kind == PXL_TV;
+}
+bool takes(const pxli_call *call, const Step &step, int term) {
+    const pxl_term_kind kind = call->terms[term].kind;
+    if (is_on_neighbours(call, term))
+        return step.pass->radius == kNeighboursRadius && !(step.gradients && call->args->grad_target);
+    return kind == PXL_PIXEL || pxli_is_function_of_mean(kind);
 }
 
 Args args_of(const Evaluation &e, const Step &step) {
@@ -32,6 +45,7 @@ Args args_of(const Evaluation &e, const Step &step) {
     }
     g.variance_factor = pass->variance_factor;
     g.others = step.count - 1, g.dssim = e.call->terms[step.term[0]].kind == PXL_DSSIM;
+    for (int i = 1; i < step.count; i++) g.neighbours = g.neighbours || is_on_neighbours(e.call, step.term[i]);
     g.shifted = !pxli_is_mostly_outside(pass), g.accumulate = step.accumulate;
     return g;
 }
@@ -46,8 +60,7 @@ bool strip_does(const pxli_call *call, const Step &step) {
     if (pass->outputs && step.gradients && call->args->grad_target) return false; // no map is free for the scores
     if (step.count - pass->scored_count > strip::kMaxOthers) return false;
     for (int i = pass->scored_count; i < step.count; i++)
-        if (call->terms[step.term[i]].kind != PXL_PIXEL && !pxli_is_function_of_mean(call->terms[step.term[i]].kind))
-            return false;
+        if (!strip::takes(call, step, step.term[i])) return false;
     return true;
 }
 

@@ -6,8 +6,8 @@
 namespace pxli {
 namespace strip {
 
-enum Back { NONE, PRED, BOTH };         // which gradients: none, pred's, both
-enum Others { ALONE, PIXELS }; // the terms beside 1 - SSIM: none, those on single pixels
+enum Back { NONE, PRED, BOTH };            // which gradients: none, pred's, both
+enum Others { ALONE, PIXELS, NEIGHBOURS }; // terms beside 1 - SSIM: none; on single pixels; sobel, laplacian, tv and on pixels
 
 constexpr int round_up(int a, int b) { return (a + b - 1) / b * b; }
 // Rows of a ring or map: an odd multiple of four floats, so that two rows use complementary banks.
@@ -28,7 +28,7 @@ struct Config {
     static constexpr Back BACK = BACK_;
     static constexpr Others OTHERS = OTHERS_;
     static constexpr bool others = OTHERS != ALONE;
-    static constexpr int WIDTH = WIDTH_;    // columns of a copy: 4, or 1 where rows are not aligned or not dense
+    static constexpr int WIDTH = WIDTH_; // columns of a copy: 4, or 1 where rows are not aligned or not dense
     static constexpr int min_blocks = R > 5 || BACK == BOTH || (others && (WIDTH == 1 || SIZE == SMALL))
                                           ? 2
                                           : 3;               // a multiprocessor: bounds registers
@@ -42,6 +42,8 @@ struct Config {
     static constexpr int pitch = odd_pitch(T), map = B * pitch;
     static constexpr int window = round_up(offset + P + 2 * R, 4), back_window = round_up(P + 2 * R, 4); // floats a task reads
     static constexpr int ring = depth * raw;                                                             // floats of one image
+    static constexpr int group = B / (T / 32); // rows of a task of terms on neighbours: see strip_neighbours.cuh
+    static constexpr int near = OTHERS == NEIGHBOURS ? (2 * B + 3 * B / group) * pitch + 4 : 0; // floats of what they keep
 };
 
 constexpr int kMaxOthers = 4; // terms beside 1 - SSIM
@@ -53,10 +55,16 @@ struct Args {
     float taps_x[15], taps_y[15];
     float half[15], quarter[15]; // of taps_x: the kernel scores both images halved, see strip.cu
     double variance_factor;
-    int others;   // terms beside 1 - SSIM, after it among the step's
-    bool shifted; // subtract the tile's medians
-    bool accumulate, dssim;
+    int others;                         // terms beside 1 - SSIM, after it among the step's
+    bool shifted;                       // subtract the tile's medians
+    bool accumulate, dssim, neighbours; // neighbours: some of them look at neighbouring pixels
 };
+
+// With terms on neighbouring pixels: strip_neighbours.cu, for 11 taps and for the gradient of pred or none. What other windows
+// and the gradient of target have is a kernel for each: build time is a budget.
+constexpr int kNeighboursRadius = 5;
+template <Back BACK>
+void run_neighbours(Sequence &s, const Evaluation &e, const Step &step, Args &g);
 
 } // namespace strip
 } // namespace pxli

@@ -25,7 +25,7 @@ inline int64_t rows_for(int64_t blocks_a_row, int64_t h, int halo, int batch) {
 }
 template <class K>
 size_t shared_bytes(int slots) {
-    return (4 * K::map + 2 * K::ring) * sizeof(float) + K::T * sizeof(float2) +
+    return (4 * K::map + 2 * K::ring + K::near) * sizeof(float) + K::T * sizeof(float2) +
            static_cast<size_t>(slots) * K::T * sizeof(double);
 }
 template <class K>
