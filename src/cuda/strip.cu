@@ -27,8 +27,8 @@ bool is_on_neighbours(const pxli_call *call, int term) {
 }
 bool takes(const pxli_call *call, const Step &step, int term) {
     const pxl_term_kind kind = call->terms[term].kind;
-    if (is_on_neighbours(call, term))
-        return step.pass->radius == kNeighboursRadius && !(step.gradients && call->args->grad_target);
+    const bool both = step.gradients && call->args->grad_target;
+    if (is_on_neighbours(call, term)) return step.pass->radius == kNeighboursRadius && !both && !step.pass->outputs;
     return kind == PXL_PIXEL || pxli_is_function_of_mean(kind);
 }
 

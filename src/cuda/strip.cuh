@@ -28,6 +28,7 @@ struct Config {
     static constexpr Back BACK = BACK_;
     static constexpr Others OTHERS = OTHERS_;
     static constexpr bool others = OTHERS != ALONE;
+    static constexpr bool maps = BACK != BOTH && OTHERS != NEIGHBOURS; // has memory, or registers, for a map of scores
     static constexpr int WIDTH = WIDTH_; // columns of a copy: 4, or 1 where rows are not aligned or not dense
     static constexpr int min_blocks = R > 5 || BACK == BOTH || (others && (WIDTH == 1 || SIZE == SMALL))
                                           ? 2
@@ -43,7 +44,7 @@ struct Config {
     static constexpr int window = round_up(offset + P + 2 * R, 4), back_window = round_up(P + 2 * R, 4); // floats a task reads
     static constexpr int ring = depth * raw;                                                             // floats of one image
     static constexpr int group = B / (T / 32); // rows of a task of terms on neighbours: see strip_neighbours.cuh
-    static constexpr int near = OTHERS == NEIGHBOURS ? (2 * B + 3 * B / group) * pitch + 4 : 0; // floats of what they keep
+    static constexpr int near = OTHERS == NEIGHBOURS ? (2 * B + 3 * B / group) * pitch + 8 : 0; // floats of what they keep
 };
 
 constexpr int kMaxOthers = 4; // terms beside 1 - SSIM
@@ -60,8 +61,8 @@ struct Args {
     bool accumulate, dssim, neighbours; // neighbours: some of them look at neighbouring pixels
 };
 
-// With terms on neighbouring pixels: strip_neighbours.cu, for 11 taps and for the gradient of pred or none. What other windows
-// and the gradient of target have is a kernel for each: build time is a budget.
+// With terms on neighbouring pixels: strip_neighbours.cu, for 11 taps, and for the gradient of pred or none. With other windows, both
+// gradients or a map of scores these terms have a kernel of their own: build time is a budget.
 constexpr int kNeighboursRadius = 5;
 template <Back BACK>
 void run_neighbours(Sequence &s, const Evaluation &e, const Step &step, Args &g);

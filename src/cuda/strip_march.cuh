@@ -96,7 +96,7 @@ __device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, cons
     const bool in_map = WHOLE || (l.q >= b.shared.rows.map0 && l.q < b.shared.rows.map1);
     const quick_moments m = {u + b.c, fmaf(0.5f, b.d, v), fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
     const quick_score s = quick_ssim(m, in_map ? l.C1 : INFINITY, in_map ? l.C2 : INFINITY);
-    if (!WHOLE && K::BACK != BOTH && b.has_map) at[3 * K::map] = s.value; // for store_scores: this map is free
+    if (!WHOLE && K::maps && b.has_map) at[3 * K::map] = s.value; // for store_scores: this map is free
     if (K::BACK != NONE) {
         const float lu = fmaf(-2 * u, s.su, s.M), lv = fmaf(-2 * v, s.sv, s.m);
         at[0] = fir<K::R>(p.to_pred, taps, lu + lv);
@@ -203,6 +203,11 @@ __device__ __forceinline__ void finish_task(const Block<K> &b, int first, int sl
     if (K::OTHERS == PIXELS) charge_pixels(b, e, count, pred, target);
     if constexpr (K::OTHERS == NEIGHBOURS) add_neighbours(b, first, row, pred);
     const Args &g = b.g;
+    if constexpr (K::OTHERS == NEIGHBOURS) {
+        const int64_t from = columns_of(b).gradient + line * g.grad_x.stride[2];
+        if (K::BACK != NONE && g.grad_x.data) store_gradient(g.grad_x, from, b.segment, count, g.accumulate, pred);
+        return;
+    }
     const int64_t image = b.tile.image, channel = b.tile.channel, x = b.tile.c0 + b.segment;
     if (K::BACK != NONE && g.grad_x.data)
         store_gradient(g.grad_x, row_of(g.grad_x, image, channel, y), x, count, g.accumulate, pred);
@@ -239,7 +244,7 @@ __device__ __forceinline__ void march_block(const Args &g, const Terms &terms, c
         for (int n = 0, row = b.task_row; n < rounds; n++, row += step) filter_task(b, slot + row, row);
         __syncthreads();
         score_column(b, pending, first);
-        if (K::BACK != BOTH && b.has_map) store_scores(b, first);
+        if (K::maps && b.has_map) store_scores(b, first);
         if constexpr (K::OTHERS == NEIGHBOURS) Neighbours<K>(b, first, slot).run();
         if (K::BACK != NONE || K::OTHERS == PIXELS) {
             __syncthreads();

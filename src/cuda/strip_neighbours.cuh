@@ -28,10 +28,10 @@ __device__ __forceinline__ float *row_below(const Block<K> &b, int group) {
     return b.ring_y + K::ring + (2 * K::B + groups + (group & (2 * groups - 1))) * K::pitch;
 }
 
-// The image's first and last column, counted from the block's first; those far away are as good as none. Ints in shared memory,
-// as Rows are.
+// What a block's tasks know of its place, in shared memory for want of registers, as Rows are.
 struct Columns {
-    int left, right;
+    int left, right;  // the image's first and last column, counted from the block's first; those far away are as good as none
+    int64_t gradient; // where pred's gradient of the block's first column and input row would be
 };
 template <class K>
 __device__ __forceinline__ Columns &columns_of(const Block<K> &b) {
@@ -40,8 +40,11 @@ __device__ __forceinline__ Columns &columns_of(const Block<K> &b) {
 template <class K>
 __device__ __forceinline__ void set_columns_of(const Block<K> &b) {
     constexpr int64_t far = 2 * K::T;
+    const Tile &t = b.tile;
+    const View &v = b.g.grad_x;
     if (threadIdx.x == 0)
-        columns_of(b) = {b.tile.c0 == 0 ? 0 : static_cast<int>(-far), static_cast<int>(min(b.g.w - 1 - b.tile.c0, far))};
+        columns_of(b) = {t.c0 == 0 ? 0 : static_cast<int>(-far), static_cast<int>(min(b.g.w - 1 - t.c0, far)),
+                         row_of(v, t.image, t.channel, b.in0) + t.c0 * v.stride[3]};
 }
 
 // One task of a batch whose first input row is `first`, at `slot` in the ring. A warp takes a group of rows, a lane four columns;
