@@ -18,6 +18,10 @@ TEST(CudaShort, calls_of_every_kind) {
         const oracle::Inputs inputs = make_inputs(test);
         EXPECT_TRUE(agrees(test, run(test, inputs), reference(test, inputs)));
     }
+    Case mix = make_case({windowed(PXL_SSIM), sobel, pixel(PXL_L1), PXL_TERM(PXL_TV, 1)}, {1, 1, 21, 123});
+    mix.grad_target = false; // for both gradients neighbours have a kernel of their own
+    const oracle::Inputs inputs = make_inputs(mix);
+    EXPECT_TRUE(agrees(mix, run(mix, inputs), reference(mix, inputs)));
     Fixture fixture;
     for (const Operation &operation : fixture.operations()) EXPECT_EQ(operation.call(), PXL_OK) << operation.name;
 }

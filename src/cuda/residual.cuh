@@ -9,8 +9,8 @@
 // last lane are there for their neighbours, unless the image ends with them: strips advance by 30 lanes.
 #ifndef PXLI_RESIDUAL_CUH
 #define PXLI_RESIDUAL_CUH
-#include "charge.cuh"
 #include "quad.cuh"
+#include "stencils.cuh"
 
 namespace pxli {
 
@@ -43,8 +43,8 @@ class March {
         : s_(s), charges_(charges), slots_(slots), mine_(mine + threadIdx.x), lane_(threadIdx.x % 32), ring_(ring + lane_) {
         const int64_t x = at.x0 + 4 * lane_;
         last_ = clamp(s.w - 1 - x, 99);
-        last_bit_ = last_ < 0 || last_ > 3 ? 0 : 1u << last_;
-        leftmost_ = x == 0, edge_ = at.first || at.last;
+        ends_ = {x == 0, s.w == 1, last_ < 0 || last_ > 3 ? 0 : 1u << last_};
+        edge_ = at.first || at.last;
         own_ = (lane_ > 0 || at.first) && (lane_ < 31 || at.last) && last_ >= 0;
         packed_ = DENSE || (s.pred.vector && (!DIFFERENCE || s.target.vector) && last_ >= 3);
         packed_weight_ = DENSE || (s.weight.vector && last_ >= 3);
@@ -88,9 +88,6 @@ class March {
     __device__ static void next_row(const View &v, T &p) {
         p += v.stride[2] * (DENSE ? 4 : bytes_of(v.dtype));
     }
-
-    // Not k == last_: in its branch the compiler would put last_ for k, a register for an index.
-    __device__ bool is_last(int k) const { return last_bit_ >> k & 1; }
 
     // ---- Rows in ------------------------------------------------------------------------------------------------------------
     __device__ Raw *slot(int row, int view) const { return ring_ + ((row & (kAhead - 1)) * views + view) * 32; }
@@ -136,45 +133,19 @@ class March {
             if (edge_)
 #pragma unroll
                 for (int k = 0; k < 4; k++)
-                    if (is_last(k)) pred_[D][k + 1] = x[k]; // a difference of 0
+                    if (ends_.is_last(k)) pred_[D][k + 1] = x[k]; // a difference of 0
         }
     }
 
     // ---- Maps ---------------------------------------------------------------------------------------------------------------
-    // What lies outside, next to a (inside) and b (beyond it).
-    __device__ static float outside(int border, bool single, float a, float b) {
-        return border == PXL_REPLICATE || (border == PXL_REFLECT && single) ? a : border == PXL_REFLECT ? b : 0;
-    }
     __device__ void set_outside(int border, int row) {
 #pragma unroll
         for (int j = 0; j < 6; j++) {
             if (row == first_) e_[U][j] = outside(border, s_.h == 1, e_[M][j], e_[D][j]);
             if (row == bottom_) e_[D][j] = outside(border, s_.h == 1, e_[M][j], e_[U][j]);
         }
-        if (edge_) set_columns(border, e_[U]), set_columns(border, e_[M]), set_columns(border, e_[D]);
-    }
-    __device__ void set_columns(int border, float (&a)[6]) const {
-        if (leftmost_) a[0] = outside(border, s_.w == 1, a[1], a[2]);
-#pragma unroll
-        for (int k = 0; k < 4; k++)
-            if (is_last(k)) a[k + 2] = outside(border, s_.w == 1, a[k + 1], a[k]);
-    }
-    __device__ void sobel(float (&d)[8]) const {
-        float smooth[6], slope[6];
-#pragma unroll
-        for (int j = 0; j < 6; j++) smooth[j] = e_[U][j] + e_[D][j] + 2 * e_[M][j], slope[j] = e_[D][j] - e_[U][j];
-#pragma unroll
-        for (int k = 0; k < 4; k++) d[k] = smooth[k + 2] - smooth[k], d[k + 4] = slope[k] + slope[k + 2] + 2 * slope[k + 1];
-    }
-    __device__ void laplacian(bool eight, float (&d)[8]) const {
-        float column[6];
-#pragma unroll
-        for (int j = 0; j < 6; j++) column[j] = e_[U][j] + e_[D][j];
-#pragma unroll
-        for (int k = 0; k < 4; k++) {
-            const float cross = column[k + 1] + (e_[M][k] + e_[M][k + 2]);
-            d[k] = eight ? cross + (column[k] + column[k + 2]) - 8 * e_[M][k + 1] : cross - 4 * e_[M][k + 1];
-        }
+        if (edge_)
+            set_columns<4>(border, ends_, e_[U]), set_columns<4>(border, ends_, e_[M]), set_columns<4>(border, ends_, e_[D]);
     }
     // A difference to or from a masked pixel is 0.
     __device__ void tv(int row, float (&d)[8]) const {
@@ -184,7 +155,7 @@ class March {
         for (int k = 0; k < 4; k++) {
             d[k] = pred_[M][k + 1] - pred_[M][k], d[k + 4] = (bottom ? pred_[M][k] : pred_[D][k]) - pred_[M][k];
             if (!WEIGHT) continue;
-            const float here = weight_[M][k], right = is_last(k) ? here : k < 3 ? weight_[M][(k + 1) % 4] : next;
+            const float here = weight_[M][k], right = ends_.is_last(k) ? here : k < 3 ? weight_[M][(k + 1) % 4] : next;
             if (here == 0 || right == 0) d[k] = 0;
             if (here == 0 || (!bottom && weight_[D][k] == 0)) d[k + 4] = 0;
         }
@@ -202,9 +173,9 @@ class March {
         }
         if (edge_ || row == first_ || row == bottom_) set_outside(c.border, row);
         if (c.kind == PXL_SOBEL)
-            sobel(d);
+            sobel<4>(e_[U], e_[M], e_[D], d);
         else
-            laplacian(c.eight, d);
+            laplacian<4>(c.eight, e_[U], e_[M], e_[D], d);
     }
     __device__ static bool is_tv(const Charge &c) { return TV && (!DIFFERENCE || c.kind == PXL_TV); }
 
@@ -217,13 +188,13 @@ class March {
 #pragma unroll
             for (int k = 0; k < 4; k++) value[k] = both[k] + both[k + 4];
         } else {
-            charge_one(c, d, value);
+            charge_one<1, 4>(c, d, value);
         }
         const int crop = c.border == PXL_VALID;
         if (edge_)
 #pragma unroll
             for (int k = 0; k < 4; k++)
-                if (k > last_ - crop || (crop && k == 0 && leftmost_)) value[k] = d[k] = d[k + 4] = 0;
+                if (k > last_ - crop || (crop && k == 0 && ends_.leftmost)) value[k] = d[k] = d[k + 4] = 0;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
             const float weight = WEIGHT ? weight_[M][k] : 1, scale = WEIGHT ? c.scale * weight : c.scale;
@@ -231,65 +202,30 @@ class March {
         }
         if (own_ && row >= 0 && row < rows_) add_values(value, sum);
     }
-    // Of one component, or of the magnitude m of both, whose slopes are slope(m) / m times them.
-    __device__ static void charge_one(const Charge &c, float (&d)[8], float (&value)[4]) {
-        float m[4], slope[4];
-#pragma unroll
-        for (int k = 0; k < 4; k++) m[k] = slope[k] = c.isotropic ? magnitude(d[k], d[k + 4]) : d[k];
-        penalise(c.penalty, c.param, slope, value);
-#pragma unroll
-        for (int k = 0; k < 4; k++) {
-            const float f = !c.isotropic || m[k] == 0 ? 0 : quotient(slope[k], m[k]);
-            d[k] = c.isotropic ? f * d[k] : slope[k], d[k + 4] *= f;
-        }
-    }
     // None lies past the last column or row.
     __device__ void own_counts(const Charge &c, int row, float (&d)[8], float (&value)[8]) const {
         const bool bottom = row == bottom_;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            value[k] = is_last(k) ? 0 : value[k] * c.own[0], d[k] = is_last(k) ? 0 : d[k] * c.own[0];
+            value[k] = ends_.is_last(k) ? 0 : value[k] * c.own[0], d[k] = ends_.is_last(k) ? 0 : d[k] * c.own[0];
             value[k + 4] = bottom ? 0 : value[k + 4] * c.own[1], d[k + 4] = bottom ? 0 : d[k + 4] * c.own[1];
         }
     }
 
     // ---- Gradients ----------------------------------------------------------------------------------------------------------
-    // Gives what a line has outside, `out`, to where that was read.
-    __device__ static void give(int border, bool single, float &out, float &a, float &b) {
-        const bool near = border == PXL_REPLICATE || (border == PXL_REFLECT && single), far = border == PXL_REFLECT && !single;
-        a += near ? out : 0, b += far ? out : 0, out = 0;
-    }
-    __device__ void fold_columns(int border, float (&a)[6]) const {
-        if (leftmost_) give(border, s_.w == 1, a[0], a[1], a[2]);
-#pragma unroll
-        for (int k = 0; k < 4; k++)
-            if (is_last(k)) give(border, s_.w == 1, a[k + 2], a[k + 1], a[k]);
-    }
-    __device__ static float at(const float (&s)[8], int component, int k) { // k is a constant
-        return k >= 0 && k < 4 ? s[4 * component + k] : 0;
-    }
     // Adds the slopes of a stencil at row `row` to the three rows that they reach.
     __device__ void pull_stencil(const Charge &c, int row, const float (&s)[8]) {
         float up[6], mid[6], down[6];
         if (c.kind == PXL_SOBEL)
-#pragma unroll
-            for (int j = 0; j < 6; j++) {
-                const float along = at(s, 0, j - 2) - at(s, 0, j), across = at(s, 1, j - 2) + at(s, 1, j) + 2 * at(s, 1, j - 1);
-                up[j] = along - across, mid[j] = 2 * along, down[j] = along + across;
-            }
+            pull_sobel<4>(s, up, mid, down);
         else
-#pragma unroll
-            for (int j = 0; j < 6; j++) {
-                const float sides = at(s, 0, j - 2) + at(s, 0, j), centre = at(s, 0, j - 1);
-                up[j] = down[j] = c.eight ? sides + centre : centre;
-                mid[j] = sides - (c.eight ? 8.0f : 4.0f) * centre;
-            }
+            pull_laplacian<4>(c.eight, s, up, mid, down);
         if (edge_ || row == first_ || row == bottom_) fold(c.border, row, up, mid, down);
 #pragma unroll
         for (int j = 0; j < 6; j++) grad_[U][j] += up[j], grad_[M][j] += mid[j], grad_[D][j] += down[j];
     }
     __device__ void fold(int border, int row, float (&up)[6], float (&mid)[6], float (&down)[6]) const {
-        if (edge_) fold_columns(border, up), fold_columns(border, mid), fold_columns(border, down);
+        if (edge_) fold_columns<4>(border, ends_, up), fold_columns<4>(border, ends_, mid), fold_columns<4>(border, ends_, down);
 #pragma unroll
         for (int j = 0; j < 6; j++) {
             if (row == first_) give(border, s_.h == 1, up[j], mid[j], down[j]);
@@ -298,7 +234,7 @@ class March {
     }
     __device__ void pull_tv(const float (&s)[8]) {
 #pragma unroll
-        for (int k = 0; k < 4; k++) tv_[M][k] += at(s, 0, k - 1) - s[k] - s[k + 4], tv_[D][k] += s[k + 4];
+        for (int k = 0; k < 4; k++) tv_[M][k] += slope_at<4>(s, 0, k - 1) - s[k] - s[k + 4], tv_[D][k] += s[k + 4];
         tv_[M][4] += s[3];
     }
     __device__ void pull(const Charge &c, int row, const float (&d)[8]) {
@@ -375,10 +311,10 @@ class March {
     const int slots_;
     double *const mine_; // [slots][THREADS], from this thread's on
     const int lane_;
-    Raw *const ring_;            // [kAhead][views][32], from this lane's on
-    int last_;                   // number of the image's last column among the lane's, below 0 if it is before them
-    unsigned last_bit_;          // at that number; 0 if it is not among the four
-    bool leftmost_, edge_, own_; // the lane has column 0; the warp has columns outside; the lane's columns are the strip's
+    Raw *const ring_; // [kAhead][views][32], from this lane's on
+    int last_;        // number of the image's last column among the lane's, below 0 if it is before them
+    Ends ends_;
+    bool edge_, own_; // the warp has columns outside; the lane's columns are the strip's
     bool packed_, packed_weight_, writes_pred_, writes_target_;
     int rows_, top_, end_;        // of the segment; the maps'
     int first_, bottom_, needed_; // the image's, if they are near; the last that is read
