@@ -169,7 +169,10 @@ TEST(Wrapper, ArgumentsReachC) {
         EXPECT_EQ(tensors[i]->size[1], static_cast<int64_t>(i + 1));
         EXPECT_TRUE(reinterpret_cast<uintptr_t>(tensors[i]) - reinterpret_cast<uintptr_t>(&copy) < sizeof copy) << i;
     }
-    EXPECT_EQ(c.struct_size, sizeof c);
+    // Of as many members as the wrapper knows: this does not compile when C has more.
+    const auto &[size, pred, target, weight, grad_pred, grad_target, grad_loss, term_weights, to, per_image, map, statistics, use,
+                 feature_map] = c;
+    EXPECT_EQ(size, sizeof c);
     EXPECT_EQ(c.values, values);
     EXPECT_EQ(c.grad_loss, upstream);
     EXPECT_EQ(c.term_weights, weights);

@@ -95,14 +95,14 @@ class Span {
     size_t size_ = 0;
 };
 
-// Half-precision elements for who has no type for them: bits without arithmetic.
+// Half-precision elements for programs that have no type for them: bits without arithmetic.
 struct F16 {
     uint16_t bits;
 };
 struct BF16 {
     uint16_t bits;
 };
-// The dtype of a C++ type. For another type of the same bits: template <> struct pxl::dtype_of<__half> : pxl::dtype_of<pxl::F16> {};
+// The dtype of a C++ type. Another type of the same bits: template <> struct pxl::dtype_of<__half> : pxl::dtype_of<pxl::F16> {};
 template <class T>
 struct dtype_of;
 template <>
