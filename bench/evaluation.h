@@ -2,6 +2,7 @@
 #ifndef BENCH_EVALUATION_H
 #define BENCH_EVALUATION_H
 #include <memory>
+#include <pixloss/pixloss.hpp>
 #include <string>
 #include <vector>
 
@@ -9,10 +10,7 @@
 #include "device.h"
 #include "image.h"
 
-struct DestroyLoss {
-    void operator()(pxl_loss *loss) const { pxl_loss_destroy(loss); }
-};
-using Loss = std::unique_ptr<pxl_loss, DestroyLoss>;
+using Loss = std::unique_ptr<pxl_loss, pxl::Destroy>;
 Loss parse_loss(const std::string &expression); // throws std::invalid_argument
 
 class Evaluation : public Work {

@@ -1,6 +1,6 @@
 // The C API as C++ objects: what is created is destroyed, and a failure is an exception that carries the library's own message.
 #pragma once
-#include <pixloss/pixloss.h>
+#include <pixloss/pixloss.hpp>
 
 #include <memory>
 #include <new>
@@ -40,14 +40,9 @@ auto naming(const std::string &file, const Work &work) {
     }
 }
 
-struct Release {
-    void operator()(pxl_loss *loss) const { pxl_loss_destroy(loss); }
-    void operator()(pxl_context *context) const { pxl_context_destroy(context); }
-    void operator()(pxl_network *network) const { pxl_network_destroy(network); }
-};
-using Context = std::unique_ptr<pxl_context, Release>;
-using Loss = std::unique_ptr<pxl_loss, Release>;
-using Network = std::unique_ptr<pxl_network, Release>;
+using Context = std::unique_ptr<pxl_context, pxl::Destroy>;
+using Loss = std::unique_ptr<pxl_loss, pxl::Destroy>;
+using Network = std::unique_ptr<pxl_network, pxl::Destroy>;
 
 inline Context make_context(const Device &device, int threads = 0) {
     pxl_context *context = nullptr;

@@ -4,8 +4,10 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "description.hpp"
 #include "engine.hpp"
 #include "expression.hpp"
+#include "report.hpp"
 
 #if defined __SANITIZE_ADDRESS__
 // Fontconfig keeps what it has read of its configuration until the process ends, and the loader its last message. Everything else
@@ -72,6 +74,10 @@ const char selftest_notes[] =
     "beyond\n"
     "half a unit in the last place of its type. Exit code 1 if one is 1 or more.\n";
 
+const char completion_notes[] =
+    "\nAn installation puts these scripts where the shells look for them. Elsewhere: source <(pixloss completion bash),\n"
+    "source <(pixloss completion zsh), pixloss completion fish | source.\n";
+
 void add_device(CLI::App &command, std::string &device) {
     command.add_option("--device", device, "Where to compute: cpu, cuda, cuda:1, ...")
         ->type_name("DEVICE")
@@ -98,7 +104,7 @@ void add_networks(CLI::App &command, cli::NetworkOptions &options) {
 void add_compare(CLI::App &app, cli::CompareOptions &options) {
     CLI::App *command = app.add_subcommand("compare", "Score a test image against a reference");
     command->add_option("--preset", options.preset, "Definition of SSIM: a library's or paper's name, see `pixloss info`")
-        ->type_name("NAME")
+        ->type_name("PRESET")
         ->capture_default_str();
     add_text(*command, "--loss", options.loss, "EXPR", "An expression to evaluate too, '0.84*ssim + 0.16*l1'");
     add_networks(*command, options.network);
@@ -164,6 +170,17 @@ void add_selftest(CLI::App &app, cli::SelftestOptions &options, bool &passed) {
     command->callback([&] { passed = cli::selftest(options); });
 }
 
+// What the program says of itself to shells and to man, from the same description as --help.
+void add_own_description(CLI::App &app, std::string &shell) {
+    CLI::App *command = app.add_subcommand("completion", "Print the completion script of a shell");
+    command->add_option("SHELL", shell, "The shell")->type_name("NAME")->check(CLI::IsMember(cli::shells()))->required();
+    command->footer(completion_notes);
+    command->callback([&] { cli::print(cli::completion(cli::describe(app), shell)); });
+    app.add_subcommand("man", "Print the manual page, for `man -l -`")->callback([&] {
+        cli::print(cli::manual_page(cli::describe(app), PIXLOSS_PROGRAM_VERSION));
+    });
+}
+
 // What the program takes where the user typed something else: its commands, or the options of the command.
 std::vector<std::string> names_in(const CLI::App &app) {
     std::vector<std::string> names;
@@ -206,6 +223,7 @@ int main(int argc, char **argv) {
     cli::FitOptions fit;
     cli::BenchOptions bench;
     cli::SelftestOptions selftest;
+    std::string shell;
     bool passed = true;
     try {
         CLI::App app("pixloss: image losses and their exact gradients", "pixloss");
@@ -217,6 +235,7 @@ int main(int argc, char **argv) {
         add_bench(app, bench);
         add_selftest(app, selftest, passed);
         app.add_subcommand("info", "Version, devices and presets of this build")->callback([] { cli::info(); });
+        add_own_description(app, shell);
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError &error) {

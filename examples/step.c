@@ -1,6 +1,6 @@
 /* A training loop in small: descends on the pixels themselves, with 0.84 (1 - SSIM) + 0.16 l1 as the loss.
- * From the root, after the library is built in build/library:
- *     cc examples/step.c -Iinclude -Lbuild/library/src -lpixloss -fopenmp -lm && ./a.out */
+ * With the library installed:
+ *     cc examples/step.c $(pkg-config --cflags --libs pixloss) && ./a.out */
 #include <pixloss/pixloss.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // A training loop on the GPU in small: an image is recovered from noise by gradient descent, the whole step in a CUDA graph, the mix
 // of terms on a schedule (mae first, then mae and ssim) without a rebuild or a new capture.
 // From the repository's root, after a build of the library with CUDA (README.md, Building):
-//   nvcc -std=c++17 examples/train_cuda.cu -Iinclude -Lbuild/library/src -lpixloss -lgomp -o build/train_cuda
+//   nvcc -std=c++17 examples/train_cuda.cu -Iinclude build/library/src/libpixloss.a -lgomp -ljansson -o build/train_cuda
 #include <cuda_runtime.h>
 
 #include <cmath>

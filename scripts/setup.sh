@@ -11,7 +11,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages=(cmake ninja-build gcc g++ pkg-config libgtest-dev libbenchmark-dev libpng-dev libjpeg62-turbo-dev libtiff-dev
-  libcairo2-dev libcli11-dev nlohmann-json3-dev libjansson-dev libdnnl-dev fonts-dejavu-core)
+  libcairo2-dev libcli11-dev nlohmann-json3-dev libjansson-dev libdnnl-dev fonts-dejavu-core dpkg-dev file)
 wheels=()
 compiler=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
   nvidia-cuda-cccl==13.0.85)

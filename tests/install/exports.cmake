@@ -1,0 +1,13 @@
+# The shared library exports the functions that the header declares, and nothing else.
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
+run(${nm} --dynamic --defined-only --format=posix ${library})
+string(REGEX MATCHALL "[^\n]+" lines "${output}")
+list(TRANSFORM lines REPLACE " .*" "" OUTPUT_VARIABLE exported)
+file(STRINGS ${header} declared REGEX "^PXL_API ")
+list(TRANSFORM declared REPLACE "^.*[ *](pxl_[a-z0-9_]+)\\(.*" "\\1")
+list(SORT exported)
+list(SORT declared)
+list(LENGTH declared count)
+if(NOT exported STREQUAL declared OR count LESS 30)
+  message(FATAL_ERROR "exported: ${exported}\ndeclared: ${declared}")
+endif()
