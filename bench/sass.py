@@ -193,7 +193,7 @@ def demangled(name):
     run = shutil.which("c++filt") and subprocess.run(["c++filt", name], stdout=subprocess.PIPE, text=True)
     text = run.stdout.strip() if run else name
     text = text.replace("(anonymous namespace)::", "").replace("pxli::", "")
-    return re.sub(r"\((?:unsigned )?(?:int|bool|char|long|strip::Back)\)", "", text)
+    return re.sub(r"\((?:unsigned )?(?:int|bool|char|long|strip::Back|strip::Others)\)", "", text)
 
 
 def report(name, instructions, labels, resources, options):

@@ -1,5 +1,6 @@
 #include "run_case.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -211,6 +212,35 @@ Tolerance tolerance_of(pxl_dtype dtype) {
     return {1e-5, 1e-4, 1e-6};
 }
 
+namespace {
+
+// What f32 may add where no window is filtered, from the operations on the way of one element, each of which rounds by
+// u = 2^-24 of its result. A difference takes 1 (pixel, tv), a stencil 10 more; a magnitude and a penalty 32, since square roots
+// and quotients on a GPU are good to 2^-22 and 2^-21, 4 and 8 u, and two of each may follow one another; a value is summed 8 by 8
+// in f32, then in f64. Errors are relative to the sum of the charges, which are of one sign. A gradient is bounded in this way
+// where it is of a pixel's own difference and of one term: a stencil's slopes may be as steep as 1 / eps, and terms may cancel.
+// Never more than the general bound.
+constexpr double unit_roundoff = 5.97e-8;
+double value_operations(const pxl_term &term) {
+    const bool stencil = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN;
+    if (!stencil && term.kind != PXL_PIXEL && term.kind != PXL_TV) return INFINITY;
+    return 1 + (stencil ? 10 : 0) + 32 + 8;
+}
+double gradient_operations(const pxl_term &term) { return term.kind == PXL_PIXEL ? 1 + 32 + 8 : INFINITY; }
+
+Tolerance tolerance_of(const Case &test) {
+    Tolerance tolerance = tolerance_of(test.dtype);
+    if (test.dtype == PXL_F64) return tolerance;
+    double value = 0, gradient = 0;
+    for (const pxl_term &term : test.terms)
+        value = std::max(value, value_operations(term)), gradient = std::max(gradient, gradient_operations(term));
+    tolerance.value = std::min(tolerance.value, value * unit_roundoff);
+    if (test.terms.size() == 1) tolerance.gradient = std::min(tolerance.gradient, gradient * unit_roundoff);
+    return tolerance;
+}
+
+} // namespace
+
 testing::AssertionResult close(const oracle::Image &actual, const oracle::Image &expected, const oracle::Image &slack,
                                double tolerance, pxl_dtype stored) {
     if (actual.v.size() != expected.v.size())
@@ -245,7 +275,7 @@ testing::AssertionResult values_agree(const Case &test, const std::vector<double
     for (size_t k = 0; k < actual.size(); ++k) {
         const size_t i = k / row * row + (k + 1) % row; // the terms before their total
         if (actual[i] == expected.values[i]) continue;  // infinities
-        const double allowed = tolerance_of(test.dtype).value * expected.scale[i] + expected.value_slack[i];
+        const double allowed = tolerance_of(test).value * expected.scale[i] + expected.value_slack[i];
         if (!(std::fabs(actual[i] - expected.values[i]) <= allowed))
             return testing::AssertionFailure()
                    << "values[" << i << "] is " << actual[i] << " instead of " << expected.values[i] << ", off by "
@@ -262,7 +292,7 @@ testing::AssertionResult agrees(const Case &test, const Outcome &outcome, const 
                                            << describe(test);
     if (!outcome.damage.empty()) return testing::AssertionFailure() << outcome.damage << "\n  " << describe(test);
     testing::AssertionResult result = testing::AssertionSuccess();
-    const Tolerance tolerance = tolerance_of(test.dtype);
+    const Tolerance tolerance = tolerance_of(test);
     const pxl_dtype map_dtype = test.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
     const double map_tolerance = test.dtype == PXL_F64 ? 1e-12 : 1e-4; // single windows, some of them nearly flat
     if (test.values) result = values_agree(test, outcome.values, expected);

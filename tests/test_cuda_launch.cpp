@@ -24,7 +24,7 @@ Case strip_case(int window, int pixels, Shape shape, bool grad_pred, bool grad_t
     return test;
 }
 #ifdef PXLI_CUDA_HOST
-// Every kernel of strip.cu: radii, gradients, terms on pixels, rows that are aligned or not.
+// Every kernel of strip.cu and strip_neighbours.cu: radii, gradients, terms beside 1 - SSIM, rows that are aligned or not.
 std::vector<Case> strip_cases() {
     std::vector<Case> cases;
     for (const int window : {7, 11, 15})
@@ -32,6 +32,12 @@ std::vector<Case> strip_cases() {
             for (const int pixels : {0, 1, 2, 3, 4})
                 for (const int64_t width : {24, 23})
                     cases.push_back(strip_case(window, pixels, {1, 1, 20, width}, gradients > 0, gradients > 1));
+    for (const bool gradient : {false, true})
+        for (const int pixels : {0, 3})
+            for (const int64_t width : {24, 23}) {
+                cases.push_back(strip_case(11, pixels, {1, 1, 20, width}, gradient, false));
+                cases.back().terms.push_back(PXL_TERM(PXL_SOBEL, 0.1));
+            }
     return cases;
 }
 

@@ -9,7 +9,7 @@ namespace pxli {
 struct Step {
     enum Kind {
         RESIDUAL, // pixel, sobel, laplacian, tv, rmse's and psnr's square: residual.cu
-        STRIP,    // 1 - SSIM in one kernel, with terms on pixels: strip.cu
+        STRIP,    // 1 - SSIM in one kernel, with terms on pixels and, of 11 taps, on their neighbours: strip.cu
         MAPS      // any windowed terms, or one blur, by filtered maps in the workspace: maps.cu
     } kind;
     const pxli_pass *pass;

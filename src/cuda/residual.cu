@@ -1,6 +1,7 @@
 // The residual terms: pixel (rmse's and psnr's square too), sobel, laplacian, tv. One launch sums and pulls back any number of
 // them. With a stencil among them warps march down strips (residual.cuh); pixels alone are taken in the order in which they lie
-// in memory, whatever their axes.
+// in memory, whatever their axes. Residual terms are in a call's first pass and first step, so gradients are stored, never added
+// to what is there.
 #include "residual.cuh"
 
 #include "passes.cuh"
@@ -40,7 +41,7 @@ __global__ void __launch_bounds__(kThreads, blocks_at_a_time(DIFFERENCE, TV))
 struct Pixels {
     Axes<5> axes;          // pred, target, weight, grad_pred, grad_target, of one group
     int64_t blocks, quads; // of a group, of a block
-    bool gradients, accumulate;
+    bool gradients;
 };
 static_assert(sizeof(Terms) + sizeof(Finish) + sizeof(Pixels) <= 4096, "a kernel's parameters");
 constexpr int kBatch = 2, kElements = 4 * kBatch; // quads a thread has under way
@@ -52,7 +53,7 @@ struct Batch {
 };
 __device__ bool counts(const Batch &b, int i) { return i % 4 <= b.quad[i / 4].last; }
 
-// DENSE: one row of whole quads in each tensor, all f32; gradients are stored, not added.
+// DENSE: one row of whole quads in each tensor, all f32.
 template <bool DENSE>
 __device__ Quad pixel_quad(const Pixels &p, const Run &run, int64_t ahead) {
     if (!DENSE) return quad_at(p.axes, run, ahead);
@@ -107,7 +108,7 @@ __device__ void charge_batch(const Charge &c, const Batch &b, bool whole, float 
 }
 template <bool WEIGHT, bool DENSE>
 __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, float (&gradient)[kElements]) {
-#pragma unroll
+#pragma unroll(DENSE ? 2 : 1) // of other layouts both at once would take a third more registers
     for (int v = GRAD_PRED; v <= GRAD_TARGET; v++) {
         const View &view = p.axes.view[v];
         if (!view.data) continue;
@@ -120,19 +121,17 @@ __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, floa
                 const float a = gradient[4 * u + k];
                 g[k] = WEIGHT && b.weight[4 * u + k] == 0 ? 0 : v == GRAD_PRED ? a : -a;
             }
-            if (DENSE) {
+            if (DENSE)
                 store_dense(to, g, b.quad[u].last);
-            } else {
-                if (p.accumulate) load_and_add(view, to, g, b.quad[u].last);
+            else
                 store_quad(view, to, g, b.quad[u].last);
-            }
         }
     }
 }
 
 // A block takes a run of quads of a group, in batches. Shared memory: a sum of each term for each thread.
 template <bool WEIGHT, bool DENSE>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, DENSE ? 0 : 6)
     residual_pixels(const __grid_constant__ Terms t, const __grid_constant__ Finish f, const __grid_constant__ Pixels p) {
     PXLI_DYNAMIC_SHARED(double, mine);
     PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);
@@ -172,7 +171,7 @@ int64_t quads_per_block(int64_t quads) {
 bool is_dense(const View &v) { return !v.data || (v.vector && v.dtype == PXL_F32); }
 template <bool WEIGHT>
 auto pixels_kernel(const Pixels &p) {
-    bool dense = p.axes.size[2] == 1 && p.axes.size[3] % 4 == 0 && !p.accumulate;
+    bool dense = p.axes.size[2] == 1 && p.axes.size[3] % 4 == 0;
     for (const View &v : p.axes.view) dense = dense && is_dense(v);
     return dense ? residual_pixels<WEIGHT, true> : residual_pixels<WEIGHT, false>;
 }
@@ -186,7 +185,7 @@ void run_pixels(Sequence &s, const Evaluation &e, const Step &step) {
     collapse(p.axes);
     p.blocks = divide_up(divide_up(elements, 4), quads_per_block(divide_up(elements, 4)));
     p.quads = divide_up(divide_up(quads_of(p.axes), p.blocks), 32) * 32;
-    p.gradients = step.gradients, p.accumulate = step.accumulate;
+    p.gradients = step.gradients;
     const Finish f = finish_of(s, e, step, groups * p.blocks);
     s.launch("residual_pixels", e.weight.data ? pixels_kernel<true>(p) : pixels_kernel<false>(p),
              {groups * p.blocks, kThreads, shared_bytes(step, 0)}, e.terms, f, p);
@@ -200,8 +199,8 @@ int64_t rows_per_segment(int64_t planes, int64_t strips, int64_t h) {
 }
 template <bool WEIGHT>
 auto strips_kernel(const Strips &s, bool difference, bool tv) {
-    const bool dense = s.w % 4 == 0 && !s.accumulate && is_dense(s.pred) && is_dense(s.target) && is_dense(s.weight) &&
-                       is_dense(s.grad_pred) && is_dense(s.grad_target);
+    const bool dense = s.w % 4 == 0 && is_dense(s.pred) && is_dense(s.target) && is_dense(s.weight) && is_dense(s.grad_pred) &&
+                       is_dense(s.grad_target);
     if (!dense) return tv ? residual_strips<true, true, WEIGHT, false> : residual_strips<true, false, WEIGHT, false>;
     if (!tv) return residual_strips<true, false, WEIGHT, true>;
     return difference ? residual_strips<true, true, WEIGHT, true> : residual_strips<false, true, WEIGHT, true>;
@@ -215,7 +214,7 @@ void run_strips(Sequence &s, const Evaluation &e, const Step &step, bool differe
     z.strips = e.w <= kStripColumns + 8 ? 1 : divide_up(e.w - 8, kStripColumns);
     z.rows = rows_per_segment(e.n * e.c, z.strips, e.h), z.segments = divide_up(e.h, z.rows);
     z.blocks = divide_up(z.images * e.c * z.strips * z.segments, kWarps);
-    z.gradients = step.gradients, z.accumulate = step.accumulate;
+    z.gradients = step.gradients;
     const Finish f = finish_of(s, e, step, groups * z.blocks);
     s.launch("residual_strips", e.weight.data ? strips_kernel<true>(z, difference, tv) : strips_kernel<false>(z, difference, tv),
              {groups * z.blocks, kThreads, shared_bytes(step, ring_bytes(2 + (e.weight.data != nullptr)))}, e.terms, f, z);

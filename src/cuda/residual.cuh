@@ -21,7 +21,7 @@ struct Strips {
     int64_t images, c, h, w;        // images: of a group
     int64_t strips, segments, rows; // rows: of a segment
     int64_t blocks;                 // of a group
-    bool gradients, accumulate;
+    bool gradients;
 };
 struct Strip { // of one warp
     int64_t n, c, y0, y1, x0;
@@ -33,7 +33,7 @@ constexpr int kAhead = 4; // rows on their way, the next one among them; a power
 constexpr int ring_bytes(int views) { return kAhead * views * 32 * static_cast<int>(sizeof(Raw)); }
 
 // DIFFERENCE: some term is not tv. TV: some is. WEIGHT: there is a weight map. DENSE: every tensor is f32, and lanes have four
-// columns or none, to be had by one load; gradients are stored, not added.
+// columns or none, to be had by one load.
 template <bool DIFFERENCE, bool TV, bool WEIGHT, bool DENSE, int THREADS>
 class March {
   public:
@@ -275,12 +275,10 @@ class March {
         next_row(s_.grad_pred, to_pred_), next_row(s_.grad_target, to_target_);
     }
     __device__ void put(const View &v, char *to, float (&a)[4]) const {
-        if (DENSE) {
+        if (DENSE)
             store_dense(to, a, 3);
-        } else {
-            if (s_.accumulate) load_and_add(v, to, a, last_);
+        else
             store_quad(v, to, a, last_);
-        }
     }
 
     __device__ void step(int row) {

@@ -1,4 +1,5 @@
-// 1 - SSIM and its gradient in one kernel, alone and with terms on single pixels: see strip_march.cuh.
+// 1 - SSIM and its gradient in one kernel: see strip_march.cuh. Here alone and with terms on single pixels; with terms on their
+// neighbours, in a file of its own to be compiled at the same time: strip_neighbours.cu.
 #include "strip_launch.cuh"
 
 namespace pxli {

@@ -1,4 +1,5 @@
-// 1 - SSIM and its gradient in one kernel, with terms on single pixels: 12 bytes a pixel. See math/ssim.h for the formulas.
+// 1 - SSIM and its gradient in one kernel, with terms on pixels and on their neighbours: 12 bytes a pixel. See math/ssim.h for the
+// formulas.
 //
 // A block of T threads scores T columns and marches down `rows` output rows in batches of B input rows. Both images arrive one batch
 // ahead, by asynchronous copies where the memory lies right, in a ring of rows in shared memory. A batch has three stages, a barrier
@@ -6,11 +7,12 @@
 //   1 rows      a thread has P adjacent columns of a row: u, v, u^2, v^2 -> horizontal window                    -> maps
 //   2 columns   a thread has one score column: vertical window (a transposed FIR in registers), score, derivatives, vertical
 //               window of the derivatives (again a FIR), in place                                                -> maps
-//   3 rows      maps -> horizontal window; gradient = A + 2u B + 2v D; pixels' terms; stored
+//               beside it, where terms look at neighbours: these and the pixels' terms, see strip_neighbours.cuh -> sums of rows
+//   3 rows      maps -> horizontal window; gradient = A + 2u B + 2v D; pixels' terms, or sums of rows; stored
 // The adjoint of a separable filter may be taken in either order, so the score sits between the two vertical filters in one
 // thread: its halo is the score's, not the input's, and its values never leave the registers. SSIM does not change when both
-// images and L are halved: the horizontal taps do that, so that 1 / P is in the range of the quick reciprocal. What lies outside of the image
-// reads as x = y = 0; positions that do not count get infinite stabilisers, so that their score and derivatives vanish.
+// images and L are halved: the horizontal taps do that, so that 1 / P is in the range of the quick reciprocal. What lies outside of
+// the image reads as x = y = 0; positions that do not count get infinite stabilisers, so that their score and derivatives vanish.
 #ifndef PXLI_STRIP_MARCH_CUH
 #define PXLI_STRIP_MARCH_CUH
 #include "strip_neighbours.cuh"

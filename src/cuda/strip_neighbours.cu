@@ -1,4 +1,4 @@
-// The strip kernel with terms on neighbouring pixels, for 11 taps: in a file of its own, which is compiled beside strip.cu.
+// The strip kernel with terms on neighbouring pixels: see strip_neighbours.cuh. A file of its own, compiled beside strip.cu.
 #include "strip_launch.cuh"
 
 namespace pxli {

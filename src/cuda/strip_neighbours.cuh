@@ -1,10 +1,10 @@
 // Terms on neighbouring pixels in the strip kernel: sobel, laplacian, tv, and those on pixels beside them.
 //
-// A task is K::group rows of four columns of the ring. Its thread charges these positions and, for a gradient, one more on both
-// sides, so that all slopes that reach its columns from its rows are its own. Those that reach the rows above and below go
-// through shared memory to the thread that stores these. So tasks are a group ahead of the rows that are stored, which the ring
-// has; a group's sums wait there for as long: K::B + K::group rows of its own, two batches of the row below, none of the row
-// above. What a border adds is folded in where it arises, as in residual.cuh.
+// A warp takes K::group rows of the ring, a lane four columns: it charges its own positions, and has differences and slopes of the
+// columns next to them from the lanes on both sides. What slopes give to the rows above and below goes through shared memory to
+// the thread that stores these. So the rows that are charged are a group ahead of those that are stored, which the ring has, and
+// sums wait there for as long: two batches of a group's own rows and of the row below it, one of the row above. What a border adds
+// is folded in where it arises, as in residual.cuh.
 #ifndef PXLI_STRIP_NEIGHBOURS_CUH
 #define PXLI_STRIP_NEIGHBOURS_CUH
 #include "stencils.cuh"
