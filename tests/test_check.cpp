@@ -240,7 +240,7 @@ TEST(CheckArgs, OutputsWithoutMemoryOfTheirOwn) {
     expect_invalid("overlaps weight", [](Call &c) { c.map.data = c.weight.data; });
     expect_invalid("overlaps grad_target", [](Call &c) { c.grad_pred.data = c.grad_target.data; });
     expect_invalid("overlaps statistics", [](Call &c) { c.map.data = c.statistics.data; });
-    expect_invalid("overlaps values", [](Call &c) { c.grad_pred.data = c.values.data() + 2; });
+    expect_invalid("overlaps values", [](Call &c) { c.args.values = static_cast<double *>(c.grad_pred.data) + 2; });
     expect_invalid("overlaps grad_loss", [](Call &c) { c.args.grad_loss = static_cast<float *>(c.grad_pred.data) + count - 1; });
     expect_invalid("overlaps term_weights", [](Call &c) { c.args.term_weights = reinterpret_cast<float *>(c.args.values) + 4; });
     // Only with a row per image do the values reach the weights.
