@@ -6,10 +6,16 @@
 
 #include "run_case.h"
 
-// A stream that does not wait for the default one, so that work on the wrong stream is out of order.
+// A stream of the tested device that does not wait for the default one, so that work on the wrong stream is out of order.
 class Stream {
   public:
-    Stream() { EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess); }
+    Stream() {
+        int current = 0;
+        EXPECT_EQ(cudaGetDevice(&current), cudaSuccess);
+        EXPECT_EQ(cudaSetDevice(tested_device().id().index), cudaSuccess);
+        EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess);
+        EXPECT_EQ(cudaSetDevice(current), cudaSuccess);
+    }
     ~Stream() { cudaStreamDestroy(stream_); }
     Stream(const Stream &) = delete;
     Stream &operator=(const Stream &) = delete;

@@ -18,7 +18,11 @@ class Network {
         const std::vector<pxl_layer> layers = library_layers(model, memory);
         EXPECT_EQ(pxl_network_create(layers.data(), layers.size(), &network_), PXL_OK) << pxl_error_message();
     }
-    ~Network() { pxl_network_destroy(network_); }
+    ~Network() { destroy(); }
+    void destroy() {
+        pxl_network_destroy(network_);
+        network_ = nullptr;
+    }
     Network(const Network &) = delete;
     Network &operator=(const Network &) = delete;
     Case in(Case test) const {
@@ -62,6 +66,7 @@ class Arrays {
     LossHandle loss_;
 };
 
+constexpr size_t enough = (4 << 20) + (64 << 10); // most of it cuBLAS'
 const char *const tiny = "2:4,3,A,5k1";
 Case tiny_case(bool grad_target) {
     const Model &model = model_of(tiny);
@@ -79,9 +84,6 @@ void expect_released(const Counts &before, const std::string &after_what) {
     EXPECT_EQ(after.live_descriptors, before.live_descriptors) << after_what;
     EXPECT_EQ(after.live_streams, before.live_streams) << after_what;
     EXPECT_EQ(after.live_events, before.live_events) << after_what;
-    int current = -1;
-    EXPECT_EQ(cudaGetDevice(&current), cudaSuccess);
-    EXPECT_EQ(current, tested_device().id().index) << after_what;
     EXPECT_EQ(cudaGetLastError(), cudaSuccess) << "an error that was reported is left for the caller to find; " << after_what;
 }
 // Calls that only release do so all the same, and nothing is lost by their failure.
@@ -96,16 +98,34 @@ void check_failure(const Attempt &failed, const Attempt &expected, cudaError_t e
     EXPECT_NE(failed.message, "") << call;
 }
 
-// The error; whether both gradients are wanted, for which images go through one after the other.
-class CudaNetworkFailure : public testing::TestWithParam<std::tuple<cudaError_t, bool>> {
+// The error; whether both gradients are wanted, for which images go through one after the other; whether the caller's current device
+// is another one than the images'.
+class CudaNetworkFailure : public testing::TestWithParam<std::tuple<cudaError_t, bool, bool>> {
   protected:
-    void SetUp() override { SKIP_WITHOUT_NETWORKS(); }
+    void SetUp() override {
+        SKIP_WITHOUT_NETWORKS();
+        const int mine = tested_device().id().index;
+        ASSERT_EQ(cudaGetDevice(&before_), cudaSuccess);
+        ASSERT_EQ(cudaSetDevice(caller_s_ = std::get<2>(GetParam()) ? !mine : mine), cudaSuccess);
+    }
+    void TearDown() override { EXPECT_EQ(cudaSetDevice(before_), cudaSuccess); }
+    // The caller's current device is his again, or the message says that it could not be set back.
+    void expect_caller_s_device(const Attempt &failed) const {
+        int current = -1;
+        EXPECT_EQ(cudaGetDevice(&current), cudaSuccess);
+        if (current == caller_s_) return;
+        EXPECT_NE(failed.message.find("cudaSetDevice, back to the caller's device"), std::string::npos) << failed.message;
+        EXPECT_EQ(cudaSetDevice(caller_s_), cudaSuccess);
+    }
+
+  private:
+    int before_ = 0, caller_s_ = 0;
 };
 
 TEST_P(CudaNetworkFailure, of_each_call_is_a_status_and_the_next_call_works) {
-    const auto [error, both] = GetParam();
-    const Case test = tiny_case(both);
-    DeviceBuffer workspace(tested_device(), (4 << 20) + (64 << 10)); // most of it cuBLAS'
+    const cudaError_t error = std::get<0>(GetParam());
+    const Case test = tiny_case(std::get<1>(GetParam()));
+    DeviceBuffer workspace(tested_device(), enough);
     const auto with_network = [&](auto check) {
         const Network network(model_of(tiny));
         Arrays arrays(network.in(test));
@@ -126,6 +146,7 @@ TEST_P(CudaNetworkFailure, of_each_call_is_a_status_and_the_next_call_works) {
             call = cuda_host::last_failed_call();
             if (!(reached = failed.failed)) return;
             check_failure(failed, expected, error, call);
+            expect_caller_s_device(failed);
             const Attempt next = arrays.attempt(workspace);
             EXPECT_EQ(next.status, PXL_OK) << next.message << " after " << call;
             EXPECT_EQ(next.bits, expected.bits) << "after " << call;
@@ -135,7 +156,44 @@ TEST_P(CudaNetworkFailure, of_each_call_is_a_status_and_the_next_call_works) {
     EXPECT_GT(n, 500u);
 }
 INSTANTIATE_TEST_SUITE_P(with, CudaNetworkFailure,
-                         testing::Combine(testing::Values(cudaErrorUnknown, cudaErrorMemoryAllocation), testing::Bool()));
+                         testing::Combine(testing::Values(cudaErrorUnknown, cudaErrorMemoryAllocation), testing::Bool(),
+                                          testing::Bool()));
+
+// Nobody hears of a failure there; all is released nevertheless.
+TEST_P(CudaNetworkFailure, to_release_loses_nothing) {
+    if (!std::get<1>(GetParam())) return;
+    DeviceBuffer workspace(tested_device(), enough);
+    size_t n = 0;
+    for (bool reached = true; reached && !HasFailure(); ++n) {
+        const Counts before = cuda_host::counts();
+        Network network(model_of(tiny));
+        {
+            Arrays arrays(network.in(tiny_case(true)));
+            EXPECT_EQ(arrays.attempt(workspace).status, PXL_OK);
+        } // with its loss's reference
+        cuda_host::fail_call(n + 1, std::get<0>(GetParam()));
+        network.destroy();
+        reached = !cuda_host::fail_call_is_pending();
+        cuda_host::fail_call(0);
+        expect_caller_s_device({PXL_DEVICE_ERROR, pxl_error_message(), {}, reached});
+        expect_released(before, cuda_host::last_failed_call());
+    }
+    EXPECT_GT(n, 100u);
+}
+TEST_P(CudaNetworkFailure, of_the_device_is_a_status) {
+    DeviceBuffer workspace(tested_device(), enough);
+    const Counts before = cuda_host::counts();
+    {
+        const Network used(model_of(tiny)), fresh(model_of(tiny));
+        Arrays prepared(used.in(tiny_case(true))), others(fresh.in(tiny_case(true)));
+        EXPECT_EQ(prepared.attempt(workspace).status, PXL_OK);
+        cuda_host::set_sticky(cudaErrorIllegalAddress);
+        for (Arrays *arrays : {&prepared, &others}) EXPECT_EQ(arrays->attempt(workspace).status, PXL_DEVICE_ERROR);
+        cuda_host::set_sticky(cudaSuccess);
+        EXPECT_EQ(prepared.attempt(workspace).bits, others.attempt(workspace).bits);
+    }
+    expect_released(before, "a device that was lost");
+}
 
 // ---- Processes without a library ----------------------------------------------------------------------------------------
 TEST(CudaNetworkLibraries, that_are_missing_are_named_and_all_else_works) {
