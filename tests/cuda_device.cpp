@@ -3,6 +3,7 @@
 #ifdef PXL_TEST_CUDA
 #include <cuda_runtime_api.h>
 
+#include <map>
 #include <stdexcept>
 
 namespace {
@@ -51,9 +52,9 @@ class CudaDevice : public Device {
 } // namespace
 
 Device *cuda_device(int index, std::string &why_not) {
-    static CudaDevice device(index);
+    static std::map<int, CudaDevice> devices;
     int count = 0;
-    if (pxl_device_count(PXL_CUDA, &count) == PXL_OK && count > index) return &device;
+    if (pxl_device_count(PXL_CUDA, &count) == PXL_OK && count > index) return &devices.emplace(index, index).first->second;
     why_not = count > 0 ? "there is no CUDA device " + std::to_string(index) : pxl_error_message();
     return nullptr;
 }

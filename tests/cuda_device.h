@@ -3,6 +3,6 @@
 #define TESTS_CUDA_DEVICE_H
 #include "device_buffer.h"
 
-// The one of a process, always with the same index; nullptr with the reason where there is none.
+// Lives as long as the program; nullptr with the reason where there is none.
 Device *cuda_device(int index, std::string &why_not);
 #endif

@@ -1,11 +1,9 @@
 // What a CUDA user relies on beside the numbers: capture in a graph, the caller's stream, several streams and host threads at
 // once, the current device. The same source runs on a real device and on the shim of cuda_host.
 #ifdef PXL_TEST_CUDA
-#include <cuda_runtime_api.h>
-#include <gtest/gtest.h>
-
 #include <thread>
 
+#include "cuda_stream.h"
 #include "make_case.h"
 #ifdef PXLI_CUDA_HOST
 #include "control.h"
@@ -14,20 +12,6 @@
 namespace {
 
 #define REQUIRE_CUDA(call) ASSERT_EQ(call, cudaSuccess) << cudaGetErrorString(cudaGetLastError())
-
-// A stream that does not wait for the default one, so that work on the wrong stream is out of order.
-class Stream {
-  public:
-    Stream() { EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess); }
-    ~Stream() { cudaStreamDestroy(stream_); }
-    Stream(const Stream &) = delete;
-    Stream &operator=(const Stream &) = delete;
-    operator cudaStream_t() const { return stream_; }
-    void wait() const { EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess); }
-
-  private:
-    cudaStream_t stream_ = nullptr;
-};
 
 // Losses that between them take every pass: strip, maps, residual, the mean's two, averaged blocks, a mask's sums, data_range.
 std::vector<Case> losses() {
@@ -53,8 +37,6 @@ std::vector<Case> losses() {
     return cases;
 }
 
-std::vector<float> as_floats(const std::vector<double> &values) { return {values.begin(), values.end()}; }
-
 // The bits of a call by itself on the default stream.
 Bits alone(const Case &test, const oracle::Inputs &inputs) {
     const Outcome outcome = run(test, inputs);
@@ -63,26 +45,6 @@ Bits alone(const Case &test, const oracle::Inputs &inputs) {
 }
 
 // ---- Graphs ------------------------------------------------------------------------------------------------------------
-
-class Graph {
-  public:
-    ~Graph() {
-        if (instance_) cudaGraphExecDestroy(instance_);
-        if (graph_) cudaGraphDestroy(graph_);
-    }
-    pxl_status capture(cudaStream_t stream, Evaluation &evaluation) {
-        EXPECT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
-        const pxl_status status = evaluation.evaluate(stream);
-        EXPECT_EQ(cudaStreamEndCapture(stream, &graph_), cudaSuccess);
-        EXPECT_EQ(cudaGraphInstantiate(&instance_, graph_, 0), cudaSuccess);
-        return status;
-    }
-    void replay(cudaStream_t stream) const { EXPECT_EQ(cudaGraphLaunch(instance_, stream), cudaSuccess); }
-
-  private:
-    cudaGraph_t graph_ = nullptr;
-    cudaGraphExec_t instance_ = nullptr;
-};
 
 TEST(CudaGraph, replayed_follows_weights_and_upstream_gradients_in_device_memory) {
     const Stream stream;

@@ -97,7 +97,7 @@ pxl_status upload(const pxl_network *network, pxl_precision precision, Resident 
 void release(Resident *r) {
     if (!r || --r->users) return;
     pxli_cudnn_destroy(r->cudnn), pxli_cublas_destroy(r->cublas);
-    if (r->memory) cudaFree(r->memory);
+    if (r->memory && cudaFree(r->memory)) cudaGetLastError(); // nobody is told, so it is not the caller's to find
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
