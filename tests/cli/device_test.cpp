@@ -75,6 +75,26 @@ TEST_F(Cuda, ComparesAsTheCpuDoes) {
     EXPECT_EQ(map("cuda"), map("cpu"));
 }
 
+// With random weights; cuDNN may be missing, which is said.
+TEST_F(Cuda, ComparesInANetworkAsTheCpuDoes) {
+    const Folder folder;
+    write_png(folder / "a.png", picture(61, 47, 3));
+    write_png(folder / "b.png", picture(61, 47, 3, 8, 2));
+    const auto on = [&](const std::string &device) {
+        return run({"compare", "--json", "--device", device, "--features", "random", "--map", folder / device + ".png",
+                    "--map-of", "lpips", folder / "a.png", folder / "b.png"});
+    };
+    const Outcome cuda = on("cuda"), cpu = on("cpu");
+    for (const Outcome &outcome : {cuda, cpu})
+        if (outcome.err.find("need cuDNN") != std::string::npos || outcome.err.find("need oneDNN") != std::string::npos)
+            GTEST_SKIP() << outcome.err;
+    ASSERT_EQ(cuda.exit_code, 0) << cuda.err;
+    const auto there = nlohmann::json::parse(cuda.out), here = nlohmann::json::parse(cpu.out);
+    for (const char *key : {"features", "cosine", "style", "lpips"})
+        EXPECT_NEAR(there[key], here[key], 1e-4 * double(here[key])) << key;
+    EXPECT_EQ(decode_png(folder / "cuda.png").width, decode_png(folder / "cpu.png").width);
+}
+
 TEST_F(Cuda, FitsAsTheCpuDoes) {
     const Folder folder;
     write_png(folder / "a.png", picture(48, 40, 1));
