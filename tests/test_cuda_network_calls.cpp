@@ -196,6 +196,20 @@ TEST_F(CudaNetworkCalls, evaluating_neither_allocates_nor_waits) {
     EXPECT_GT(after.launches, before.launches);
 }
 
+TEST_F(CudaNetworkCalls, sizes_share_their_network_s_weights_and_handles) {
+    const NetworkPtr network = fresh(model_of(small));
+    const auto prepared = [&](Shape shape) {
+        const Case test = mixed_case(model_of(small), network.get(), shape);
+        const oracle::Inputs inputs = make_inputs(test);
+        EXPECT_EQ(run(test, inputs).bits, run(mixed_case(shape), inputs).bits);
+        return cuda_host::counts();
+    };
+    const cuda_host::Counts first = prepared({2, 3, 13, 10}), second = prepared({1, 3, 9, 12});
+    EXPECT_EQ(second.live_handles, first.live_handles);
+    EXPECT_EQ(second.live_allocations, first.live_allocations);
+    EXPECT_GT(second.live_descriptors, first.live_descriptors);
+}
+
 TEST_F(CudaNetworkCalls, order_of_threads_and_blocks_changes_no_bit) {
     struct Forward {
         ~Forward() { cuda_host::set_order(cuda_host::Order::forward); }

@@ -209,7 +209,8 @@ class CudaNetworkBatches : public CudaNetworks {
     }
 };
 TEST_F(CudaNetworkBatches, are_the_images_one_by_one) {
-    const Case test = batched();
+    Case test = batched();
+    test.feature_map = true;
     const oracle::Inputs inputs = make_inputs(test);
     const Outcome all = succeed(test, inputs);
     Case one = test;
@@ -220,11 +221,12 @@ TEST_F(CudaNetworkBatches, are_the_images_one_by_one) {
             EXPECT_NEAR(all.values[3 * static_cast<size_t>(n) + k], alone.values[k], 1e-5 * alone.values[k]) << n << ' ' << k;
         EXPECT_LE(distance(oracle::slice(all.grad_pred, n), alone.grad_pred), 1e-3) << n;
         EXPECT_LE(distance(oracle::slice(all.grad_target, n), alone.grad_target), 1e-3) << n;
+        EXPECT_LE(distance(oracle::slice(all.feature_map, n), alone.feature_map), 1e-5) << n;
     }
 }
 TEST_F(CudaNetworkBatches, keep_their_targets) {
     Case test = batched();
-    test.grad_target = false, test.feature_map = true;
+    test.grad_target = false;
     const oracle::Inputs inputs = make_inputs(test);
     const Bits passes = succeed(test, inputs).bits;
     test.target_use = PXL_TARGET_KEEP;
