@@ -83,7 +83,6 @@ static pxl_status make(const pxl_network *network, const pxli_shape *shape, pxli
         return pxli_fail(PXL_OUT_OF_MEMORY, "no memory to prepare a network of %d layers", network->count);
     }
     p->network = network, p->shape = *shape, p->stage = stages;
-    p->next = network->engines->first; /* for the engine to see what it has made already */
     p->stages = cut(network, shape, stages);
     p->next = network->engines->first; /* for the engine to look at */
     const pxl_status status = shape->engine->prepare(p);
@@ -98,8 +97,8 @@ static pxl_status find(const pxl_network *network, const pxli_shape *shape, pxli
     pxli_prepared *p = *at;
     const pxl_status status = p ? PXL_OK : make(network, shape, &p);
     if (status) return status;
-    if (*at) *at = p->next, p->next = cache->first;
-    cache->first = p;
+    if (*at) *at = p->next;
+    p->next = cache->first, cache->first = p;
     p->users++;
     drop_oldest(cache, shape->engine);
     *found = p;
