@@ -56,8 +56,8 @@ __device__ __forceinline__ void charge_quad(const LayerRun &r, int c, int count,
     }
     add_values(value, sum);
 }
-__global__ void __launch_bounds__(kThreads) charge_elements(const __grid_constant__ Terms t, const __grid_constant__ Pull pull,
-                                                            const __grid_constant__ LayerRun r, int64_t each) {
+__global__ void __launch_bounds__(kThreads, 4) charge_elements(const __grid_constant__ Terms t, const __grid_constant__ Pull pull,
+                                                               const __grid_constant__ LayerRun r, int64_t each) {
     PXLI_SHARED(double, scratch, [kWarps]);
     const int quads = (r.channels + 3) / 4;
     const Part part = part_of(r, each, r.pixels);
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(kThreads, 4) charge_units(const __grid_constan
 }
 
 // ---- Sums ----------------------------------------------------------------------------------------------------------------------
-__global__ void __launch_bounds__(kThreads) sum_charges(const __grid_constant__ Terms t, const __grid_constant__ Finish f) {
+__global__ void __launch_bounds__(kThreads, 4) sum_charges(const __grid_constant__ Terms t, const __grid_constant__ Finish f) {
     PXLI_SHARED(double, scratch, [kWarps]);
     add_partials<kThreads>(f, t, scratch);
     __threadfence();
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(kThreads) sum_charges(const __grid_constant__ 
 }
 
 // ---- Maps ----------------------------------------------------------------------------------------------------------------------
-__global__ void __launch_bounds__(kThreads) charge_places(const __grid_constant__ LayerRun r, float *charges) {
+__global__ void __launch_bounds__(kThreads, 4) charge_places(const __grid_constant__ LayerRun r, float *charges) {
     const int64_t pixel = blockIdx.x * static_cast<int64_t>(kWarps) + threadIdx.x / 32, at = pixel * r.channels;
     double sum = 0;
     if (pixel >= r.count * r.pixels) return;
@@ -186,7 +186,7 @@ __device__ inline Between between(int64_t i, int64_t pixels, int64_t places) {
     const int64_t from = static_cast<int64_t>(inside);
     return {from, min(from + 1, places - 1), static_cast<float>(inside - static_cast<double>(from))};
 }
-__global__ void __launch_bounds__(kThreads) enlarge(const __grid_constant__ Enlargement e) {
+__global__ void __launch_bounds__(kThreads, 4) enlarge(const __grid_constant__ Enlargement e) {
     const int64_t n = blockIdx.x / e.map_h, y = blockIdx.x % e.map_h;
     const Between v = between(y, e.map_h, e.h);
     const float *top = e.charges + (n * e.h + v.from) * e.w, *bottom = e.charges + (n * e.h + v.to) * e.w;

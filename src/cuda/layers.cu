@@ -26,7 +26,7 @@ void launch_rows(Sequence &s, const char *name, void (*kernel)(P...), const Rows
 }
 
 // ---- Images -----------------------------------------------------------------------------------------------------------------
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     load_image(const __grid_constant__ Terms t, const __grid_constant__ ImageRun r, const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int x) {
         const int64_t n = row / r.h, y = row % r.h, at = (row * r.w + x) * r.channels;
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads)
         }
     });
 }
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     store_gradient(const __grid_constant__ Terms t, const __grid_constant__ Pull pull, const __grid_constant__ ImageRun r,
                    const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int x) {
@@ -68,7 +68,7 @@ struct Elements {
     int channels, quads; // quads of a pixel
     int64_t row;         // elements of a row: a pixel's channels, or some pixels'
 };
-__global__ void __launch_bounds__(kThreads) bias_relu(const __grid_constant__ Elements e, const __grid_constant__ Rows rows) {
+__global__ void __launch_bounds__(kThreads, 4) bias_relu(const __grid_constant__ Elements e, const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int i) {
         const int pixel = i / e.quads, c = 4 * (i - pixel * e.quads), count = e.channels - c;
         const int64_t at = row * e.row + pixel * e.channels + c;
@@ -82,7 +82,8 @@ __global__ void __launch_bounds__(kThreads) bias_relu(const __grid_constant__ El
         store_some(e.out, at, count, a);
     });
 }
-__global__ void __launch_bounds__(kThreads) mask_gradient(const __grid_constant__ Elements e, const __grid_constant__ Rows rows) {
+__global__ void __launch_bounds__(kThreads, 4)
+    mask_gradient(const __grid_constant__ Elements e, const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int i) {
         const int pixel = i / e.quads, c = 4 * (i - pixel * e.quads), count = e.channels - c;
         const int64_t at = row * e.row + pixel * e.channels + c;
@@ -119,7 +120,7 @@ struct Pooling {
 __device__ inline bool is_larger(float b, float a) { return b > a || b != b; }
 __device__ inline float larger(float a, float b) { return is_larger(b, a) ? b : a; }
 
-__global__ void __launch_bounds__(kThreads) pool(const __grid_constant__ Pooling p, const __grid_constant__ Rows rows) {
+__global__ void __launch_bounds__(kThreads, 4) pool(const __grid_constant__ Pooling p, const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int i) {
         const int x = i / p.quads, c = 4 * (i % p.quads), count = p.channels - c;
         const int64_t n = row / p.h, y = row % p.h, pitch = p.in_w * p.channels;
@@ -164,7 +165,7 @@ __device__ __forceinline__ void unpool_quad(const Pooling &p, int64_t n, int64_t
         if (mine != 2 * below + right || (p.masks && most <= 0)) g[k] = 0;
     }
 }
-__global__ void __launch_bounds__(kThreads) unpool(const __grid_constant__ Pooling p, const __grid_constant__ Rows rows) {
+__global__ void __launch_bounds__(kThreads, 4) unpool(const __grid_constant__ Pooling p, const __grid_constant__ Rows rows) {
     over_row(rows, [&](int64_t row, int i) {
         const int x = i / p.quads, c = 4 * (i % p.quads), count = p.channels - c;
         float g[4];

@@ -131,7 +131,7 @@ __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, floa
 
 // A block takes a run of quads of a group, in batches. Shared memory: a sum of each term for each thread.
 template <bool WEIGHT, bool DENSE>
-__global__ void __launch_bounds__(kThreads, DENSE ? 0 : 6)
+__global__ void __launch_bounds__(kThreads, DENSE ? 0 : 5)
     residual_pixels(const __grid_constant__ Terms t, const __grid_constant__ Finish f, const __grid_constant__ Pixels p) {
     PXLI_DYNAMIC_SHARED(double, mine);
     PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);

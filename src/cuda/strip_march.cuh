@@ -266,8 +266,18 @@ constexpr Size kSize = size_for(PXLI_COMPILED_FOR);
 #else
 constexpr Size kSize = LARGE;
 #endif
+// Blocks that a multiprocessor is to hold, which bounds registers. For sm_80 the compiler would spill 8 bytes where neighbours ride along.
+template <class K>
+constexpr int blocks_at_a_time() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 800
+    if (K::OTHERS == NEIGHBOURS) return 2;
+#endif
+    return K::min_blocks;
+}
+
 template <int R, Back BACK, Others OTHERS, int WIDTH>
-__global__ void __launch_bounds__(Config<R, BACK, OTHERS, WIDTH, kSize>::T, (Config<R, BACK, OTHERS, WIDTH, kSize>::min_blocks))
+__global__ void __launch_bounds__(Config<R, BACK, OTHERS, WIDTH, kSize>::T,
+                                  (blocks_at_a_time<Config<R, BACK, OTHERS, WIDTH, kSize>>()))
     march(const __grid_constant__ Args g, const __grid_constant__ Terms terms, const __grid_constant__ Finish f) {
 #ifdef PXLI_CUDA_HOST // the code of all devices
     if (size_for(PXLI_COMPILED_FOR) != kSize) return march_block<Config<R, BACK, OTHERS, WIDTH, SMALL>>(g, terms, f);
