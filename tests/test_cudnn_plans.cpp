@@ -102,10 +102,10 @@ class CudnnPlans : public testing::TestWithParam<std::tuple<Gpu, pxl_precision>>
         EXPECT_TRUE(status == PXL_OK || status == PXL_UNSUPPORTED) << pxl_error_message();
         return status == PXL_OK;
     }
-    // Fused graphs may be done in parts in f32, which does without tensor cores, and where bf16's gradients have odd channels, for
-    // which cuDNN 9.19 fuses no mask (9.28 does).
+    // Fused graphs may be done in parts in f32, which does without tensor cores, and in bf16 where gradients have an odd number of
+    // channels, for which cuDNN 9.19 fuses no mask (9.28 does).
     static bool has_to_fuse(const Layer &layer, const Graph &graph, pxl_precision precision) {
-        const bool odd = graph.backward && layer.inputs % 2;
+        const bool odd = graph.backward && (layer.inputs % 2 || layer.outputs % 2);
         return precision != PXL_PRECISION_F32 && !(precision == PXL_PRECISION_BF16 && odd);
     }
     void check(const Layer &layer, const std::vector<Graph> &fused, const std::vector<Graph> &plain) {
