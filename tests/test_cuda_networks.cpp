@@ -91,6 +91,19 @@ TEST_F(CudaNetworks, precision_with_relus_and_maxima_is_the_root_of_the_type_s) 
     check_precisions(bent, "3:6:9", [](double unit) { return std::sqrt(2 * convolutions * unit); });
 }
 
+// What pulls on a pixel becomes less with their number: a Gram matrix of many leaves it 1e-9 and less of its slopes.
+TEST_F(CudaNetworks, style_of_large_images_has_a_gradient_in_f16) {
+    pxl_term style = in_network(model_of("3:c16"), PXL_STYLE, "0");
+    style.precision = PXL_PRECISION_F16;
+    for (const int64_t size : {24, 97, 256}) {
+        Case test = created({style}, {1, 3, size, size});
+        test.grad_target = false;
+        const oracle::Inputs inputs = unlike(test);
+        const Outcome outcome = succeed(test, inputs);
+        EXPECT_LE(distance(outcome.grad_pred, feature_reference(test, inputs).grad_pred), 4 * convolutions * 0x1p-11) << size;
+    }
+}
+
 TEST_F(CudaNetworks, default_precision_is_the_images_own) {
     for (const Rounding &rounding : roundings) {
         if (rounding.precision == PXL_PRECISION_TF32) continue;

@@ -38,7 +38,7 @@
  *   Determinism  Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *                number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
  *                shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same
- *                versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
+ *                model of GPU and versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
  *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
  *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
  *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
@@ -50,7 +50,7 @@
  *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
  *                gradients; on a GPU 256), its weights once over, twice with gradients, for all that take them in the same order
  *                (as a rule all do; on a GPU once for each precision), and oneDNN takes some memory of its own in a call. What
- *                pxl_workspace_size has not prepared for these arguments, the next call does. A call takes up to 96 KiB of the
+ *                pxl_workspace_size has not prepared for these arguments, the next call does (on a GPU not while a thread captures). A call takes up to 96 KiB of the
  *                caller's stack. A view has at most 2^48 elements; fewer where a CUDA kernel would take more than 2^31 - 1 blocks
  *                for them (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
@@ -174,7 +174,8 @@ PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, p
  * names file and tensor (which libjansson may misread where there is no memory). scripts/convert_weights.py makes both files from
  * .pth. */
 PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
-/* Losses and contexts that use it keep it alive. NULL is allowed. (A CUDA graph in which a call was captured does not.) */
+/* Losses and contexts that use it keep it alive. NULL is allowed. On a GPU not before
+ * the streams have passed the calls that use it, and while CUDA graphs in which such calls were captured are launched. */
 PXL_API void pxl_network_destroy(pxl_network *network);
 PXL_API size_t pxl_network_layer_count(const pxl_network *network); /* 0 for NULL */
 /* conv1_1, relu1_1, ..., pool1, conv2_1: blocks end with their pooling, convolutions count in the block. NULL past the last. */

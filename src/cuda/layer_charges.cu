@@ -39,7 +39,7 @@ __device__ inline void leave(const LayerRun &r, const Part &part, double sum, do
 // What the image's slopes are multiplied by. 0: they leave the gradient alone.
 __device__ inline float slope_scale(const Terms &t, const Pull &pull, const LayerRun &r, int64_t image) {
     if (!r.gradient.data) return 0;
-    return to_float(scale_of(t, r.term, r.first + image) * r.factor * pull_of(t, pull, r.first + image));
+    return to_float(scale_of(t, r.term, r.first + image) * r.factor * r.of_slopes * pull_of(t, pull, r.first + image));
 }
 
 // ---- As they are -------------------------------------------------------------------------------------------------------------

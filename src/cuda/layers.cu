@@ -97,8 +97,8 @@ __global__ void __launch_bounds__(kThreads, 4)
 }
 // As many pixels for a block as do not make the last one's share uneven: all blocks have the same, a divisor of the pixels.
 int64_t pixels_per_row(int64_t pixels, int quads) {
-    int64_t each = 1;
-    while (pixels % (2 * each) == 0 && each * quads < kThreads * kEach) each *= 2;
+    int64_t each = std::max(1, kThreads * kEach / quads);
+    while (pixels % each) each--;
     return each;
 }
 template <class... P>

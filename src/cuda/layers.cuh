@@ -82,7 +82,8 @@ struct LayerRun {
     int channels, term, penalty; // of the call
     bool units;                  // pixels divided by their norms
     float param;
-    double factor; // of the charges
+    double factor;    // of the charges
+    double of_slopes; // a power of two, for slopes alone
     bool add, mask;
     double *partials; // of image `first`; NULL: no values
     int64_t stride;   // from an image's partial sums to the next one's

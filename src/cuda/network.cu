@@ -88,6 +88,8 @@ pxl_status upload(const pxl_network *network, pxl_precision precision, Resident 
     cudaError_t error = cudaMalloc(reinterpret_cast<void **>(&r->memory), bytes);
     const bool full = error == cudaErrorMemoryAllocation;
     if (!error) error = cudaMemcpy(r->memory, host, bytes, cudaMemcpyHostToDevice);
+    if (!error)
+        error = cudaStreamSynchronize(nullptr); // the copy's last part may be under way, and other streams do not wait for it
     free(host);
     if (!error) return PXL_OK;
     fail_call("the weights of a network", error);
@@ -128,11 +130,13 @@ pxl_status make_resident(const pxli_prepared *p, Resident **made) {
 // Fused, or where cuDNN has nothing for that alone.
 pxl_status plan(Resident *r, pxli_convolution c, bool fuse, Convolution *made, size_t *scratch) {
     made->fused = c.fused = fuse;
+    pthread_mutex_lock(&r->lock); // another shape may be running
     pxl_status status = pxli_cudnn_plan_create(r->cudnn, &c, &made->plan);
     if (status == PXL_UNSUPPORTED && fuse) {
         made->fused = c.fused = false;
         status = pxli_cudnn_plan_create(r->cudnn, &c, &made->plan);
     }
+    pthread_mutex_unlock(&r->lock);
     if (!status) *scratch = std::max(*scratch, pxli_cudnn_plan_bytes(made->plan));
     return status;
 }
@@ -302,7 +306,7 @@ LayerRun layer_run(const pxli_run_images *run, const pxli_comparison *c) {
     if (term.features.linear) r.linear = reinterpret_cast<const float *>(resident->memory + resident->linear[c->stage->layer]);
     r.first = run->first, r.count = run->count, r.pixels = c->stage->h * c->stage->w, r.channels = c->stage->outputs;
     r.term = c->term, r.penalty = term.penalty, r.units = term.features.transform == PXLI_TRANSFORM_UNIT;
-    r.param = static_cast<float>(term.param), r.factor = c->factor, r.add = c->add, r.mask = c->mask;
+    r.param = static_cast<float>(term.param), r.factor = c->factor, r.of_slopes = 1, r.add = c->add, r.mask = c->mask;
     r.blocks = blocks_of(r.pixels, r.channels);
     return r;
 }
@@ -351,6 +355,12 @@ pxl_status multiply(const pxli_run_images *run, void *workspace, const pxli_prod
     pthread_mutex_unlock(&r->lock);
     return status;
 }
+// What the slopes of a Gram matrix are multiplied by on their way to features: 2 / (C H W), of which 2 / (H W), as a power of two, is
+// taken before they are stored, so that f16 holds them whatever the image's size.
+double gram_slope(const pxli_stage &s) {
+    return 2 / (static_cast<double>(s.outputs) * static_cast<double>(s.h) * static_cast<double>(s.w));
+}
+double stored_slope(const pxli_stage &s) { return exp2(floor(log2(2 / (static_cast<double>(s.h) * static_cast<double>(s.w))))); }
 // F' F / (C H W), channels by channels.
 pxl_status gram(const pxli_run_images *run, const pxli_stage &s, const void *features, const Grams &g, float *to) {
     pxli_product p{};
@@ -366,7 +376,7 @@ pxl_status pull_gram(const pxli_run_images *run, const pxli_comparison *c, const
     const pxli_stage &s = *c->stage;
     pxli_product p{};
     p.precision = run->prepared->shape.precision, p.m = s.h * s.w, p.n = p.k = s.outputs, p.batch = run->count;
-    p.alpha = static_cast<float>(2 / (static_cast<double>(s.outputs) * static_cast<double>(p.m))), p.beta = c->add ? 1.0f : 0.0f;
+    p.alpha = static_cast<float>(gram_slope(s) / stored_slope(s)), p.beta = c->add ? 1.0f : 0.0f;
     p.a = c->own, p.b = g.slopes, p.c = c->gradient;
     const pxl_status status = multiply(run, g.workspace, p);
     if (!status && c->mask)
@@ -381,7 +391,7 @@ pxl_status compare_grams(const pxli_run_images *run, const pxli_comparison *c) {
     LayerRun r = layer_run(run, c);
     r.own = layer_view(g.own, PXL_F32, s.outputs), r.other = layer_view(g.other, PXL_F32, s.outputs);
     r.gradient = c->gradient ? view_on(run->prepared, g.slopes, s.outputs) : View{};
-    r.pixels = s.outputs, r.add = r.mask = false;
+    r.pixels = s.outputs, r.add = r.mask = false, r.of_slopes = stored_slope(s);
     place_partials(walk, c, s.outputs, &r);
     pxl_status status = gram(run, s, c->own, g, g.own);
     if (!status) status = gram(run, s, c->other, g, g.other);
@@ -415,7 +425,8 @@ void lay_out_sums(Walk &w, const pxli_call *call, bool last) {
         for (int l = 0; l < f.count; l++) {
             const pxli_stage &stage = stage_of(w.walk->prepared, f.layer[l]);
             w.first[t][l] = blocks, blocks += blocks_of(charged(call, k, stage), stage.outputs);
-            most = std::max(most, f.weight[l] * pxli_layer_norm(&call->terms[k], &stage));
+            const double slope = is_gram(call, k) ? gram_slope(stage) : 1;
+            most = std::max(most, f.weight[l] * pxli_layer_norm(&call->terms[k], &stage) * slope);
         }
         Step one{};
         one.count = 1, one.term[0] = k, one.last = last && t + 1 == w.walk->terms;

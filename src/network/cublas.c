@@ -22,13 +22,12 @@ pxl_status pxli_cublas_multiply(pxli_cublas *cublas, pxl_stream stream, void *wo
 #include <stdlib.h>
 
 /* ---- The library --------------------------------------------------------------------------------------------------- */
-#define FUNCTIONS(X)                          \
-    X(Create, cublasCreate_v2)                \
-    X(Destroy, cublasDestroy_v2)              \
-    X(SetStream, cublasSetStream_v2)          \
-    X(SetWorkspace, cublasSetWorkspace_v2)    \
-    X(GetStatusString, cublasGetStatusString) \
-    X(GemmStridedBatched, cublasGemmStridedBatchedEx)
+#define FUNCTIONS(X)                                                                                                   \
+    X(Create, cublasCreate_v2)                                                                                         \
+    X(Destroy, cublasDestroy_v2)                                                                                       \
+    X(SetStream, cublasSetStream_v2)                                                                                   \
+    X(SetMathMode, cublasSetMathMode) X(SetWorkspace, cublasSetWorkspace_v2) X(GetStatusString, cublasGetStatusString) \
+        X(GemmStridedBatched, cublasGemmStridedBatchedEx)
 #define POINTER(name, function) __typeof__(&function) name;
 static struct {
     void *handle;
@@ -70,6 +69,9 @@ pxl_status pxli_cublas_create(pxli_cublas **to) {
     if (!made) return pxli_fail(PXL_OUT_OF_MEMORY, "no memory for cuBLAS' handle");
     status = check(cublas.Create(&made->handle), "cublasCreate");
     if (status) return free(made), status;
+    /* Sums in f32 also where the result is f16. */
+    status = check(cublas.SetMathMode(made->handle, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION), "cublasSetMathMode");
+    if (status) return pxli_cublas_destroy(made), status;
     *to = made;
     return PXL_OK;
 }

@@ -52,7 +52,8 @@ pxl_status pxli_cudnn_check(cudnnStatus_t status, const char *what) {
     if (status == CUDNN_STATUS_SUCCESS) return PXL_OK;
     char said[512] = "";
     CUDNN.GetLastErrorString(said, sizeof said);
-    const pxl_status ours = status == CUDNN_STATUS_ALLOC_FAILED                           ? PXL_OUT_OF_MEMORY
+    const bool full = status == CUDNN_STATUS_ALLOC_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+    const pxl_status ours = full                                                          ? PXL_OUT_OF_MEMORY
                             : CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED ? PXL_UNSUPPORTED
                                                                                           : PXL_DEVICE_ERROR;
     return pxli_fail(ours, "cuDNN %zu, %s: %s%s%.300s", CUDNN.GetVersion(), what, CUDNN.GetErrorString(status), *said ? ": " : "",
@@ -78,10 +79,11 @@ pxl_status pxli_cudnn_create(pxli_cudnn **cudnn) {
     return give(status, made, cudnn);
 }
 static cudnnStatus_t describe(const char *json, cudnnBackendDescriptor_t *made) {
-    cudnnStatus_t status = CUDNN.BackendCreateDescriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, made);
+    enum { DEVICEPROP = 38, JSON = 2702 }; /* of cuDNN 9.8 and later, for builds with earlier headers */
+    cudnnStatus_t status = CUDNN.BackendCreateDescriptor((cudnnBackendDescriptorType_t)DEVICEPROP, made);
     if (!status)
-        status = CUDNN.BackendSetAttribute(*made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                                           (int64_t)strlen(json), json);
+        status =
+            CUDNN.BackendSetAttribute(*made, (cudnnBackendAttributeName_t)JSON, CUDNN_TYPE_CHAR, (int64_t)strlen(json), json);
     return status ? status : CUDNN.BackendFinalize(*made);
 }
 pxl_status pxli_cudnn_describe(const char *json, pxli_cudnn **cudnn) {

@@ -175,15 +175,22 @@ enum { MOST_CONFIGURATIONS = 24 }; /* of a mode */
 /* Whether a call succeeded. What cuDNN does not support leaves the next one to be tried; any other failure is one of the plan's: it
  * would be another engine, with other bits, for want of memory. */
 static bool works(builder *b, cudnnStatus_t status) {
-    if (!b->status && status && CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED) b->status = status;
+    const bool next =
+        CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED || status == CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED;
+    if (!b->status && status && !next) b->status = status;
     return !b->status && !status;
+}
+/* Of cuDNN 9.8 and later, by their numbers, for builds with earlier headers. */
+enum { PXLI_ATTR_ENGINEHEUR_DEVICEPROP = 204, PXLI_ATTR_EXECUTION_PLAN_DEVICEPROP = 407 };
+static void set_device(builder *b, descriptor of, int attribute) {
+    if (b->cudnn->described) set_descriptor(b, of, (cudnnBackendAttributeName_t)attribute, b->cudnn->described);
 }
 static int configurations(builder *b, descriptor of, cudnnBackendHeurMode_t mode, descriptor (*found)[MOST_CONFIGURATIONS]) {
     int64_t count = 0, all = 0;
     descriptor d = make(b, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     set_descriptor(b, d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, of);
     set(b, d, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    if (b->cudnn->described) set_descriptor(b, d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, b->cudnn->described);
+    set_device(b, d, PXLI_ATTR_ENGINEHEUR_DEVICEPROP);
     if (b->status || !works(b, CUDNN.BackendFinalize(d))) return 0;
     /* The number is what there are at most. */
     if (!works(b, CUDNN.BackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &all, NULL)))
@@ -198,10 +205,12 @@ static int configurations(builder *b, descriptor of, cudnnBackendHeurMode_t mode
 }
 static bool allows(pxl_precision precision, cudnnBackendNumericalNote_t note) {
     switch (note) {
-        case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
-        case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return precision != PXL_PRECISION_F32;
+        case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: return precision != PXL_PRECISION_F32;
+#if CUDNN_VERSION >= 90100
         case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP: return true;
-        default: return false; /* nondeterministic, FFT, Winograd, sums in less than f32 */
+#endif
+        default:
+            return false; /* nondeterministic, FFT, Winograd, sums in less than f32, inputs rounded to less than their type */
     }
 }
 static bool suits(builder *b, descriptor configuration) {
@@ -225,7 +234,7 @@ static bool take(builder *b, descriptor configuration) {
     descriptor d = make(b, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     set_descriptor(b, d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
     if (b->cudnn->handle) set(b, d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &b->cudnn->handle);
-    if (b->cudnn->described) set_descriptor(b, d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, b->cudnn->described);
+    set_device(b, d, PXLI_ATTR_EXECUTION_PLAN_DEVICEPROP);
     if (b->status || !works(b, CUDNN.BackendFinalize(d))) return false;
     if (!works(b, CUDNN.BackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
                                             &b->made->bytes)))

@@ -216,7 +216,7 @@ std::vector<cudnnBackendNumericalNote_t> numerical_notes(int engine, const Progr
         case nondeterministic: return {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC};
         case tensor_core:
             if (!converts) return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE};
-            return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS};
+            return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE};
         case reduced: return {CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_WINOGRAD};
         default: return {};
     }
