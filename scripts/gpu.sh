@@ -6,13 +6,13 @@
 #                                                               machines where they are not installed
 #   --fused-ssim DIR   its source folder, for the peers (bench/peers.py; where there is torch)
 #   --arch N       compile for this architecture instead of the GPU's own: to try the script where there is no GPU
-#   --build DIR    default build/gpu; --minutes N   default 9; --only STEP[,STEP]   of build, tests, selftest, bench, sanitizer
+#   --build DIR    default build/gpu; --minutes N   default 9; --only STEP[,STEP]   of build, tests, selftest, bench, sanitizer, networks
 # Needs nvcc, cmake, ninja (or make), python3. Results go to bench/results/<gpu>.json and .md; with OUT set, a copy of them and of
 # all logs goes to $OUT/bench/results and $OUT/logs.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-build=build/gpu minutes=9 arch=native only=build,tests,selftest,bench,sanitizer
+build=build/gpu minutes=9 arch=native only=build,tests,selftest,bench,sanitizer,networks
 options=() peers=()
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -39,8 +39,8 @@ if ! [[ $minutes =~ ^[1-9][0-9]{0,2}$ ]]; then
 fi
 for word in ${only//,/ }; do
   case $word in
-    build | tests | selftest | bench | sanitizer) ;;
-    *) echo "gpu.sh: --only '$only': there are build, tests, selftest, bench, sanitizer" >&2; exit 2 ;;
+    build | tests | selftest | bench | sanitizer | networks) ;;
+    *) echo "gpu.sh: --only '$only': there are build, tests, selftest, bench, sanitizer, networks" >&2; exit 2 ;;
   esac
 done
 
@@ -108,7 +108,7 @@ if wanted build; then
   step build 195 env build="$build" arch="$arch" bash -c "generator=(${generator[*]}); options=(${options[*]@Q}); compile"
 fi
 if wanted tests; then
-  step tests 100 ctest --test-dir "$build" -L '^cuda$' -LE slow --output-on-failure --no-tests=error -j 6
+  step tests 100 ctest --test-dir "$build" -L '^cuda$' -LE slow -E 'Network|Feature' --output-on-failure --no-tests=error -j 6
   summary+=("  all labelled cuda but the slow ones (-LE slow)")
   grep -E '^[0-9]+% tests passed|^	? *[0-9]+ - .*\((Failed|Timeout|Skipped|Not Run)\)' "$logs/tests.log" | head -n 30
   # A test that finds no device is skipped, which ctest counts as passed.
@@ -165,6 +165,11 @@ if wanted sanitizer; then
     summary+=("sanitizer: no compute-sanitizer here")
     status=1
   fi
+fi
+# Last of all tests, as cuDNN compiles kernels for each of their many small networks: in what time is left, or in a call of its own.
+if wanted networks; then
+  step networks 400 ctest --test-dir "$build" -L '^cuda$' -LE slow -R 'Network|Feature' --output-on-failure --no-tests=error -j 6
+  grep -E '^[0-9]+% tests passed|^	? *[0-9]+ - .*\((Failed|Timeout|Skipped|Not Run)\)' "$logs/networks.log" | head -n 30
 fi
 if wanted bench && [ -e "$build/clean.json" ]; then
   if ! python3 -c 'import torch' 2>/dev/null; then
