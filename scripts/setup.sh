@@ -2,8 +2,8 @@
 # Installs what building and testing pixloss needs and this machine lacks, by apt (Debian, Ubuntu). Does nothing where all is there.
 #   scripts/setup.sh                   compilers, cmake, the libraries
 #   scripts/setup.sh --dev             clang with its sanitizers, clang-format and clang-tidy too
-#   scripts/setup.sh --cuda            too, where there is no nvcc with its runtime: NVIDIA's compiler, runtime, cuBLAS and cuDNN
-#                                      (wheels from PyPI: 870 MB, unpacked 1.3 GB) into build/cuda, laid out as a toolkit, where
+#   scripts/setup.sh --cuda            too, where there is no nvcc with its runtime: NVIDIA's compiler, runtime, cuBLAS, cuDNN, NVRTC
+#                                      (wheels from PyPI: 960 MB, unpacked 1.5 GB) into build/cuda, laid out as a toolkit, where
 #                                      CMake looks for it
 #   scripts/setup.sh --cuda-compiler   the same without cuBLAS and cuDNN (120 MB, unpacked 280), which networks on a GPU take
 # With --cuda..., also cuobjdump and nvdisasm where they are missing: the build's check for spills reads machine code with them.
@@ -15,7 +15,8 @@ packages=(cmake ninja-build gcc g++ pkg-config libgtest-dev libbenchmark-dev lib
 wheels=()
 compiler=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
   nvidia-cuda-cccl==13.0.85)
-libraries=(nvidia-cublas==13.0.2.14 nvidia-cudnn-cu13==9.19.0.56)
+# With NVRTC cuDNN compiles what it fuses.
+libraries=(nvidia-cublas==13.0.2.14 nvidia-cudnn-cu13==9.19.0.56 nvidia-cuda-nvrtc==13.0.88)
 disassembler=(nvidia-cuda-cuobjdump==13.2.51 nvidia-cuda-nvdisasm==13.2.51)
 
 folder=$root/build/cuda
@@ -47,7 +48,7 @@ want_compiler() {
   if ! have_tool cuobjdump || ! have_tool nvdisasm; then wheels+=("${disassembler[@]}"); fi
 }
 want_libraries() {
-  if [ ! -e "$folder/lib64/libcudnn.so.9" ]; then wheels+=("${libraries[@]}"); fi
+  if [ ! -e "$folder/lib64/libcudnn.so.9" ] || [ ! -e "$folder/lib64/libnvrtc.so.13" ]; then wheels+=("${libraries[@]}"); fi
 }
 for argument in "$@"; do
   case "$argument" in

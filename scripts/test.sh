@@ -2,7 +2,7 @@
 # Everything that has to pass: builds with warnings as errors, the CUDA kernels for all architectures, and runs all tests; then,
 # under the address and undefined-behaviour sanitizers, all but those labelled slow, and under that of threads what threads share.
 # Ends with a summary and the names of what was skipped. Where there is no nvcc or no cuDNN, NVIDIA's is brought
-# into build/cuda (from PyPI, up to 870 MB); PIXLOSS_CUDA=OFF in the environment does without CUDA.
+# into build/cuda (from PyPI, up to 960 MB); PIXLOSS_CUDA=OFF in the environment does without CUDA.
 #   scripts/test.sh           all of it
 #   scripts/test.sh --quick   without the sanitizers
 set -euo pipefail

@@ -78,7 +78,9 @@ std::string why_not() {
         return dlerror();
     if (pxli_cudnn_available()) return pxl_error_message();
     const size_t version = pxli_cudnn_functions.GetVersion();
-    return version < 90800 ? "cuDNN is " + std::to_string(version) + "; devices are described since 9.8 (90800)" : "";
+    if (version < 90800) return "cuDNN is " + std::to_string(version) + "; devices are described since 9.8 (90800)";
+    const bool compiles = dlopen("libnvrtc.so.13", RTLD_NOW) || dlopen("libnvrtc.so.12", RTLD_NOW);
+    return compiles ? "" : "libnvrtc is not to be found, by which cuDNN compiles what it fuses";
 }
 
 class CudnnPlans : public testing::TestWithParam<std::tuple<Gpu, pxl_precision>> {
