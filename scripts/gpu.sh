@@ -90,6 +90,7 @@ for folder in ${packages:+"$packages"/*}; do
   [ -e "$folder/include/cublas_v2.h" ] && options+=("-DPIXLOSS_CUBLAS_INCLUDE=$folder/include")
   [ -d "$folder/lib" ] && LD_LIBRARY_PATH=$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 done
+LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$PWD/build/cuda/lib64 # where scripts/setup.sh --cuda brings them
 export LD_LIBRARY_PATH
 
 generator=()

@@ -55,7 +55,7 @@
  *                for them (PXL_UNSUPPORTED, before anything runs).
  *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
  *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
- * change. */
+ *                change. */
 #ifndef PIXLOSS_H
 #define PIXLOSS_H
 #include <stddef.h>
@@ -348,9 +348,9 @@ PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL 
 typedef enum pxl_target_use {
     PXL_TARGET_PASSES = 0, /* its features are computed, and forgotten */
     PXL_TARGET_KEEP = 1,   /* computed, and kept in the workspace, which is larger for it */
-    PXL_TARGET_KEPT =
-        2 /* those that the last call with PXL_TARGET_KEEP left in this workspace; all other arguments but the contents
-                              of pred as they were then, and no grad_target */
+    /* Those that the last call with PXL_TARGET_KEEP left in this workspace, which no other call may have used since (that is not
+     * noticed, and the values are wrong); all other arguments but the contents of pred as they were then, and no grad_target. */
+    PXL_TARGET_KEPT = 2
 } pxl_target_use;
 typedef struct pxl_args {
     size_t struct_size;
