@@ -81,27 +81,30 @@ static descriptor weights(builder *b) {
     const pxli_convolution *c = b->convolution;
     return tensor(b, PXLI_CUDNN_WEIGHTS, type_of(c->precision), c->outputs, c->inputs, c->size, c->size);
 }
-static descriptor convolve_forward(builder *b, descriptor out) {
+/* The same operation's attributes, forward and backward. */
+typedef struct convolution_names {
+    cudnnBackendDescriptorType_t type;
+    cudnnBackendAttributeName_t convolution, in, weights, out, alpha, beta;
+} convolution_names;
+#define NAMES(DIRECTION, NAME, IN, OUT)                                                                                    \
+    {                                                                                                                      \
+        CUDNN_BACKEND_OPERATION_CONVOLUTION_##DIRECTION##_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_##NAME##_CONV_DESC, \
+            CUDNN_ATTR_OPERATION_CONVOLUTION_##NAME##_##IN, CUDNN_ATTR_OPERATION_CONVOLUTION_##NAME##_W,                   \
+            CUDNN_ATTR_OPERATION_CONVOLUTION_##NAME##_##OUT, CUDNN_ATTR_OPERATION_CONVOLUTION_##NAME##_ALPHA,              \
+            CUDNN_ATTR_OPERATION_CONVOLUTION_##NAME##_BETA                                                                 \
+    }
+static descriptor convolve(builder *b, descriptor out) {
+    static const convolution_names directions[] = {NAMES(FORWARD, FORWARD, X, Y), NAMES(BACKWARD_DATA, BWD_DATA, DY, DX)};
+    const pxli_convolution *c = b->convolution;
+    const convolution_names *names = &directions[c->backward];
     const double one = 1, zero = 0;
-    descriptor d = make(b, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, convolution(b));
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, image(b, PXLI_CUDNN_IN, b->convolution->inputs));
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, weights(b));
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, out);
-    set(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_TYPE_DOUBLE, 1, &one);
-    set(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_TYPE_DOUBLE, 1, &zero);
-    finalize(b, d);
-    return d;
-}
-static descriptor convolve_backward(builder *b, descriptor out) {
-    const double one = 1, zero = 0;
-    descriptor d = make(b, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, convolution(b));
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, image(b, PXLI_CUDNN_IN, b->convolution->outputs));
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, weights(b));
-    set_descriptor(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, out);
-    set(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_TYPE_DOUBLE, 1, &one);
-    set(b, d, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, CUDNN_TYPE_DOUBLE, 1, &zero);
+    descriptor d = make(b, names->type);
+    set_descriptor(b, d, names->convolution, convolution(b));
+    set_descriptor(b, d, names->in, image(b, PXLI_CUDNN_IN, c->backward ? c->outputs : c->inputs));
+    set_descriptor(b, d, names->weights, weights(b));
+    set_descriptor(b, d, names->out, out);
+    set(b, d, names->alpha, CUDNN_TYPE_DOUBLE, 1, &one);
+    set(b, d, names->beta, CUDNN_TYPE_DOUBLE, 1, &zero);
     finalize(b, d);
     return d;
 }
@@ -156,7 +159,7 @@ static descriptor graph(builder *b) {
     descriptor operation[3] = {NULL};
     int count = 0;
     descriptor out = image(b, PXLI_CUDNN_OUT, channels), first = c->fused ? image(b, PXLI_CUDNN_BETWEEN, channels) : out;
-    operation[count++] = c->backward ? convolve_backward(b, first) : convolve_forward(b, first);
+    operation[count++] = convolve(b, first);
     if (c->fused && c->backward) operation[count++] = mask(b, first, out);
     if (c->fused && !c->backward) {
         descriptor sum = c->relu ? image(b, PXLI_CUDNN_BETWEEN + 1, channels) : out;
