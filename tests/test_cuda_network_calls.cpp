@@ -38,12 +38,6 @@ Case mixed_case(const Model &model, const pxl_network *network, Shape shape = {2
 const char *const small = "3:8,8,M,12";
 Case mixed_case(Shape shape = {2, 3, 13, 10}) { return mixed_case(model_of(small), model_of(small).network.get(), shape); }
 
-Bits alone(const Case &test, const oracle::Inputs &inputs) {
-    const Outcome outcome = run(test, inputs);
-    EXPECT_EQ(outcome.status, PXL_OK) << outcome.message << describe(test);
-    return outcome.bits;
-}
-
 // ---- Captures and streams -----------------------------------------------------------------------------------------------
 TEST_F(CudaNetworkCalls, replayed_follow_images_and_weights_in_device_memory) {
     const NetworkPtr network = fresh(model_of(small)); // not used before it is captured
@@ -83,34 +77,11 @@ TEST_F(CudaNetworkCalls, replayed_follow_images_and_weights_in_device_memory) {
 
 TEST_F(CudaNetworkCalls, host_threads_at_once_on_one_network) {
     std::vector<Case> cases;
-    std::vector<oracle::Inputs> inputs;
-    std::vector<Bits> expected;
-    std::vector<std::unique_ptr<Evaluation>> calls;
     for (int i = 0; i < 3; ++i) { // the first two of one shape
         cases.push_back(mixed_case({1 + i / 2, 3, 13, 10}));
         cases.back().seed += static_cast<uint32_t>(i);
-        inputs.push_back(make_inputs(cases.back()));
-        expected.push_back(alone(cases.back(), inputs.back()));
     }
-    for (size_t i = 0; i < cases.size(); ++i) {
-        calls.push_back(std::make_unique<Evaluation>(tested_device(), cases[i], inputs[i]));
-        ASSERT_EQ(calls[i]->prepare(), PXL_OK) << pxl_error_message();
-    }
-    ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-    std::vector<std::string> failures(cases.size());
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < cases.size(); ++i)
-        threads.emplace_back([&, i] {
-            const Stream stream;
-            for (int step = 0; step < 4; ++step)
-                if (calls[i]->evaluate(stream)) failures[i] = pxl_error_message();
-            if (cudaStreamSynchronize(stream)) failures[i] += "cudaStreamSynchronize failed";
-        });
-    for (std::thread &thread : threads) thread.join();
-    for (size_t i = 0; i < cases.size(); ++i) {
-        EXPECT_EQ(failures[i], "");
-        EXPECT_EQ(calls[i]->outcome(PXL_OK).bits, expected[i]) << i;
-    }
+    expect_same_bits_at_once(cases);
 }
 
 // ---- Networks and devices ---------------------------------------------------------------------------------------------

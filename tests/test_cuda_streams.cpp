@@ -37,13 +37,6 @@ std::vector<Case> losses() {
     return cases;
 }
 
-// The bits of a call by itself on the default stream.
-Bits alone(const Case &test, const oracle::Inputs &inputs) {
-    const Outcome outcome = run(test, inputs);
-    EXPECT_EQ(outcome.status, PXL_OK) << outcome.message << describe(test);
-    return outcome.bits;
-}
-
 // ---- Graphs ------------------------------------------------------------------------------------------------------------
 
 TEST(CudaGraph, replayed_follows_weights_and_upstream_gradients_in_device_memory) {
@@ -125,33 +118,8 @@ TEST(CudaStream, order_is_kept) {
     }
 }
 
-// Each host thread with a stream and a workspace of its own; losses and contexts are shared.
-TEST(CudaStream, several_host_threads_at_once) {
-    const std::vector<Case> cases = losses();
-    std::vector<oracle::Inputs> inputs;
-    std::vector<Bits> expected;
-    for (const Case &test : cases) inputs.push_back(make_inputs(test)), expected.push_back(alone(test, inputs.back()));
-    std::vector<std::unique_ptr<Evaluation>> evaluations;
-    for (size_t i = 0; i < cases.size(); ++i) {
-        evaluations.push_back(std::make_unique<Evaluation>(tested_device(), cases[i], inputs[i]));
-        ASSERT_EQ(evaluations[i]->prepare(), PXL_OK) << pxl_error_message();
-    }
-    ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-    std::vector<std::string> failures(cases.size());
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < cases.size(); ++i)
-        threads.emplace_back([&, i] {
-            const Stream stream;
-            for (int step = 0; step < 4; ++step)
-                if (evaluations[i]->evaluate(stream)) failures[i] = pxl_error_message();
-            if (cudaStreamSynchronize(stream)) failures[i] += "cudaStreamSynchronize failed";
-        });
-    for (std::thread &thread : threads) thread.join();
-    for (size_t i = 0; i < cases.size(); ++i) {
-        EXPECT_EQ(failures[i], "") << describe(cases[i]);
-        EXPECT_EQ(evaluations[i]->outcome(PXL_OK).bits, expected[i]) << describe(cases[i]);
-    }
-}
+// Losses and contexts are shared.
+TEST(CudaStream, several_host_threads_at_once) { expect_same_bits_at_once(losses()); }
 
 TEST(CudaDevice, current_one_is_the_caller_s_again) {
     int count = 0, current = -1;
