@@ -6,7 +6,8 @@
 #include "terms.h"
 
 static bool same_features(const pxli_features *a, const pxli_features *b) {
-    if (a->normalize != b->normalize || a->precision != b->precision || a->transform != b->transform || a->count != b->count) return false;
+    if (a->normalize != b->normalize || a->precision != b->precision || a->transform != b->transform || a->count != b->count)
+        return false;
     for (int i = 0; i < a->count; i++)
         if (a->layer[i] != b->layer[i] || a->weight[i] != b->weight[i]) return false;
     return true;

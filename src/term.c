@@ -87,7 +87,8 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
 };
 
 // The enums are read and written as ints.
-_Static_assert(sizeof(pxl_normalize) == sizeof(int) && sizeof(pxl_precision) == sizeof(int) && sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) &&
+_Static_assert(sizeof(pxl_normalize) == sizeof(int) && sizeof(pxl_precision) == sizeof(int) &&
+                   sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) &&
                    sizeof(pxl_reduction) == sizeof(int),
                "an enum is not an int wide");
 

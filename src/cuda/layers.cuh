@@ -65,7 +65,7 @@ struct ImageRun {
 void run_load(Sequence &s, const Terms &t, const ImageRun &r);
 void run_store(Sequence &s, const Terms &t, const Pull &pull, const ImageRun &r); // r.image is the gradient
 
-// out = in, plus a bias (NULL: none), then a ReLU; `count` elements
+// out = in, plus a bias (NULL: none), then a ReLU where that is wanted; out may be in
 void run_bias(Sequence &s, const View &in, const float *bias, bool relu, int64_t pixels, int channels, const View &out);
 // gradient = 0 where out, of a ReLU, is
 void run_mask(Sequence &s, const View &out, const View &gradient, int64_t pixels, int channels);

@@ -224,29 +224,26 @@ int64_t charged(const pxli_call *call, int term, const pxli_stage &stage) {
     return is_gram(call, term) ? stage.outputs : stage.h * stage.w;
 }
 
-pxl_status image_run(const pxli_run_images *run, const pxl_tensor *image, int term, const void *activations, ImageRun *r) {
+ImageRun image_run(const pxli_run_images *run, const pxl_tensor *image, int term, const void *activations) {
     const pxli_prepared *p = run->prepared;
     const pxli_features &f = run->call->terms[term].features;
-    *r = ImageRun{};
-    r->image = view_of(image), r->first = run->first, r->count = run->count, r->batch = p->shape.batch;
-    r->h = image->size[2], r->w = image->size[3], r->image_channels = static_cast<int>(image->size[1]),
-    r->channels = p->network->inputs;
-    r->term = term, r->normalises = f.normalize != PXL_NORMALIZE_NONE, r->of_1 = pxli_normalisation_of(f.normalize, 1);
-    r->activations = view_on(p, activations, r->channels);
-    return PXL_OK;
+    ImageRun r{};
+    r.image = view_of(image), r.first = run->first, r.count = run->count, r.batch = p->shape.batch;
+    r.h = image->size[2], r.w = image->size[3];
+    r.image_channels = static_cast<int>(image->size[1]), r.channels = p->network->inputs;
+    r.term = term, r.normalises = f.normalize != PXL_NORMALIZE_NONE, r.of_1 = pxli_normalisation_of(f.normalize, 1);
+    r.activations = view_on(p, activations, r.channels);
+    return r;
 }
 pxl_status load_images(const pxli_run_images *run, const pxl_tensor *image, int term, void *to) {
     const Walk &walk = walk_of(run);
-    ImageRun r;
-    image_run(run, image, term, to, &r);
-    run_load(walk.s, walk.e.terms, r);
+    run_load(walk.s, walk.e.terms, image_run(run, image, term, to));
     return walk.s.status();
 }
 pxl_status store_images(const pxli_run_images *run, const pxl_tensor *gradient, int term, const void *from) {
     const Walk &walk = walk_of(run);
     const View to = gradient == run->call->grad_pred ? walk.e.grad_pred : walk.e.grad_target;
-    ImageRun r;
-    image_run(run, gradient, term, from, &r);
+    ImageRun r = image_run(run, gradient, term, from);
     r.image = to, r.add = walk.add;
     run_store(walk.s, walk.e.terms, walk.pull, r);
     return walk.s.status();
