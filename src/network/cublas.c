@@ -22,13 +22,13 @@ pxl_status pxli_cublas_multiply(pxli_cublas *cublas, pxl_stream stream, void *wo
 #include <stdlib.h>
 
 /* ---- The library --------------------------------------------------------------------------------------------------- */
-#define FUNCTIONS(X)                                                                 \
-    X(Create, cublasCreate_v2)                                                       \
-    X(Destroy, cublasDestroy_v2)                                                     \
-    X(SetStream, cublasSetStream_v2)                                                 \
-    X(SetMathMode, cublasSetMathMode)                                                \
-    X(SetWorkspace, cublasSetWorkspace_v2) X(GetStatusString, cublasGetStatusString) \
-        X(GemmStridedBatched, cublasGemmStridedBatchedEx)
+#define FUNCTIONS(X)                       \
+    X(Create, cublasCreate_v2)             \
+    X(Destroy, cublasDestroy_v2)           \
+    X(SetStream, cublasSetStream_v2)       \
+    X(SetMathMode, cublasSetMathMode)      \
+    X(SetWorkspace, cublasSetWorkspace_v2) \
+    X(GetStatusString, cublasGetStatusString) X(GemmStridedBatched, cublasGemmStridedBatchedEx)
 #define POINTER(name, function) __typeof__(&function) name;
 static struct {
     void *handle;
