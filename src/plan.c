@@ -21,9 +21,9 @@ int pxli_term_radius(const pxli_term *term) {
 
 /* ---- Tiles: by shape alone, so that neither the shifts nor the order of sums depend on the threads ------------------------- */
 enum {
-    STRUCTURE_COLUMNS = 480, /* a strip's ring and rows fit L2, its blocks L1 */
+    STRUCTURE_COLUMNS = 640, /* a strip's ring and rows fit L2, its blocks L1 */
     STRUCTURE_ROWS = 540,    /* the halo of 4R rows is then 4 % */
-    STENCIL_COLUMNS = 256,   /* some 20 rows of these fit L1 */
+    STENCIL_COLUMNS = 960,   /* some 12 rows of these fit L1 */
     PIXEL_COLUMNS = 4096,
     RESIDUAL_PIXELS = 1 << 17,
     LIKELY_THREADS = 16

@@ -12,7 +12,8 @@ typedef struct filter_tile {
     int64_t planes, strips, segments, channels, h, w; /* of the image, the unfiltered side */
     int taps;
     double *window;
-    real *ring, *rows[MAX_PARTS], *line;
+    linear_ring ring[MAX_COMPONENTS]; /* backward one for each component */
+    real *rows[MAX_COMPONENTS], *line;
 } filter_tile;
 
 static pxl_term_kind kind_of(const pxl_filter *filter) {
@@ -37,11 +38,11 @@ static void take(filter_tile *t, const pxli_filter_call *call, pxli_arena *arena
     const int64_t columns = larger(COLUMNS, 4 * R), rows = larger(FILTER_ROWS, 4 * R);
     t->strips = larger((t->w + columns / 2) / columns, 1), t->segments = larger((t->h + rows / 2) / rows, 1);
     set_frame(&t->frame, R, smaller(t->w / t->strips + 32, t->w));
-    linear_take(&t->map, kind_of(call->filter), R, arena);
+    linear_take(&t->map, kind_of(call->filter), call->filter->neighbours, R, &t->frame, arena);
     const size_t row = (size_t)t->frame.pitch * sizeof(real);
     t->window = pxli_take(arena, (size_t)(2 * R + 1) * sizeof(double));
-    t->ring = pxli_take(arena, row * (size_t)ring_rows(&t->map));
-    for (int q = 0; q < MAX_PARTS; q++) t->rows[q] = pxli_take(arena, row);
+    for (int q = 0; q < t->map.components; q++) ring_take(&t->ring[q], &t->map, &t->frame, true, arena);
+    for (int q = 0; q < MAX_COMPONENTS; q++) t->rows[q] = pxli_take(arena, row);
     t->line = pxli_take(arena, row);
 }
 
@@ -67,23 +68,24 @@ static void start(filter_tile *t, int64_t index, pxli_tile *tile) {
     t->frame.x0 = tile->x0, t->frame.x1 = tile->x1;
     memset(t->window, 0, (size_t)(2 * t->map.R + 1) * sizeof(double)); /* an even window leaves the last tap 0 */
     if (kind_of(filter) == PXL_BLUR) pxli_window_taps(t->taps, filter->kind == PXL_FILTER_BOX ? 0 : filter->sigma, t->window);
-    linear_set(&t->map, kind_of(filter), filter->neighbours, t->window);
+    linear_set(&t->map, &t->frame, t->window);
     linear_size(&t->map, filter->border == PXL_BORDER_DEFAULT ? PXL_ZERO : filter->border, t->taps, t->h, t->w);
     const size_t row = (size_t)t->frame.pitch * sizeof(real);
-    memset(t->ring, 0, row * (size_t)ring_rows(&t->map)), memset(t->line, 0, row);
-    for (int q = 0; q < MAX_PARTS; q++) memset(t->rows[q], 0, row);
+    for (int q = 0; q < t->map.components; q++) ring_clear(&t->ring[q], &t->map, &t->frame);
+    memset(t->line, 0, row);
+    for (int q = 0; q < MAX_COMPONENTS; q++) memset(t->rows[q], 0, row);
 }
 
-/* Row `row` of the extended image, along. */
+/* Row `row` of the extended image. */
 static void push_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
     const int64_t source = pxli_border_index(t->map.border, t->h, row);
     const int64_t from = larger(tile->x0 - 2 * t->map.R, 0), to = smaller(tile->x1 + 2 * t->map.R, t->w);
+    real *const line = t->map.stencil == NO_STENCIL ? t->line : ring_row(&t->map, &t->frame, t->ring, row);
     if (source >= 0) {
         const plane p = plane_of(t->call->from, tile->image, tile->channel);
-        load_row(&p, source, from, to - from, column_at(&t->frame, t->line, from));
-        linear_extend(&t->map, &t->frame, t->line);
+        load_row(&p, source, from, to - from, column_at(&t->frame, line, from));
     }
-    linear_along(&t->map, &t->frame, source >= 0 ? t->line : NULL, t->ring, row);
+    linear_push(&t->map, &t->frame, source >= 0 ? line : NULL, t->ring, row);
 }
 static void forward(filter_tile *t, const pxli_tile *tile) {
     const linear_map *m = &t->map;
@@ -92,7 +94,8 @@ static void forward(filter_tile *t, const pxli_tile *tile) {
     for (int64_t row = y0 - m->R; row < y0 + m->R; row++) push_row(t, tile, row);
     for (int64_t row = y0; row < y1 && x0 < x1; row++) {
         push_row(t, tile, row + m->R);
-        linear_down(m, &t->frame, t->ring, row, t->rows);
+        linear_extend_around(m, &t->frame, t->ring, row);
+        linear_row(m, &t->frame, t->ring, row, x0, x1, t->rows);
         for (int q = 0; q < m->components; q++) {
             const plane p = plane_of(t->call->to, tile->image, q * t->channels + tile->channel);
             store_row(&p, row - m->map_y0, x0 - m->map_x0, x1 - x0, column_at(&t->frame, t->rows[q], x0), false);
@@ -105,11 +108,12 @@ static void pull_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
     const linear_map *m = &t->map;
     const bool counts = row >= m->map_y0 && row < m->map_y1;
     const int64_t from = larger(tile->x0 - m->R, m->map_x0), to = smaller(tile->x1 + m->R, m->map_x1);
-    for (int q = 0; q < m->components && counts && from < to; q++) {
+    for (int q = 0; q < m->components; q++) {
         const plane p = plane_of(t->call->from, tile->image, q * t->channels + tile->channel);
-        load_row(&p, row - m->map_y0, from - m->map_x0, to - from, column_at(&t->frame, t->rows[q], from));
+        real *const line = derivatives_row(m, &t->frame, &t->ring[q], row, t->rows[q]);
+        if (counts && from < to) load_row(&p, row - m->map_y0, from - m->map_x0, to - from, column_at(&t->frame, line, from));
+        linear_pull(m, &t->frame, &t->ring[q], row, line, !counts);
     }
-    linear_pull_along(m, &t->frame, counts ? t->rows : NULL, t->ring, row);
 }
 static void backward(filter_tile *t, const pxli_tile *tile) {
     const plane p = plane_of(t->call->to, tile->image, tile->channel);
@@ -117,8 +121,7 @@ static void backward(filter_tile *t, const pxli_tile *tile) {
     for (int64_t row = tile->y0 - R; row < tile->y0 + R; row++) pull_row(t, tile, row);
     for (int64_t row = tile->y0; row < tile->y1; row++) {
         pull_row(t, tile, row + R);
-        memset(t->line, 0, (size_t)t->frame.pitch * sizeof(real));
-        linear_pull_down(&t->map, &t->frame, t->ring, row, t->line);
+        linear_gradient(&t->map, &t->frame, t->ring, row, t->line, false);
         store_row(&p, row, tile->x0, tile->x1 - tile->x0, t->line, false);
     }
 }

@@ -1,21 +1,24 @@
 /* Linear maps of an image, row by row, and their adjoints: what the residual terms compare through and what the operators
- * compute. A map is a sum of parts, each a vertical and a horizontal filter of 2R + 1 taps, into one or two components.
- * Forward, a row is filtered along into a ring of rows and the ring down; backward, a row of derivatives along into a ring, and
- * the ring down. Borders: forward the image is extended by the border's index map; backward, what falls outside goes to the
- * pixel it was read from. */
+ * compute. A map is a stencil (stencil.h), which reads rows as they are, or a window of 2R + 1 taps (blur, box), whose rows are
+ * filtered along first. Forward, rows of the extended image are pushed into a ring, and rows of the map come out; backward, rows
+ * of derivatives are pushed, and rows of the gradient come out. Borders: forward the image is extended by the border's index
+ * map; backward, what falls outside goes to the pixel it was read from. */
 #ifndef PXLI_LINEAR_H
 #define PXLI_LINEAR_H
 #include "../math/window.h"
 #include "../plan.h"
+#include "stencil.h"
 #include "taps.h"
 
-enum { MAX_PARTS = 2 };
+enum { MAX_COMPONENTS = 2 };
 
 typedef struct linear_map {
-    int R, parts, components, component[MAX_PARTS];
-    real *vertical[MAX_PARTS], *horizontal[MAX_PARTS], *reversed[MAX_PARTS]; /* reversed: of horizontal */
-    real *now;                                                               /* the vertical taps of one row of the adjoint */
-    double *exact;                                                           /* the same while they are computed */
+    int R, stencil, components; /* stencil: NO_STENCIL for a window */
+    bool identity;              /* the pixels themselves */
+    real *taps, *reversed;      /* of a window */
+    real *now;                  /* the vertical taps of one row of the adjoint */
+    double *exact;              /* the same while they are computed */
+    real *zeros;                /* a row of them */
     pxl_border border;
     int64_t h, w;                           /* of the image */
     int64_t map_y0, map_y1, map_x0, map_x1; /* positions of the map that count */
@@ -34,58 +37,52 @@ INLINE void set_frame(frame *f, int R, int64_t width) {
     f->pitch = 2 * f->pad + (width + VL - 1) / VL * VL + GROUP * VL;
 }
 
-/* ---- The maps. To add one: its parts here, its radius in plan.c, its line in the table of term.c --------------------------- */
-static void set_part(linear_map *t, int part, int component, const double *vertical, const double *horizontal) {
-    const int taps = 2 * t->R + 1;
-    t->component[part] = component;
-    for (int k = 0; k < taps; k++) {
-        t->vertical[part][k] = (real)vertical[k];
-        t->horizontal[part][k] = (real)horizontal[k];
-        t->reversed[part][taps - 1 - k] = (real)horizontal[k];
-    }
+/* The last 2R + 1 rows of something: slot (row mod 2R + 1) of `data`, or where `row` says. */
+typedef struct linear_ring {
+    real *data; /* NULL: rows lie elsewhere */
+    real **row;
+} linear_ring;
+INLINE int64_t ring_slot(const linear_map *t, int64_t row) {
+    const int64_t rows = 2 * t->R + 1;
+    return (row % rows + rows) % rows;
 }
-/* `window`: the 2R + 1 taps of a blur or box */
-INLINE void linear_set(linear_map *t, pxl_term_kind kind, int neighbours, const double *window) {
-    static const double one[] = {0, 1, 0}, step[] = {0, -1, 1}, slope[] = {-1, 0, 1}, smooth[] = {1, 2, 1}, bend[] = {1, -2, 1},
-                        ones[] = {1, 1, 1}, centre[] = {0, -9, 0};
-    switch (kind) {
-        case PXL_SOBEL: set_part(t, 0, 0, smooth, slope), set_part(t, 1, 1, slope, smooth); break;
-        case PXL_TV: set_part(t, 0, 0, one, step), set_part(t, 1, 1, step, one); break;
-        case PXL_LAPLACIAN:
-            if (neighbours == 8)
-                set_part(t, 0, 0, ones, ones), set_part(t, 1, 0, one, centre);
-            else
-                set_part(t, 0, 0, one, bend), set_part(t, 1, 0, bend, one);
-            break;
-        case PXL_BLUR: set_part(t, 0, 0, window, window); break;
-        default: break; /* pixel */
-    }
+INLINE real *ring_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row) {
+    return ring->data + ring_slot(t, row) * f->pitch;
 }
-INLINE void linear_take(linear_map *t, pxl_term_kind kind, int R, pxli_arena *arena) {
+INLINE void ring_take(linear_ring *ring, const linear_map *t, const frame *f, bool data, pxli_arena *arena) {
+    const size_t rows = (size_t)(2 * t->R + 1);
+    ring->data = data ? pxli_take(arena, rows * (size_t)f->pitch * sizeof(real)) : NULL;
+    ring->row = pxli_take(arena, rows * sizeof *ring->row);
+}
+INLINE void ring_clear(const linear_ring *ring, const linear_map *t, const frame *f) {
+    if (ring->data) memset(ring->data, 0, (size_t)((2 * t->R + 1) * f->pitch) * sizeof(real));
+    for (int k = 0; k <= 2 * t->R && ring->row; k++) ring->row[k] = t->zeros;
+}
+
+/* `kind`: of a term; R: its radius */
+INLINE void linear_take(linear_map *t, pxl_term_kind kind, int neighbours, int R, const frame *f, pxli_arena *arena) {
     const size_t taps = (size_t)(2 * R + 1);
-    t->R = R;
-    t->parts = kind == PXL_BLUR ? 1 : kind == PXL_SOBEL || kind == PXL_LAPLACIAN || kind == PXL_TV ? 2 : 0;
-    t->components = kind == PXL_SOBEL || kind == PXL_TV ? 2 : 1;
-    for (int part = 0; part < t->parts; part++) {
-        t->vertical[part] = pxli_take(arena, taps * sizeof(real)), t->horizontal[part] = pxli_take(arena, taps * sizeof(real));
-        t->reversed[part] = pxli_take(arena, taps * sizeof(real));
-    }
+    t->R = R, t->stencil = stencil_of(kind, neighbours), t->components = stencil_components(t->stencil);
+    t->identity = t->stencil == NO_STENCIL && kind != PXL_BLUR;
+    if (t->identity) return;
+    t->zeros = pxli_take(arena, (size_t)f->pitch * sizeof(real));
+    if (t->stencil != NO_STENCIL) return;
+    t->taps = pxli_take(arena, taps * sizeof(real)), t->reversed = pxli_take(arena, taps * sizeof(real));
     t->now = pxli_take(arena, taps * sizeof(real)), t->exact = pxli_take(arena, 2 * taps * sizeof(double));
+}
+/* `window`: the 2R + 1 taps, if it is one */
+INLINE void linear_set(linear_map *t, const frame *f, const double *window) {
+    const int taps = 2 * t->R + 1;
+    if (t->identity) return;
+    memset(t->zeros, 0, (size_t)f->pitch * sizeof(real));
+    for (int k = 0; k < taps && t->stencil == NO_STENCIL; k++)
+        t->taps[k] = (real)window[k], t->reversed[taps - 1 - k] = (real)window[k];
 }
 /* The positions that count, for a window of `taps`, which with border = valid may be even. */
 INLINE void linear_size(linear_map *t, pxl_border border, int taps, int64_t h, int64_t w) {
     const int before = border == PXL_VALID ? t->R : 0, after = border == PXL_VALID ? taps - 1 - t->R : 0;
     t->border = border, t->h = h, t->w = w;
     t->map_y0 = before, t->map_y1 = h - after, t->map_x0 = before, t->map_x1 = w - after;
-}
-/* Rows of a ring for all parts */
-INLINE int64_t ring_rows(const linear_map *t) { return (int64_t)t->parts * (2 * t->R + 1); }
-INLINE real *ring_part(const linear_map *t, const frame *f, real *ring, int part) {
-    return ring + part * (2 * t->R + 1) * f->pitch;
-}
-INLINE real *ring_row(const linear_map *t, const frame *f, real *ring, int part, int64_t row) {
-    const int64_t taps = 2 * t->R + 1;
-    return ring_part(t, f, ring, part) + (row % taps + taps) % taps * f->pitch;
 }
 
 /* ---- Forward ------------------------------------------------------------------------------------------------------- */
@@ -101,69 +98,116 @@ INLINE void linear_extend(const linear_map *t, const frame *f, real *row) {
         *column_at(f, row, c) = from < 0 ? 0 : *column_at(f, row, from);
     }
 }
-/* Row `row` of the extended image, filtered along; `from`: its pixels, NULL where they are zeros. */
-INLINE void linear_along(const linear_map *t, const frame *f, const real *from, real *across, int64_t row) {
-    for (int part = 0; part < t->parts; part++) {
-        real *to = ring_row(t, f, across, part, row);
-        if (!from)
-            memset(to, 0, (size_t)f->pitch * sizeof(real));
-        else
-            filter_along(f->x1 - f->x0 + 2 * t->R, 2 * t->R + 1, t->horizontal[part], column_at(f, from, f->x0 - 2 * t->R),
-                         column_at(f, to, f->x0 - t->R));
+/* Pushes row `row` of the image; `from`: its pixels, NULL where they are zeros. A stencil reads them there later, so the border
+ * is put around them then (linear_extend_around): rows may be shared by maps with other borders. */
+INLINE void linear_push(const linear_map *t, const frame *f, real *from, linear_ring *ring, int64_t row) {
+    if (t->stencil != NO_STENCIL) {
+        ring->row[ring_slot(t, row)] = from ? from : t->zeros;
+        return;
     }
+    real *to = ring_row(t, f, ring, row);
+    if (!from) {
+        memset(to, 0, (size_t)f->pitch * sizeof(real));
+        return;
+    }
+    linear_extend(t, f, from);
+    filter_along(f->x1 - f->x0 + 2 * t->R, 2 * t->R + 1, t->taps, column_at(f, from, f->x0 - 2 * t->R),
+                 column_at(f, to, f->x0 - t->R));
 }
-/* Row `row` of the map, columns x0 - R to x1 + R. */
-INLINE void linear_down(const linear_map *t, const frame *f, real *across, int64_t row, real *const out[MAX_PARTS]) {
-    for (int part = 0; part < t->parts; part++) {
-        const ring_view ring = {column_at(f, ring_part(t, f, across, part), f->x0 - t->R), f->pitch, row - t->R, 2 * t->R + 1};
-        filter_down(f->x1 - f->x0 + 2 * t->R, t->vertical[part], &ring, column_at(f, out[t->component[part]], f->x0 - t->R),
-                    part && t->component[part] == t->component[part - 1]);
+/* For a stencil, before its row `row` is asked for. */
+INLINE void linear_extend_around(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row) {
+    for (int k = 0; k < 3 && t->stencil != NO_STENCIL; k++) linear_extend(t, f, ring->row[ring_slot(t, row - 1 + k)]);
+}
+/* The three rows around `row`, at `column`. */
+INLINE stencil_rows rows_around(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t column) {
+    stencil_rows s;
+    for (int k = 0; k < 3; k++) s.row[k] = column_at(f, ring->row[ring_slot(t, row - 1 + k)], column);
+    return s;
+}
+INLINE ring_view window_rows(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t column) {
+    return (ring_view){column_at(f, ring->data, column), f->pitch, row - t->R, 2 * t->R + 1};
+}
+/* Columns [from, to) of row `row` of the map; a window fills x0 - R to x1 + R. */
+INLINE void linear_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t from, int64_t to,
+                       real *const out[MAX_COMPONENTS]) {
+    if (t->stencil != NO_STENCIL) {
+        stencil_forward(t->stencil, to - from, rows_around(t, f, ring, row, from), column_at(f, out[0], from),
+                        column_at(f, out[1], from));
+        return;
     }
+    const ring_view view = window_rows(t, f, ring, row, f->x0 - t->R);
+    filter_down(f->x1 - f->x0 + 2 * t->R, t->taps, &view, column_at(f, out[0], f->x0 - t->R), false);
 }
 
 /* ---- Backward ------------------------------------------------------------------------------------------------------ */
+/* Where row `row` of a component's derivatives is to be put, columns x0 - R to x1 + R, before linear_pull. */
+INLINE real *derivatives_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, real *spare) {
+    return t->stencil != NO_STENCIL ? ring_row(t, f, ring, row) : spare;
+}
 /* What the positions of the map that read column c, outside of the image, have for it. */
-INLINE real reader_sum(const linear_map *t, const frame *f, int part, const real *from, int64_t c) {
+INLINE real reader_sum(const linear_map *t, const frame *f, const real *from, int64_t c) {
     real sum = 0;
     for (int q = 0; q <= 2 * t->R; q++) {
         const int64_t position = c - t->R + q;
         const bool held = position >= larger(0, f->x0 - t->R) && position < smaller(t->w, f->x1 + t->R);
-        if (held && t->reversed[part][q] != 0) sum += t->reversed[part][q] * *column_at(f, from, position);
+        if (held && t->reversed[q] != 0) sum += t->reversed[q] * *column_at(f, from, position);
     }
     return sum;
 }
-/* Derivatives at row `row` of the map, columns x0 - R to x1 + R, 0 where it does not count; NULL: a row of zeros. */
-INLINE void linear_pull_along(const linear_map *t, const frame *f, real *const derivatives[MAX_PARTS], real *back, int64_t row) {
-    for (int part = 0; part < t->parts; part++) {
-        real *to = ring_row(t, f, back, part, row);
-        if (!derivatives) {
-            memset(to, 0, (size_t)f->pitch * sizeof(real));
-            continue;
-        }
-        const real *from = derivatives[t->component[part]];
-        filter_along(f->x1 - f->x0, 2 * t->R + 1, t->reversed[part], column_at(f, from, f->x0 - t->R), column_at(f, to, f->x0));
-        for (int side = 0; side < 2 && pxli_border_folds(t->border); side++) {
-            if (side ? f->x1 < t->w - t->R : f->x0 > t->R) continue;
-            for (int64_t k = 1; k <= t->R; k++) {
-                const int64_t c = side ? t->w - 1 + k : -k, pixel = pxli_border_index(t->border, t->w, c);
-                if (pixel >= f->x0 && pixel < f->x1) *column_at(f, to, pixel) += reader_sum(t, f, part, from, c);
-            }
+/* Pushes what derivatives_row has received; zeros: row `row` of the map does not count. */
+INLINE void linear_pull(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, const real *from, bool zeros) {
+    real *to = ring_row(t, f, ring, row);
+    if (zeros) memset(to, 0, (size_t)f->pitch * sizeof(real));
+    if (zeros || t->stencil != NO_STENCIL) return;
+    filter_along(f->x1 - f->x0, 2 * t->R + 1, t->reversed, column_at(f, from, f->x0 - t->R), column_at(f, to, f->x0));
+    for (int side = 0; side < 2 && pxli_border_folds(t->border); side++) {
+        if (side ? f->x1 < t->w - t->R : f->x0 > t->R) continue;
+        for (int64_t k = 1; k <= t->R; k++) {
+            const int64_t c = side ? t->w - 1 + k : -k, pixel = pxli_border_index(t->border, t->w, c);
+            if (pixel >= f->x0 && pixel < f->x1) *column_at(f, to, pixel) += reader_sum(t, f, from, c);
         }
     }
 }
-/* Adds row `row` of the adjoint to gradient[0 .. x1 - x0). */
-INLINE void linear_pull_down(const linear_map *t, const frame *f, real *back, int64_t row, real *gradient) {
+/* Row `row` of a window's gradient, added to `gradient`. */
+INLINE void window_gradient(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, real *gradient, bool add) {
     const int taps = 2 * t->R + 1;
-    const bool edge = pxli_border_folds(t->border) && (row <= t->R || row >= t->h - 1 - t->R);
-    for (int part = 0; part < t->parts; part++) {
-        for (int k = 0; k < taps; k++) t->now[k] = t->vertical[part][taps - 1 - k];
-        if (edge) {
-            for (int k = 0; k < taps; k++) t->exact[k] = (double)t->vertical[part][k];
-            pxli_adjoint_taps(t->exact, t->R, t->border, t->h, row, t->exact + taps);
-            for (int k = 0; k < taps; k++) t->now[k] = (real)t->exact[taps + k];
-        }
-        const ring_view ring = {column_at(f, ring_part(t, f, back, part), f->x0), f->pitch, row - t->R, taps};
-        filter_down(f->x1 - f->x0, t->now, &ring, gradient, true);
+    const real *now = t->reversed;
+    if (pxli_border_folds(t->border) && (row <= t->R || row >= t->h - 1 - t->R)) {
+        for (int k = 0; k < taps; k++) t->exact[k] = (double)t->taps[k];
+        pxli_adjoint_taps(t->exact, t->R, t->border, t->h, row, t->exact + taps);
+        for (int k = 0; k < taps; k++) t->now[k] = (real)t->exact[taps + k];
+        now = t->now;
     }
+    const ring_view view = window_rows(t, f, ring, row, f->x0);
+    filter_down(f->x1 - f->x0, now, &view, gradient, add);
+}
+/* What the stencil's positions have for row `row` of the extended image, added up where its columns come from. */
+INLINE void stencil_extended(const linear_map *t, const frame *f, const linear_ring *rings, int64_t row, real *gradient,
+                             bool add) {
+    stencil_rows s[MAX_COMPONENTS];
+    for (int q = 0; q < MAX_COMPONENTS; q++)
+        for (int k = 0; k < 3; k++) {
+            const int64_t from = row - 1 + k;
+            const bool held = q < t->components && from >= 0 && from < t->h;
+            s[q].row[k] = column_at(f, held ? ring_row(t, f, &rings[q], from) : t->zeros, f->x0);
+        }
+    stencil_adjoint(t->stencil, add, f->x1 - f->x0, s[0], s[1], gradient);
+    for (int side = 0; side < 2 && pxli_border_folds(t->border); side++) {
+        const int64_t c = side ? t->w : -1, pixel = pxli_border_index(t->border, t->w, c) - f->x0;
+        if (pixel < 0 || pixel >= f->x1 - f->x0) continue;
+        stencil_adjoint(t->stencil, true, 1, stencil_at(s[0], c - f->x0), stencil_at(s[1], c - f->x0), gradient + pixel);
+    }
+}
+/* Row `row` of the gradient, columns x0 to x1, set or added to; one ring for each component. */
+INLINE void linear_gradient(const linear_map *t, const frame *f, const linear_ring *rings, int64_t row, real *gradient,
+                            bool add) {
+    if (t->stencil == NO_STENCIL) {
+        window_gradient(t, f, &rings[0], row, gradient, add);
+        return;
+    }
+    stencil_extended(t, f, rings, row, gradient, add);
+    if (!pxli_border_folds(t->border)) return;
+    if (pxli_border_index(t->border, t->h, -1) == row) stencil_extended(t, f, rings, -1, gradient, true);
+    if (pxli_border_index(t->border, t->h, t->h) == row) stencil_extended(t, f, rings, t->h, gradient, true);
 }
 #endif

@@ -1,8 +1,8 @@
 /* Residual terms row by row: loss = mean phi(F e), gradient = F' phi'(F e), with F a small linear map of e = pred - target (of
  * pred alone for tv). For output row r of a map of radius R:
- *   row r + 2R of e is filtered along the row                                                            -> across
- *   row r + R of the map: across filtered down, charged; the slopes filtered back along the row            -> back
- *   row r of the gradient: back filtered down by the adjoint
+ *   row r + 2R of e is pushed (a window filters it along the row)                                         -> across
+ *   row r + R of the map, charged; the slopes (a window filters them back along the row)                   -> back
+ *   row r of the gradient, from back
  * Rings of 2R + 1 rows keep what later rows need. Without a gradient the map is at row r itself. */
 #include "residual.h"
 
@@ -19,10 +19,10 @@ static void take_cache(residual *z, row_cache *cache, int rows, pxli_arena *aren
 static void take_term(residual *z, int k, pxli_arena *arena) {
     residual_term *t = &z->terms[k];
     t->term = &z->call->terms[z->pass->residual[k]];
-    linear_take(&t->map, t->term->kind, pxli_term_radius(t->term), arena);
-    if (!t->map.parts) return;
-    t->across = take_rows(z, ring_rows(&t->map), arena);
-    t->back = z->gradients ? take_rows(z, ring_rows(&t->map), arena) : NULL;
+    linear_take(&t->map, t->term->kind, t->term->neighbours, pxli_term_radius(t->term), &z->frame, arena);
+    if (t->map.identity) return;
+    ring_take(&t->across, &t->map, &z->frame, t->map.stencil == NO_STENCIL, arena);
+    for (int q = 0; q < t->map.components && z->gradients; q++) ring_take(&t->back[q], &t->map, &z->frame, true, arena);
 }
 
 void residual_take(residual *z, const pxli_call *call, const pxli_pass *pass, int64_t width, pxli_arena *arena) {
@@ -38,7 +38,7 @@ void residual_take(residual *z, const pxli_call *call, const pxli_pass *pass, in
     if (difference) take_cache(z, &z->difference, 2 * R + 1, arena);
     if (pred) take_cache(z, &z->pred, 3, arena);
     if (call->args->weight) take_cache(z, &z->weights, 2 * R + 2, arena);
-    for (int q = 0; q < MAX_PARTS; q++) z->charged[q] = take_rows(z, 1, arena), z->map[q] = take_rows(z, 1, arena);
+    for (int q = 0; q < MAX_COMPONENTS; q++) z->charged[q] = take_rows(z, 1, arena), z->map[q] = take_rows(z, 1, arena);
     z->spare = take_rows(z, 1, arena), z->line = take_rows(z, 1, arena);
     for (int k = 0; k < pass->residual_count; k++) take_term(z, k, arena);
 }
@@ -74,12 +74,13 @@ static const real *image_row(const plane *p, int64_t row, extent e, real *to) {
     load_row(p, row, e.from, e.to - e.from, to);
     return to;
 }
-/* The row two below, of both images: a strip jumps from row to row, which hardware does not foresee. */
-INLINE void prefetch_rows(const residual *z, int64_t row, extent e) {
-    enum { AHEAD = 2, LINE = 64 / sizeof(real) };
-    if (e.to - e.from == z->call->w || row + AHEAD >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
-    const real *x = direct_row(&z->x, row + AHEAD), *y = direct_row(&z->y, row + AHEAD);
-    for (int64_t c = e.from; c < e.to; c += LINE) __builtin_prefetch(x + c), __builtin_prefetch(y + c);
+/* Columns [from, to) of the row after the last one read, of both images: while this one is worked on, memory need not be idle.
+ * Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
+INLINE void prefetch_next(const residual *z, int64_t from, int64_t to) {
+    enum { LINE = 64 / sizeof(real) };
+    if (z->next >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
+    const real *x = direct_row(&z->x, z->next), *y = z->difference.count ? direct_row(&z->y, z->next) : x;
+    for (int64_t c = from; c < to; c += LINE) __builtin_prefetch(x + c), __builtin_prefetch(y + c);
 }
 NOINLINE void subtract(int64_t n, const real *restrict x, const real *restrict y, real *restrict d) {
     int64_t i = 0;
@@ -94,7 +95,7 @@ static real *difference_row(residual *z, int64_t row) {
     const extent e = columns_read(z);
     const real *x = image_row(&z->x, row, e, z->spare), *y = image_row(&z->y, row, e, z->line), *w = weight_row(z, row);
     real *out = column_at(&z->frame, d, e.from);
-    prefetch_rows(z, row, e);
+    z->next = row + 1;
     subtract(e.to - e.from, x, y, out);
     if (!w) return d;
     w = column_at(&z->frame, w, e.from);
@@ -105,7 +106,9 @@ static real *pred_row(residual *z, int64_t row) {
     bool known;
     real *d = slot_of(z, &z->pred, row, &known);
     const extent e = columns_read(z);
-    if (!known) load_row(&z->x, row, e.from, e.to - e.from, column_at(&z->frame, d, e.from));
+    if (known) return d;
+    z->next = row + 1;
+    load_row(&z->x, row, e.from, e.to - e.from, column_at(&z->frame, d, e.from));
     return d;
 }
 
@@ -113,11 +116,8 @@ static real *pred_row(residual *z, int64_t row) {
 static void push_across(residual *z, residual_term *t, int64_t row) {
     const int64_t source = pxli_border_index(t->map.border, t->map.h, row);
     real *from = NULL;
-    if (source >= 0) {
-        from = t->term->kind == PXL_TV ? pred_row(z, source) : difference_row(z, source);
-        linear_extend(&t->map, &z->frame, from);
-    }
-    linear_along(&t->map, &z->frame, from, t->across, row);
+    if (source >= 0) from = t->term->kind == PXL_TV ? pred_row(z, source) : difference_row(z, source);
+    linear_push(&t->map, &z->frame, from, &t->across, row);
 }
 
 /* tv: a difference to or from a masked pixel is 0 */
@@ -137,15 +137,16 @@ static int64_t differences(const residual *z, int component, int64_t row, extent
     if (component == 0) return e.to == z->call->w ? n - 1 : n;
     return row == z->call->h - 1 ? 0 : n;
 }
-/* Charges the columns of `e`; returns their sum. */
-static double charge_columns(residual *z, const residual_term *t, const real *w, int64_t row, extent e) {
+/* The map's columns of `e`, charged; returns their sum. */
+static double charge_map(residual *z, const residual_term *t, const real *w, int64_t row, extent e, real *const slopes[]) {
     const frame *f = &z->frame;
     const int64_t n = e.to - e.from;
     const real param = (real)t->term->param, *weight = w ? column_at(f, w, e.from) : NULL;
-    real *slope[MAX_PARTS] = {column_at(f, z->charged[0], e.from), column_at(f, z->charged[1], e.from)};
-    const real *d[MAX_PARTS] = {column_at(f, z->map[0], e.from), column_at(f, z->map[1], e.from)};
+    real *slope[MAX_COMPONENTS] = {column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from)};
+    const real *d[MAX_COMPONENTS] = {column_at(f, z->map[0], e.from), column_at(f, z->map[1], e.from)};
     double sum = 0;
-    if (n <= 0) return 0;
+    if (t->map.stencil != NO_STENCIL) linear_row(&t->map, f, &t->across, row, e.from, e.to, z->map);
+    if (w && t->term->kind == PXL_TV) mask_steps(z, row, e);
     if (t->term->isotropic) return charge_isotropic(t->term->penalty, n, d[0], d[1], weight, param, t->scale, slope[0], slope[1]);
     for (int q = 0; q < t->map.components; q++) {
         const int64_t count = t->term->own_counts ? differences(z, q, row, e) : n;
@@ -156,27 +157,51 @@ static double charge_columns(residual *z, const residual_term *t, const real *w,
     }
     return sum;
 }
+/* The same, where it can be in one loop. */
+static double charge_span(residual *z, const residual_term *t, const real *w, int64_t row, extent e, real *const slopes[]) {
+    const frame *f = &z->frame;
+    const bool plain = t->map.stencil != NO_STENCIL && !w && !t->term->isotropic && !t->term->own_counts;
+    if (!plain) return charge_map(z, t, w, row, e, slopes);
+    const stencil_rows s = rows_around(&t->map, f, &t->across, row, e.from);
+    const double sum = stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, (real)t->term->param, t->scale,
+                                      column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
+    return sum - sum == 0 ? sum : charge_map(z, t, w, row, e, slopes); /* not finite: in double precision it may be */
+}
 
-/* Row `row` of the map into z->map and its slopes into z->charged, 0 where it does not count. */
-static void charge_row(residual *z, residual_term *t, int64_t row, double *sum) {
+static double charge_columns(residual *z, const residual_term *t, const real *w, int64_t row, extent e, real *const slopes[]) {
+    enum { SPAN = 256 };
+    double sum = 0;
+    for (int64_t c = e.from; c < e.to; c += SPAN) {
+        const extent span = {c, smaller(c + SPAN, e.to)};
+        prefetch_next(z, span.from, span.to);
+        sum += charge_span(z, t, w, row, span, slopes);
+    }
+    return sum;
+}
+
+/* Row `row` of the map, its slopes into `slopes`, 0 where it does not count. */
+static void charge_row(residual *z, residual_term *t, int64_t row, real *const slopes[], double *sum) {
     const int64_t reach = z->gradients ? t->map.R : 0, x0 = z->tile.x0, x1 = z->tile.x1;
     const extent all = {larger(x0 - reach, t->map.map_x0), smaller(x1 + reach, t->map.map_x1)};
     const real *w = weight_row(z, row);
-    linear_down(&t->map, &z->frame, t->across, row, z->map);
-    if (w && t->term->kind == PXL_TV) mask_steps(z, row, all);
-    charge_columns(z, t, w, row, (extent){all.from, smaller(x0, all.to)});
-    const double part = charge_columns(z, t, w, row, (extent){larger(x0, all.from), smaller(x1, all.to)});
-    charge_columns(z, t, w, row, (extent){larger(x1, all.from), all.to});
+    linear_extend_around(&t->map, &z->frame, &t->across, row);
+    if (t->map.stencil == NO_STENCIL) linear_row(&t->map, &z->frame, &t->across, row, x0, x1, z->map);
+    charge_columns(z, t, w, row, (extent){all.from, smaller(x0, all.to)}, slopes);
+    const double part = charge_columns(z, t, w, row, (extent){larger(x0, all.from), smaller(x1, all.to)}, slopes);
+    charge_columns(z, t, w, row, (extent){larger(x1, all.from), all.to}, slopes);
     if (row >= z->tile.y0 && row < z->tile.y1) *sum += part;
     for (int q = 0; q < t->map.components; q++) {
-        for (int64_t c = x0 - reach; c < all.from && c < x1 + reach; c++) *column_at(&z->frame, z->charged[q], c) = 0;
-        for (int64_t c = larger(all.to, x0 - reach); c < x1 + reach; c++) *column_at(&z->frame, z->charged[q], c) = 0;
+        for (int64_t c = x0 - reach; c < all.from && c < x1 + reach; c++) *column_at(&z->frame, slopes[q], c) = 0;
+        for (int64_t c = larger(all.to, x0 - reach); c < x1 + reach; c++) *column_at(&z->frame, slopes[q], c) = 0;
     }
 }
 static void push_back(residual *z, residual_term *t, int64_t row, double *sum) {
-    const bool counts = row >= t->map.map_y0 && row < t->map.map_y1;
-    if (counts) charge_row(z, t, row, sum);
-    if (z->gradients && t->scale != 0) linear_pull_along(&t->map, &z->frame, counts ? z->charged : NULL, t->back, row);
+    const bool counts = row >= t->map.map_y0 && row < t->map.map_y1, pull = z->gradients && t->scale != 0;
+    real *slopes[MAX_COMPONENTS] = {z->charged[0], z->charged[1]};
+    for (int q = 0; q < t->map.components && pull; q++)
+        slopes[q] = derivatives_row(&t->map, &z->frame, &t->back[q], row, z->charged[q]);
+    if (counts) charge_row(z, t, row, slopes, sum);
+    for (int q = 0; q < t->map.components && pull; q++) linear_pull(&t->map, &z->frame, &t->back[q], row, slopes[q], !counts);
 }
 
 /* ---- A tile -------------------------------------------------------------------------------------------------------- */
@@ -197,12 +222,13 @@ static void start_term(residual *z, int k) {
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
     const int lead = lead_of(z, t), R = t->map.R;
     t->scale = z->gradients ? to_real(call->scale[entry]) : 0;
-    for (int q = 0; q < MAX_PARTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
+    for (int q = 0; q < MAX_COMPONENTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */
     linear_size(&t->map, term->kind == PXL_TV ? PXL_REPLICATE : term->window.border, 2 * R + 1, call->h, call->w);
-    if (!t->map.parts) return;
-    linear_set(&t->map, term->kind, term->neighbours, z->pass->blur_taps[k]);
-    clear_rows(z, t->across, ring_rows(&t->map)), clear_rows(z, t->back, ring_rows(&t->map));
+    if (t->map.identity) return;
+    linear_set(&t->map, &z->frame, z->pass->blur_taps[k]);
+    ring_clear(&t->across, &t->map, &z->frame);
+    for (int q = 0; q < t->map.components; q++) ring_clear(&t->back[q], &t->map, &z->frame);
     for (int64_t row = z->tile.y0 - lead - R; row < z->tile.y0 + lead + R; row++) {
         push_across(z, t, row);
         if (row - R >= z->tile.y0 - lead && row - R < z->tile.y0 + lead) push_back(z, t, row - R, &z->sums[k]);
@@ -216,12 +242,29 @@ void residual_start(residual *z, const pxli_tile *tile, double *sums) {
     z->y = plane_of(z->call->args->target, tile->image, tile->channel);
     if (z->weights.count) z->weight = plane_of(z->call->args->weight, tile->image, 0);
     clear_cache(z, &z->difference), clear_cache(z, &z->pred), clear_cache(z, &z->weights);
-    for (int q = 0; q < MAX_PARTS; q++) clear_rows(z, z->charged[q], 1), clear_rows(z, z->map[q], 1);
+    for (int q = 0; q < MAX_COMPONENTS; q++) clear_rows(z, z->charged[q], 1), clear_rows(z, z->map[q], 1);
     for (int k = 0; k < z->pass->residual_count; k++) start_term(z, k);
+}
+
+void residual_columns(residual *z, int64_t x0, int64_t x1) {
+    z->tile.x0 = z->frame.x0 = x0, z->tile.x1 = z->frame.x1 = x1;
+    if (z->difference.count) z->difference.row[0] = -1; /* R = 0: one row */
+    for (int i = 0; i < z->weights.count; i++) z->weights.row[i] = -1;
 }
 
 /* rmse and psnr are functions of the mean square. */
 static pxl_penalty penalty_of(const pxli_term *term) { return pxli_is_function_of_mean(term->kind) ? PXL_L2 : term->penalty; }
+bool residual_is_single(const residual *z) {
+    return z->pass->residual_count == 1 && z->terms[0].map.identity && !z->weights.count && is_direct(&z->x) && is_direct(&z->y);
+}
+void residual_single(residual *z, int64_t r, real *gradient) {
+    const residual_term *t = &z->terms[0];
+    const int64_t x0 = z->tile.x0, n = z->tile.x1 - x0;
+    const real *x = direct_row(&z->x, r) + x0, *y = direct_row(&z->y, r) + x0;
+    real *const to = t->scale != 0 ? gradient : NULL; /* a term of weight 0 has no gradient, even where its slope is NaN */
+    z->sums[0] += charge_pair(penalty_of(t->term), n, x, y, (real)t->term->param, t->scale, to);
+    if (gradient && !to) memset(gradient, 0, (size_t)n * sizeof(real));
+}
 /* Adds the term's gradient of row r to `gradient`; the first term sets it instead. */
 static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, bool first, double *sum) {
     const int64_t n = z->tile.x1 - z->tile.x0, x0 = z->tile.x0;
@@ -232,11 +275,12 @@ static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, 
     if (!gradient || slope == gradient || t->scale == 0) return;
     for (int64_t i = 0; i < n; i++) gradient[i] += slope[i];
 }
-static void map_row(residual *z, residual_term *t, int64_t r, real *gradient, double *sum) {
+static void map_row(residual *z, residual_term *t, int64_t r, real *gradient, bool first, double *sum) {
     const int lead = lead_of(z, t);
     push_across(z, t, r + lead + t->map.R);
     push_back(z, t, r + lead, sum);
-    if (gradient && t->scale != 0) linear_pull_down(&t->map, &z->frame, t->back, r, gradient);
+    if (gradient && t->scale != 0) linear_gradient(&t->map, &z->frame, t->back, r, gradient, !first);
+    if (gradient && t->scale == 0 && first) memset(gradient, 0, (size_t)(z->tile.x1 - z->tile.x0) * sizeof(real));
 }
 
 void residual_row(residual *z, int64_t r, real *pred, real *target) {
@@ -246,16 +290,16 @@ void residual_row(residual *z, int64_t r, real *pred, real *target) {
     for (int k = 0; k < z->pass->residual_count; k++) {
         residual_term *t = &z->terms[k];
         if (t->term->kind == PXL_TV) continue;
-        if (first && gradient && t->map.parts) memset(gradient, 0, (size_t)n * sizeof(real));
-        if (t->map.parts)
-            map_row(z, t, r, gradient, &z->sums[k]);
-        else
+        if (t->map.identity)
             pixel_row(z, t, r, gradient, first, &z->sums[k]);
+        else
+            map_row(z, t, r, gradient, first, &z->sums[k]);
         first = false;
     }
-    if (first && gradient) memset(gradient, 0, (size_t)n * sizeof(real));
-    if (target)
-        for (int64_t i = 0; i < n; i++) target[i] = -gradient[i];
-    for (int k = 0; k < z->pass->residual_count; k++)
-        if (z->terms[k].term->kind == PXL_TV) map_row(z, &z->terms[k], r, pred, &z->sums[k]);
+    for (int64_t i = 0; i < n && target; i++) target[i] = first ? 0 : -gradient[i];
+    for (int k = 0; k < z->pass->residual_count; k++) {
+        if (z->terms[k].term->kind != PXL_TV) continue;
+        map_row(z, &z->terms[k], r, pred, first, &z->sums[k]);
+        first = false;
+    }
 }

@@ -7,10 +7,11 @@
 
 typedef struct residual_term {
     const pxli_term *term;
-    linear_map map;      /* parts == 0: the pixels themselves */
-    real scale;          /* d total / d sum of this image; 0: leave the gradient alone */
-    real own[MAX_PARTS]; /* tv with own_counts: each component's share */
-    real *across, *back; /* the map's rings */
+    linear_map map;
+    real scale;                       /* d total / d sum of this image; 0: leave the gradient alone */
+    real own[MAX_COMPONENTS];         /* tv with own_counts: each component's share */
+    linear_ring across;               /* rows on the way to the map */
+    linear_ring back[MAX_COMPONENTS]; /* and from its derivatives */
 } residual_term;
 
 typedef struct row_cache { /* the last few rows of something, computed when first asked for; slot = row % count */
@@ -28,7 +29,8 @@ typedef struct residual {
     double *sums;
     plane x, y, weight;
     row_cache difference, pred, weights;
-    real *map[MAX_PARTS], *charged[MAX_PARTS], *spare, *line;
+    int64_t next; /* the row after the last one read */
+    real *map[MAX_COMPONENTS], *charged[MAX_COMPONENTS], *spare, *line;
     residual_term terms[PXLI_MAX_TERMS];
 } residual;
 
@@ -37,6 +39,14 @@ void PXLI_NAME(residual_take)(residual *z, const pxli_call *call, const pxli_pas
 /* Begins a tile; `sums` receives the pass's residual terms' sums as rows are done. */
 void PXLI_NAME(residual_start)(residual *z, const pxli_tile *tile, double *sums);
 #define residual_start PXLI_NAME(residual_start)
+/* The rest of the tile is of columns [x0, x1): for terms without neighbours. */
+void PXLI_NAME(residual_columns)(residual *z, int64_t x0, int64_t x1);
+#define residual_columns PXLI_NAME(residual_columns)
+/* Row r where one term on pixels is all there is and the images can be read, and the gradient written, where they lie. */
+bool PXLI_NAME(residual_is_single)(const residual *z);
+#define residual_is_single PXLI_NAME(residual_is_single)
+void PXLI_NAME(residual_single)(residual *z, int64_t r, real *gradient);
+#define residual_single PXLI_NAME(residual_single)
 /* Row r, all rows of the tile in order: fills the gradients' rows, element i being column x0 + i; NULL: not wanted. */
 void PXLI_NAME(residual_row)(residual *z, int64_t r, real *pred, real *target);
 #define residual_row PXLI_NAME(residual_row)

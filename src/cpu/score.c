@@ -71,7 +71,10 @@ static void add_total(const strip *s, int term, columns c) {
         for (int i = c.low; i < c.high; i++) sum += w->value[i] * w->weight[i];
     else
         for (int i = c.low; i < c.high; i++) sum += w->value[i];
-    for (int l = 0; l < VL; l++) s->work.total[term][l] += (double)sum[l];
+    real lanes[VL];
+    double *restrict total = s->work.total[term];
+    memcpy(lanes, &sum, sizeof lanes);
+    for (int l = 0; l < VL; l++) total[l] += (double)lanes[l];
 }
 
 INLINE pxli_vector_moments moments_at(const strip *s, int i) {

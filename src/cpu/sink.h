@@ -34,6 +34,8 @@ INLINE void sink_open(sink *s, const pxli_call *call, const pxli_tile *tile) {
     if (s->tensor && s->masked) s->weight = plane_of(call->args->weight, tile->image, 0);
     s->x0 = tile->x0, s->x1 = tile->x1;
 }
+/* Rows are of columns [x0, x1) from now on. */
+INLINE void sink_columns(sink *s, int64_t x0, int64_t x1) { s->x0 = x0, s->x1 = x1; }
 /* The row that residual terms fill; NULL if there is none. */
 INLINE real *sink_row(const sink *s, int b) { return s->tensor ? s->rows + b * s->pitch : NULL; }
 INLINE void sink_start(sink *s, int low, int high) {
@@ -41,21 +43,22 @@ INLINE void sink_start(sink *s, int low, int high) {
     for (int b = low; b < high; b++) memset(s->rows + b * s->pitch, 0, (size_t)(s->x1 - s->x0) * sizeof(real));
 }
 
-/* n values g of row b of the batch, which is row y of the image, from column x on. */
-INLINE void sink_store(sink *s, int b, int64_t y, int64_t x, vf g, int n) {
-    real *const row = s->rows + b * s->pitch + (x - s->x0);
-    if (s->has_rows) g += load(row);
+/* Rows [low, high) of a block of VL columns, n of which are the tile's: row b is row y + b of the image, from column x on. */
+INLINE void sink_store(const sink *s, vf *restrict g, int low, int high, int64_t y, int64_t x, int n) {
+    const int64_t pitch = s->pitch, dy = s->plane.dy;
+    real *const rows = s->rows + (x - s->x0);
+    for (int b = low; b < high && s->has_rows; b++) g[b] += load(rows + b * pitch);
     if (!s->direct) {
-        *(vu *)row = g;
+        for (int b = low; b < high; b++) *(vu *)(rows + b * pitch) = g[b];
         return;
     }
     real *const to = direct_row(&s->plane, y) + x;
-    if (n == VL && is_aligned(to))
-        stream(to, g);
+    if (n == VL && is_aligned(to) && dy % VL == 0)
+        for (int b = low; b < high; b++) stream(to + b * dy, g[b]);
     else if (n == VL)
-        *(vu *)to = g;
+        for (int b = low; b < high; b++) *(vu *)(to + b * dy) = g[b];
     else
-        store_part(to, g, n);
+        for (int b = low; b < high; b++) store_part(to + b * dy, g[b], n);
 }
 
 /* Each pixel of a block receives the block's gradient over the block's size, as often as the block reads it. */
@@ -73,14 +76,6 @@ static void sink_spread(const sink *s, int64_t row, const real *g) {
         store_row(&s->plane, pxli_block_pixel(s->image_h, y), low, high - low, s->spread, true);
 }
 
-static void sink_copy_row(const sink *s, int64_t y, const real *g) {
-    real *const to = direct_row(&s->plane, y) + s->x0;
-    const int64_t n = s->x1 - s->x0;
-    int64_t i = 0;
-    if (is_aligned(to))
-        for (; i + VL <= n; i += VL) stream(to + i, load(g + i));
-    memcpy(to + i, g + i, (size_t)(n - i) * sizeof(real));
-}
 static void sink_mask_row(const sink *s, int64_t y, real *g) {
     load_row(&s->weight, y, s->x0, s->x1 - s->x0, s->spread);
     for (int64_t i = 0; i < s->x1 - s->x0; i++) g[i] = s->spread[i] != 0 ? g[i] : 0;
@@ -94,7 +89,7 @@ static void sink_flush(sink *s, int64_t first, int low, int high, bool stored) {
         if (s->pass->factor > 1)
             sink_spread(s, first + b, g);
         else if (s->direct)
-            sink_copy_row(s, first + b, g);
+            stream_row(direct_row(&s->plane, first + b) + s->x0, g, s->x1 - s->x0);
         else
             store_row(&s->plane, first + b, s->x0, s->x1 - s->x0, g, s->pass->accumulate);
     }

@@ -161,6 +161,9 @@ static void mask_derivatives(const strip *s, const batch *a, int64_t column, vf 
             for (int k = 0; k < s->backs; k++) m[s->taken[k]][i] = zero;
 }
 
+INLINE void copy(int count, const vf *restrict from, vf *restrict to) {
+    _Pragma("GCC unroll 5") for (int i = 0; i < count; i++) to[i] = from[i];
+}
 /* The output block at `column`: leaves the filtered derivatives in f, a vector one row. */
 static void backward(const strip *s, const batch *a, int64_t column, int at) {
     const strip_work *w = &s->work;
@@ -170,33 +173,35 @@ static void backward(const strip *s, const batch *a, int64_t column, int at) {
         vf *const keep = s->ring + ((column - s->tile.x0) / VL * MAPS + q) * 2 * R, *const o = w->out[q];
         filter(R, s->taps_x, w->M[q] + at, w->f[q], NULL);
         fold(s->pass->folds.adjoint_x, R, s->pass->w, column, w->M[q] + at, w->f[q]);
-        for (int i = 0; i < 2 * R; i++) o[i] = keep[i];
+        copy(2 * R, keep, o);
         transpose(w->f[q], o + 2 * R);
-        for (int i = 0; i < 2 * R; i++) keep[i] = o[VL + i];
+        copy(2 * R, o + VL, keep);
         filter(R, s->taps_y, o, w->f[q], NULL);
         fold(s->pass->folds.adjoint_y, R, s->pass->h, a->out0, o, w->f[q]);
     }
 }
 
-static void combine(const strip *s, const batch *a, const block *t, int64_t column, sink *pred, sink *target) {
+/* The block's rows of one gradient, into g. Pointers are fetched once: any store might change what s points to. */
+INLINE void combine_rows(bool covariance, const strip *s, const batch *a, const block *t, int to, vf *restrict g) {
     vf *const *f = s->work.f;
-    const int64_t left = s->tile.x1 - column;
-    const int n = left < VL ? (int)left : VL;
-    const vf unit = all(s->unit);
+    const vf *restrict u = t->u, *restrict v = t->v, *restrict m = f[to], *restrict uu = f[TO_UU], *restrict vv = f[TO_VV],
+                       *restrict uv = f[TO_UV];
+    const vf unit = all(s->unit), sign = all(to == TO_PRED ? 1 : -1);
     for (int b = a->low; b < a->high; b++) {
-        const vf u = t->u[b], v = t->v[b], uu = 2 * u * f[TO_UU][b], vv = 2 * v * f[TO_VV][b];
-        const vf uv = s->forward == MAPS ? f[TO_UV][b] : all(0);
-        if (s->to_pred) {
-            vf g = f[TO_PRED][b] + (uu + vv);
-            if (s->forward == MAPS) g += (u + v) * uv;
-            sink_store(pred, b, a->out0 + b, column, unit * g, n);
-        }
-        if (s->to_target) {
-            vf g = f[TO_TARGET][b] + (uu - vv);
-            if (s->forward == MAPS) g += (v - u) * uv;
-            sink_store(target, b, a->out0 + b, column, unit * g, n);
-        }
+        const vf x = u[b], y = sign * v[b]; /* u, v if the images change places */
+        vf sum = m[b] + (2 * x * uu[b] + 2 * y * vv[b]);
+        if (covariance) sum += (sign * x + v[b]) * uv[b];
+        g[b] = unit * sum;
     }
+}
+static void combine(const strip *s, const batch *a, const block *t, int64_t column, int to, sink *sink) {
+    const int64_t left = s->tile.x1 - column;
+    vf g[VL];
+    if (s->forward == MAPS)
+        combine_rows(true, s, a, t, to, g);
+    else
+        combine_rows(false, s, a, t, to, g);
+    sink_store(sink, g, a->low, a->high, a->out0, column, left < VL ? (int)left : VL);
 }
 
 /* Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
@@ -237,7 +242,8 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
         mask_derivatives(s, a, column, m);
         if (j < delay) continue;
         backward(s, a, column - lag, at);
-        combine(s, a, &w->blocks[j % tiles], column - lag, pred, target);
+        if (s->to_pred) combine(s, a, &w->blocks[j % tiles], column - lag, TO_PRED, pred);
+        if (s->to_target) combine(s, a, &w->blocks[j % tiles], column - lag, TO_TARGET, target);
     }
 }
 
@@ -394,11 +400,30 @@ static void run_structure(scratch *t, double *sums) {
         end_batch(s, &a, sums);
     }
 }
+static void run_residual_row(scratch *t, int64_t y) {
+    residual_rows(t, y, 0, 1);
+    sink_flush(&t->pred, y, 0, 1, false), sink_flush(&t->target, y, 0, 1, false);
+}
+/* Pixels have no neighbours: a part of a row at a time is still in L1 when it is stored. */
+static void run_pixels(scratch *t, int64_t y) {
+    enum { SPAN = 256 };
+    const pxli_tile *tile = &t->strip.tile;
+    for (int64_t x = tile->x0; x < tile->x1; x += SPAN) {
+        const int64_t end = smaller(x + SPAN, tile->x1);
+        residual_columns(&t->residual, x, end), sink_columns(&t->pred, x, end), sink_columns(&t->target, x, end);
+        run_residual_row(t, y);
+    }
+}
 static void run_residual(scratch *t) {
     const pxli_tile *tile = &t->strip.tile;
-    for (int64_t y = tile->y0; y < tile->y1; y++) { /* row by row: it is still in L1 when it is stored */
-        residual_rows(t, y, 0, 1);
-        sink_flush(&t->pred, y, 0, 1, false), sink_flush(&t->target, y, 0, 1, false);
+    const bool single = residual_is_single(&t->residual) && !t->target.tensor && (!t->pred.tensor || t->pred.direct);
+    for (int64_t y = tile->y0; y < tile->y1; y++) {
+        if (single)
+            residual_single(&t->residual, y, t->pred.tensor ? direct_row(&t->pred.plane, y) + tile->x0 : NULL);
+        else if (t->strip.pass->residual_radius)
+            run_residual_row(t, y);
+        else
+            run_pixels(t, y);
     }
 }
 

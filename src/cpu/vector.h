@@ -69,6 +69,13 @@ INLINE void stream_end(void) {
 #endif
 }
 INLINE bool is_aligned(const void *p) { return ((uintptr_t)p & (PXLI_VECTOR_BYTES - 1)) == 0; }
+/* A row past the caches, where it is aligned. */
+INLINE void stream_row(real *to, const real *from, int64_t count) {
+    int64_t i = 0;
+    if (is_aligned(to))
+        for (; i + VL <= count; i += VL) stream(to + i, load(from + i));
+    memcpy(to + i, from + i, (size_t)(count - i) * sizeof(real));
+}
 
 #define SHUFFLE __builtin_shufflevector
 /* d = s transposed, VL x VL: log2(VL) two-input shuffles a vector, the first two inside 128-bit lanes, the others between them. */

@@ -1,0 +1,162 @@
+/* The 3 x 3 maps (sobel, tv, laplacian) and their adjoints on rows. A map reads rows r - 1, r, r + 1 of the extended image; its
+ * adjoint the same rows of derivatives. All columns lie within a row and its padding. */
+#ifndef PXLI_STENCIL_H
+#define PXLI_STENCIL_H
+#include "charge.h"
+
+#include "pixloss/pixloss.h"
+
+enum { STENCIL_SOBEL, STENCIL_TV, STENCIL_LAPLACIAN_4, STENCIL_LAPLACIAN_8, NO_STENCIL };
+
+/* ---- The maps. To add one: its line here and in PXLI_STENCILS, its kind in stencil_of, its line in the table of term.c ---- */
+/* Coefficients in reading order, for each component. They sum to 0, so that a constant offset is not seen. */
+static const signed char stencil_taps[][2][9] = {
+    [STENCIL_SOBEL] = {{-1, 0, 1, -2, 0, 2, -1, 0, 1}, {-1, -2, -1, 0, 0, 0, 1, 2, 1}},
+    [STENCIL_TV] = {{0, 0, 0, 0, -1, 1, 0, 0, 0}, {0, 0, 0, 0, -1, 0, 0, 1, 0}},
+    [STENCIL_LAPLACIAN_4] = {{0, 1, 0, 1, -4, 1, 0, 1, 0}},
+    [STENCIL_LAPLACIAN_8] = {{1, 1, 1, 1, -8, 1, 1, 1, 1}},
+};
+/* X(map, components) */
+#define PXLI_STENCILS(X)      \
+    X(STENCIL_SOBEL, 2)       \
+    X(STENCIL_TV, 2)          \
+    X(STENCIL_LAPLACIAN_4, 1) \
+    X(STENCIL_LAPLACIAN_8, 1)
+
+static int stencil_of(pxl_term_kind kind, int neighbours) {
+    switch (kind) {
+        case PXL_SOBEL: return STENCIL_SOBEL;
+        case PXL_TV: return STENCIL_TV;
+        case PXL_LAPLACIAN: return neighbours == 8 ? STENCIL_LAPLACIAN_8 : STENCIL_LAPLACIAN_4;
+        default: return NO_STENCIL;
+    }
+}
+static int stencil_components(int map) {
+    switch (map) {
+#define CASE(MAP, COMPONENTS) \
+    case MAP: return COMPONENTS;
+        PXLI_STENCILS(CASE)
+#undef CASE
+        default: return 1;
+    }
+}
+
+/* Rows r - 1, r, r + 1, at the first column asked for. */
+typedef struct stencil_rows {
+    const real *row[3];
+} stencil_rows;
+INLINE stencil_rows stencil_at(stencil_rows s, int64_t columns) {
+    return (stencil_rows){{s.row[0] + columns, s.row[1] + columns, s.row[2] + columns}};
+}
+
+/* Opposite neighbours are taken together, as differences: what they share is gone before anything is rounded. What is known
+ * when compiling are the taps; those of 0 are not read. */
+INLINE real stencil_pair(const signed char *taps, int k, const real *a, const real *b, real centre) {
+    const int low = taps[k], high = taps[8 - k];
+    if (high == -low) return high ? (real)high * (*b - *a) : 0;
+    return (low ? (real)low * (*a - centre) : 0) + (high ? (real)high * (*b - centre) : 0);
+}
+INLINE real stencil_value(const signed char *taps, const real *a, const real *b, const real *c, int64_t i) {
+    return stencil_pair(taps, 0, a + i - 1, c + i + 1, b[i]) + stencil_pair(taps, 2, a + i + 1, c + i - 1, b[i]) +
+           (stencil_pair(taps, 1, a + i, c + i, b[i]) + stencil_pair(taps, 3, b + i - 1, b + i + 1, b[i]));
+}
+INLINE void stencil_map(int map, int components, int64_t n, stencil_rows s, real *restrict first, real *restrict second) {
+    const real *a = s.row[0], *b = s.row[1], *c = s.row[2];
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        first[i] = stencil_value(stencil_taps[map][0], a, b, c, i);
+        if (components == 2) second[i] = stencil_value(stencil_taps[map][1], a, b, c, i);
+    }
+}
+/* The map of n columns */
+NOINLINE void stencil_forward(int map, int64_t n, stencil_rows s, real *first, real *second) {
+    switch (map) {
+#define CASE(MAP, COMPONENTS) \
+    case MAP: stencil_map(MAP, COMPONENTS, n, s, first, second); break;
+        PXLI_STENCILS(CASE)
+#undef CASE
+        default: break;
+    }
+}
+
+/* The map of n columns, charged: first and second are its slopes. The sum is of this precision, so it is for a strip's width at
+ * most, and it may overflow where its parts do not. Map and penalty are known when compiling. */
+INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
+                              real *restrict first, real *restrict second) {
+    const real *a = s.row[0], *b = s.row[1], *c = s.row[2];
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        const pxli_charge p = charge_of(penalty, stencil_value(stencil_taps[map][0], a, b, c, i), param);
+        sum += p.value, first[i] = scale * p.slope;
+        if (components == 2) {
+            const pxli_charge q = charge_of(penalty, stencil_value(stencil_taps[map][1], a, b, c, i), param);
+            sum += q.value, second[i] = scale * q.slope;
+        }
+    }
+    return (double)sum;
+}
+INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
+                                 real *first, real *second) {
+    switch (penalty) {
+#define CASE(PENALTY, FUNCTION) \
+    case PENALTY: return stencil_charged(map, components, PENALTY, n, s, param, scale, first, second);
+        PXLI_PENALTIES(CASE)
+#undef CASE
+        case PXL_PENALTY_DEFAULT: break;
+    }
+    return 0;
+}
+__attribute__((unused)) NOINLINE double stencil_charge(int map, pxl_penalty penalty, int64_t n, stencil_rows s, real param,
+                                                       real scale, real *first, real *second) {
+    switch (map) {
+#define CASE(MAP, COMPONENTS) \
+    case MAP: return stencil_charged_by(MAP, COMPONENTS, penalty, n, s, param, scale, first, second);
+        PXLI_STENCILS(CASE)
+#undef CASE
+        default: return 0;
+    }
+}
+
+/* ---- The adjoint ----------------------------------------------------------------------------------------------------- */
+/* What column i receives from one component's derivatives: from the position above it with the tap for below, and so on. */
+INLINE real stencil_pull(const signed char *taps, const real *a, const real *b, const real *c, int64_t i) {
+    real sum = 0;
+#define TAKE(K, WHERE) \
+    if (taps[8 - (K)]) sum += (real)taps[8 - (K)] * (WHERE)
+    TAKE(0, a[i - 1]);
+    TAKE(1, a[i]);
+    TAKE(2, a[i + 1]);
+    TAKE(3, b[i - 1]);
+    TAKE(4, b[i]);
+    TAKE(5, b[i + 1]);
+    TAKE(6, c[i - 1]);
+    TAKE(7, c[i]);
+    TAKE(8, c[i + 1]);
+#undef TAKE
+    return sum;
+}
+INLINE void stencil_pulled(int map, int components, bool add, int64_t n, stencil_rows p, stencil_rows q, real *restrict out) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        real sum = stencil_pull(stencil_taps[map][0], p.row[0], p.row[1], p.row[2], i);
+        if (components == 2) sum += stencil_pull(stencil_taps[map][1], q.row[0], q.row[1], q.row[2], i);
+        out[i] = add ? out[i] + sum : sum;
+    }
+}
+/* out[i] (+)= what column i of the middle row receives from the derivatives p, and q if the map has two components */
+NOINLINE void stencil_adjoint(int map, bool add, int64_t n, stencil_rows p, stencil_rows q, real *out) {
+    switch (map) {
+#define CASE(MAP, COMPONENTS)                                     \
+    case MAP:                                                     \
+        if (add)                                                  \
+            stencil_pulled(MAP, COMPONENTS, true, n, p, q, out);  \
+        else                                                      \
+            stencil_pulled(MAP, COMPONENTS, false, n, p, q, out); \
+        break;
+        PXLI_STENCILS(CASE)
+#undef CASE
+        default: break;
+    }
+}
+#endif
