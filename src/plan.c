@@ -50,10 +50,11 @@ int64_t pxli_strip_width(const pxli_pass *pass) {
     return width < pass->w ? width : pass->w;
 }
 pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t index) {
-    const int64_t strip = index % pass->strips, segment = index / pass->strips % pass->segments,
-                  plane = index / pass->strips / pass->segments;
-    return (pxli_tile){plane / call->c,
-                       plane % call->c,
+    /* the channels of a tile one after the other: channels last, they lie on the same lines */
+    const int64_t channel = index % call->c, at = index / call->c, strip = at % pass->strips,
+                  segment = at / pass->strips % pass->segments;
+    return (pxli_tile){at / pass->strips / pass->segments,
+                       channel,
                        segment * pass->h / pass->segments,
                        (segment + 1) * pass->h / pass->segments,
                        strip_begin(pass, strip),

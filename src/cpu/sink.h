@@ -12,7 +12,8 @@ typedef struct sink {
     bool masked; /* a masked pixel was read as 0, whatever it holds: its gradient is 0 */
     int64_t image_h, image_w, x0, x1, pitch;
     bool has_rows; /* residual terms fill the rows before */
-    bool direct;   /* the final values may be stored where they belong */
+    bool direct;   /* a block's values may be stored where they belong */
+    bool plain;    /* a row's may: nothing is added to or converted */
     real *rows;    /* [VL][pitch], element i is column x0 + i */
     real *spread;  /* one row of the image, when blocks were averaged; of weights, with a mask */
 } sink;
@@ -24,7 +25,8 @@ INLINE void sink_take(sink *s, const pxli_call *call, const pxli_pass *pass, con
     const plane p = plane_of(tensor, 0, 0);
     s->has_rows = pass->residual_count > 0;
     s->masked = call->args->weight != NULL;
-    s->direct = is_direct(&p) && !pass->accumulate && pass->factor == 1 && !s->masked;
+    s->plain = is_direct(&p) && !pass->accumulate && pass->factor == 1;
+    s->direct = s->plain && !s->masked;
     s->pitch = (width + VL - 1) / VL * VL + VL;
     s->rows = pxli_take(arena, (size_t)(s->pitch * VL) * sizeof(real));
     s->spread = pass->factor > 1 || s->masked ? pxli_take(arena, (size_t)((width + 2) * pass->factor) * sizeof(real)) : NULL;
@@ -43,6 +45,10 @@ INLINE void sink_start(sink *s, int low, int high) {
     for (int b = low; b < high; b++) memset(s->rows + b * s->pitch, 0, (size_t)(s->x1 - s->x0) * sizeof(real));
 }
 
+/* Asks for VL columns of rows that sink_flush writes, where it does not write whole lines. */
+INLINE void sink_prefetch(const sink *s, int64_t y, int64_t rows, int64_t x) {
+    if (s->tensor && !s->plain && s->pass->factor == 1 && x + VL <= s->x1) prefetch_rows(&s->plane, y, rows, x);
+}
 /* Rows [low, high) of a block of VL columns, n of which are the tile's: row b is row y + b of the image, from column x on. */
 INLINE void sink_store(const sink *s, vf *restrict g, int low, int high, int64_t y, int64_t x, int n) {
     const int64_t pitch = s->pitch, dy = s->plane.dy;
@@ -88,7 +94,7 @@ static void sink_flush(sink *s, int64_t first, int low, int high, bool stored) {
         if (s->masked) sink_mask_row(s, first + b, g);
         if (s->pass->factor > 1)
             sink_spread(s, first + b, g);
-        else if (s->direct)
+        else if (s->plain)
             stream_row(direct_row(&s->plane, first + b) + s->x0, g, s->x1 - s->x0);
         else
             store_row(&s->plane, first + b, s->x0, s->x1 - s->x0, g, s->pass->accumulate);

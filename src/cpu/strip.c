@@ -204,13 +204,6 @@ static void combine(const strip *s, const batch *a, const block *t, int64_t colu
     sink_store(sink, g, a->low, a->high, a->out0, column, left < VL ? (int)left : VL);
 }
 
-/* Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
-INLINE void prefetch_block(const strip *s, const batch *a, int64_t column) {
-    const int64_t rows = s->pass->h - (a->m0 + s->R); /* those that the batch above has not read */
-    for (int i = 2 * s->R; i < 2 * s->R + VL && i - 2 * s->R < rows; i++)
-        __builtin_prefetch(a->x[i] + column), __builtin_prefetch(a->y[i] + column);
-}
-
 /* One batch of rows, from the left of the strip to its right, the output `lag` columns behind the input. */
 static void march(strip *s, const batch *a, sink *pred, sink *target) {
     const strip_work *w = &s->work;
@@ -227,7 +220,7 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
             for (int k = 0; k < s->backs; k++)
                 memmove(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
         }
-        if (s->reader.direct && column + VL < width && j + 1 < blocks + delay) prefetch_block(s, a, column + VL);
+        if (j + 1 < blocks + delay) reader_prefetch(&s->reader, a->m0 + R, VL, column + VL);
         if (column < width) {
             load_block(s, a, column, t);
             vertical_forward(s, t, column, at);
@@ -241,6 +234,8 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
         if (!s->backs) continue;
         mask_derivatives(s, a, column, m);
         if (j < delay) continue;
+        sink_prefetch(pred, a->out0 + a->low, a->high - a->low, column - lag);
+        sink_prefetch(target, a->out0 + a->low, a->high - a->low, column - lag);
         backward(s, a, column - lag, at);
         if (s->to_pred) combine(s, a, &w->blocks[j % tiles], column - lag, TO_PRED, pred);
         if (s->to_target) combine(s, a, &w->blocks[j % tiles], column - lag, TO_TARGET, target);
