@@ -117,12 +117,6 @@ uint64_t stream(int64_t count, const Word *a, const Word *b, Word *c) {
     return sum;
 }
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    const size_t half = values.size() / 2;
-    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 using Contender = std::function<void()>;
 
 // How often each contender runs in one sample, after a warm-up. A GPU is measured by events, which are good to a microsecond, and
