@@ -33,7 +33,7 @@ Summary summary_of(const std::vector<const Findings *> &pairs, size_t metric) {
     for (const Findings *pair : pairs) values.push_back(pair->metrics[metric].value);
     const std::string &name = pairs[0]->metrics[metric].name;
     const auto undefined = std::find_if(values.begin(), values.end(), [](double value) { return std::isnan(value); });
-    const auto [least, most] = std::minmax_element(values.begin(), values.end());
+    const auto least = std::min_element(values.begin(), values.end()), most = std::max_element(values.begin(), values.end());
     const auto worst = undefined != values.end() ? undefined : larger_is_better(name) ? least : most;
     const std::string &worst_name = pairs[size_t(worst - values.begin())]->name;
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
