@@ -38,8 +38,7 @@ void check_can_show(const Image &image, int64_t transparent, const Alpha &alpha)
                                  ") is not opaque; say by --alpha what is behind it: black, white, checker, #rrggbb, or ignore");
     const auto &[red, green, blue] = alpha.colour;
     if (image.channels != 4 && (red != green || green != blue))
-        throw std::runtime_error("only RGB can be put in front of a colour, not " + image.shape() +
-                                 " with alpha; give --alpha a grey one");
+        throw std::runtime_error("a colour can be put behind RGB only; give --alpha a grey one");
 }
 
 } // namespace
