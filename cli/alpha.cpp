@@ -24,7 +24,7 @@ bool is_colour(const std::string &text) {
 // Squares of 8 pixels, the greys of image editors: whatever transparency differs in, some of them shows it.
 float checker(int64_t x, int64_t y) { return (x / 8 + y / 8) % 2 ? 0x99 / 255.0f : 0x66 / 255.0f; }
 
-// The first pixel that is not opaque, or -1. One whose alpha is NaN is not.
+// The first pixel that is not opaque (NaN is not), or -1.
 int64_t first_transparent(const Image &image) {
     for (int64_t i = 0; i < image.width * image.height; i++)
         if (image.pixels[size_t((i + 1) * image.channels - 1)] != 1) return i;
