@@ -33,7 +33,9 @@ const char examples[] =
     "  pixloss bench --loss 'ssim + 0.1*sobel' --size 8x3x512x512        how fast it is here\n"
     "  pixloss selftest --device cuda                                    is every result right on this card\n"
     "\nExit codes: 0 done; 1 failed (a file, the images, one pair of two folders, memory, the selftest); 2 the command line was\n"
-    "wrong, or there is no such device.\n";
+    "wrong, or there is no such device.\n"
+    "\nEnvironment: OMP_NUM_THREADS is how many threads of the CPU are used; PXLOSS_ISA (avx512, avx2, sse2) asks for lesser\n"
+    "instructions than the best of this processor. `pixloss info` shows both.\n";
 
 const char compare_notes[] =
     "\nREFERENCE and TEST are PNG (8, 16 bit), JPEG or TIFF (8, 16 bit, 16-, 32- or 64-bit float; the first page), of one size,\n"

@@ -80,7 +80,7 @@ TEST(OwnDescription, HasEveryCommandAndOptionOfHelp) {
 TEST(OwnDescription, ManualPage) {
     const std::string page = printed({"man"});
     EXPECT_EQ(page.rfind(".TH PIXLOSS 1 \"\" \"pixloss " PIXLOSS_PROGRAM_VERSION "\"", 0), 0u);
-    for (const char *section : {"NAME", "SYNOPSIS", "OPTIONS", "COMMANDS", "EXAMPLES", "EXIT CODES"})
+    for (const char *section : {"NAME", "SYNOPSIS", "OPTIONS", "COMMANDS", "EXAMPLES", "EXIT CODES", "ENVIRONMENT"})
         EXPECT_NE(page.find(std::string(".SH ") + section + "\n"), std::string::npos) << section;
     EXPECT_NE(page.find("Default: 0.84*ssim + 0.16*l1."), std::string::npos);
     EXPECT_NE(page.find("One of: wang, vainf, skimage"), std::string::npos);

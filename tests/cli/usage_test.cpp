@@ -1,6 +1,8 @@
 // Help, version, and command lines that cannot be meant: exit code 2, a message, nothing on standard output.
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+
 #include <cstdlib>
 #include <sstream>
 
@@ -118,6 +120,22 @@ TEST(Usage, InstructionsThatAreNotThere) {
         expect_prints({"info"}, {"CPU, " + name + " (of "});
         unsetenv("PXLOSS_ISA");
     }
+}
+
+// They would install, build and measure for minutes.
+TEST(Usage, ScriptsTellWhatTheyAreAndDoNothing) {
+    const Folder folder;
+    const auto script = [&](const std::string &words) {
+        const std::string command =
+            std::string("timeout 20 '" PIXLOSS_SCRIPTS "/") + words + " > '" + (folder / "out") + "' 2>&1";
+        const int status = std::system(command.c_str());
+        return std::to_string(WEXITSTATUS(status)) + " " + read_file(folder / "out");
+    };
+    EXPECT_EQ(script("demo.sh' --help").rfind("0 Shows what pixloss does", 0), 0u) << script("demo.sh' --help");
+    EXPECT_EQ(script("demo.sh' -h"), script("demo.sh' --help"));
+    EXPECT_EQ(script("demo.sh' now"), "2 demo.sh: unknown argument 'now' (it takes none)\n");
+    EXPECT_EQ(script("test.sh' --help").rfind("0 ", 0), 0u);
+    EXPECT_EQ(script("setup.sh' --help").rfind("0 ", 0), 0u);
 }
 
 TEST(Usage, IsCheckedBeforeFiles) {
