@@ -1,4 +1,5 @@
 // `pixloss compare`: every metric of two images, or of all images of two folders, and a map of where two differ as a picture.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -177,6 +178,25 @@ Findings try_pair(const Task &task, const FilePair &files) {
     return {files.name, files.reference, files.test, 0, 0, 0, columns(task, error), error};
 }
 
+void print_line(const Task &task, const Findings &findings) {
+    if (task.options.json) print(json_line(task.conditions, findings));
+    if (task.options.csv) print(csv_line(task.conditions, findings));
+}
+
+// One at a time; lines are printed as they come, so that an interruption costs no more than what was not measured yet.
+std::vector<Findings> compare_pairs(const Task &task, const std::vector<FilePair> &pairs) {
+    Progress progress("compare", int(pairs.size()));
+    std::vector<Findings> all;
+    for (const FilePair &files : pairs) {
+        progress.update(int(all.size()), format("%zu of %zu", all.size(), pairs.size()));
+        const Findings &findings = all.emplace_back(try_pair(task, files));
+        if (task.options.json || task.options.csv || !findings.error.empty()) progress.clear();
+        if (!findings.error.empty()) warn(findings.error);
+        print_line(task, findings);
+    }
+    return all;
+}
+
 bool compare_folders(const Task &task) {
     const CompareOptions &options = task.options;
     if (options.map) throw UsageError("--map goes with two images, not with folders");
@@ -185,22 +205,10 @@ bool compare_folders(const Task &task) {
     warn_unmatched(options.reference, matched.reference_only, options.test);
     warn_unmatched(options.test, matched.test_only, options.reference);
     if (options.csv) print(csv_header(task.conditions, columns(task, "")));
-    Progress progress("compare", int(matched.pairs.size()));
-    std::vector<Findings> all;
-    bool complete = true;
-    for (const FilePair &files : matched.pairs) {
-        progress.update(int(all.size()), format("%zu of %zu", all.size(), matched.pairs.size()));
-        const Findings &findings = all.emplace_back(try_pair(task, files));
-        if (options.json || options.csv || !findings.error.empty()) progress.clear();
-        if (!findings.error.empty()) warn(findings.error), complete = false;
-        if (options.json) print(json_line(task.conditions, findings));
-        if (options.csv) print(csv_line(task.conditions, findings));
-    }
-    progress.clear();
-    const size_t unmatched = matched.reference_only.size() + matched.test_only.size();
-    if (options.summary) print(json_summary(all, unmatched));
+    const std::vector<Findings> all = compare_pairs(task, matched.pairs);
+    if (options.summary) print(json_summary(all, matched.reference_only.size() + matched.test_only.size()));
     if (!options.json && !options.csv) print(pairs_table(task.conditions, options.reference, options.test, all));
-    return complete;
+    return std::all_of(all.begin(), all.end(), [](const Findings &findings) { return findings.error.empty(); });
 }
 
 bool is_folder(const std::string &path) {
