@@ -216,17 +216,23 @@ bool is_folder(const std::string &path) {
     return path != standard_input && std::filesystem::is_directory(path, error);
 }
 
+[[noreturn]] void refuse_mixture(const std::string &folder, const std::string &other) {
+    std::error_code error;
+    if (other != standard_input && !std::filesystem::exists(other, error))
+        throw std::runtime_error(other + ": No such file or directory");
+    throw std::runtime_error(folder + ": is a directory, but " + display_name(other) +
+                             " is not; two images or two folders are needed");
+}
+
 } // namespace
 
 bool compare(const CompareOptions &options) {
-    if (options.reference == standard_input && options.test == standard_input)
+    const std::string &reference = options.reference, &test = options.test;
+    if (reference == standard_input && test == standard_input)
         throw UsageError("REFERENCE and TEST cannot both be standard input");
     const Task task(options);
-    const bool folders = is_folder(options.reference);
-    if (folders != is_folder(options.test))
-        throw std::runtime_error((folders ? options.reference : options.test) + ": is a directory, but " +
-                                 display_name(folders ? options.test : options.reference) +
-                                 " is not; two images or two folders are needed");
+    const bool folders = is_folder(reference);
+    if (folders != is_folder(test)) refuse_mixture(folders ? reference : test, folders ? test : reference);
     if (folders) return compare_folders(task);
     compare_images(task);
     return true;
