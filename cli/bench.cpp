@@ -117,10 +117,13 @@ uint64_t stream(int64_t count, const Word *a, const Word *b, Word *c) {
     return sum;
 }
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    const size_t half = values.size() / 2;
-    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+// As many as the library takes of those that OpenMP would use: see pxl_context_create.
+int threads_in_use() {
+#if defined _OPENMP
+    return std::min({omp_get_max_threads(), omp_get_thread_limit(), std::max(4 * omp_get_num_procs(), 8)});
+#else
+    return 1;
+#endif
 }
 
 using Contender = std::function<void()>;
@@ -232,9 +235,11 @@ std::vector<Line> measure_cuda(const Subject &subject, double elements, int *rep
 
 std::string as_json(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
                     int repetitions, const std::vector<NamedNetwork> &networks) {
-    nlohmann::ordered_json json = {
-        {"version", pxl_version()}, {"device", device.description()}, {"loss", options.loss},      {"size", size.n},
-        {"dtype", options.dtype},   {"threads", options.threads},     {"repetitions", repetitions}};
+    const auto threads = device.is_cpu() ? nlohmann::ordered_json(threads_in_use()) : nlohmann::ordered_json();
+    nlohmann::ordered_json json = {{"version", pxl_version()},  {"device", device.description()},
+                                   {"loss", options.loss},      {"size", size.n},
+                                   {"dtype", options.dtype},    {"threads", threads},
+                                   {"repetitions", repetitions}};
     for (const Line &line : lines)
         if (!line.key.empty())
             json[line.key] = {{"seconds", line.seconds},
@@ -252,11 +257,10 @@ std::string as_table(const BenchOptions &options, const Device &device, const Si
     for (const Line &line : lines)
         table.row({line.name, format("%.3f", 1e3 * line.seconds), format("%.1f", line.rate()), format("%.2f", line.bandwidth()),
                    line.key.empty() ? "" : format("%.1f %%", 100 * line.fraction())});
-    const std::string threads = options.threads ? format(", at most %d threads", options.threads) : "";
     return options.loss + network_lines(networks, "") + "\n" +
            format("%lld x %lld x %lld x %lld %s, %.2f Mpx", (long long)size.n[0], (long long)size.n[1], (long long)size.n[2],
                   (long long)size.n[3], options.dtype.c_str(), double(size.elements()) / 1e6) +
-           "\n" + device.description() + threads + format("; medians of %d\n\n", repetitions) + table.text();
+           "\n" + device.description() + format("; medians of %d\n\n", repetitions) + table.text();
 }
 
 } // namespace

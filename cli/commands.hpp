@@ -13,16 +13,16 @@ struct NetworkOptions {
 };
 
 struct CompareOptions {
-    std::string preset = "wang", device = "cpu", reference, test;
+    std::string preset = "wang", device = "cpu", alpha = "refuse", reference, test;
     std::optional<std::string> loss, map, map_of; // map_of: "ssim" (the default) or a term that has a feature map
     NetworkOptions network;
-    bool json = false;
+    bool json = false, csv = false, summary = false;
 };
-void compare(const CompareOptions &options);
+bool compare(const CompareOptions &options); // whether every pair of images could be compared
 
 struct FitOptions {
     std::vector<std::string> losses;
-    std::string out = "fit.png", device = "cpu", image;
+    std::string out = "fit.png", device = "cpu", alpha = "refuse", image;
     NetworkOptions network;
     int steps = 200;
 };

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "alpha.hpp"
+
 namespace cli {
 namespace {
 
@@ -36,7 +38,8 @@ Argument describe(const CLI::Option &option) {
     argument.values = members(type);
     if (argument.type == "PRESET") argument.values = presets();
     if (argument.type == "DEVICE") argument.values = {"cpu", "cuda"};
-    argument.has_others = argument.type == "DEVICE"; // cuda:1
+    if (argument.type == "ALPHA") argument.values = alpha_names();
+    argument.has_others = argument.type == "DEVICE" || argument.type == "ALPHA"; // cuda:1, #ff8000
     argument.takes_value = option.get_items_expected_max() > 0;
     argument.is_file = argument.type == "FILE";
     argument.repeats = option.get_items_expected_max() > 1;

@@ -68,7 +68,16 @@ std::string Device::description() const {
     return text;
 }
 
+void check_isa() {
+    const char *wanted = std::getenv("PXLOSS_ISA");
+    if (!wanted || !*wanted) return;
+    const std::string here = cpu_device().description(); // "CPU, avx2 (of avx512, avx2, sse2), ..."
+    if (here.find(" " + std::string(wanted) + " (of ") == std::string::npos)
+        throw UsageError(std::string("PXLOSS_ISA=") + wanted + " (environment): there are no such instructions here: " + here);
+}
+
 std::unique_ptr<Device> open_device(const std::string &name) {
+    check_isa();
     if (name == "cpu") return std::make_unique<Cpu>();
     const int index = cuda_index(name);
     if (index < 0) throw UsageError("--device '" + name + "': no device of this name; " + names);

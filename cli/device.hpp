@@ -31,6 +31,8 @@ class Device {
 };
 Device &cpu_device();
 
+// A UsageError if PXLOSS_ISA (environment) asks for instructions that this build or processor has not: the library passes over it.
+void check_isa();
 // "cpu", "cuda" or "cuda:1", as given with --device. A UsageError for any other name, and where there is no such device, with the
 // reason.
 std::unique_ptr<Device> open_device(const std::string &name);

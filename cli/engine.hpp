@@ -29,14 +29,20 @@ inline void check(pxl_status status) {
     if (status != PXL_OK) throw LibraryError(pxl_error_message(), status);
 }
 
-// Does the work; what the library says against it is said of the file that the image came from. What this build or machine
-// cannot do is no fault of the file.
+// What this build or machine cannot do, with whatever images.
+struct Unsupported : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Does the work; what the library says against it is said of the file that the image came from, unless it is
+// Unsupported, which is no fault of the file.
 template <class Work>
 auto naming(const std::string &file, const Work &work) {
     try {
         return work();
     } catch (const LibraryError &error) {
-        throw std::runtime_error((error.status == PXL_UNSUPPORTED ? "" : file + ": ") + error.what());
+        if (error.status == PXL_UNSUPPORTED) throw Unsupported(error.what());
+        throw std::runtime_error(display_name(file) + ": " + error.what());
     }
 }
 

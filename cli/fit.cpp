@@ -208,7 +208,7 @@ Result recover(Device &device, const std::string &expression, const pxl_loss *lo
 void check_range(const Image &image, const std::string &path) {
     for (float value : image.pixels)
         if (!(value >= 0 && value <= 1))
-            throw std::runtime_error(path + ": has a value of " + number(value) + "; fit needs values on [0, 1]");
+            throw std::runtime_error(display_name(path) + ": has a value of " + number(value) + "; fit needs values on [0, 1]");
 }
 
 std::string facts(double psnr, double ssim) { return format("PSNR %.2f dB    SSIM %.4f", psnr, ssim); }
@@ -263,10 +263,11 @@ void fit(const FitOptions &options) {
     const Networks networks(options.network);
     std::vector<const pxl_loss *> used;
     for (const std::string &name : names) used.push_back(losses.emplace_back(networks.parse(name)).get());
+    const Alpha alpha = parse_alpha(options.alpha);
     const std::unique_ptr<Device> device = open_device(options.device);
     const std::string second_path = curves_path(options.out);
     for (const std::string &output : {options.out, second_path}) check_not_input("--out", output, options.image);
-    const Image original = read_image(options.image);
+    const Image original = read_image(options.image, alpha);
     check_range(original, options.image);
     OutputFile pictures(options.out), curves(second_path); // before the work: it would be lost
 
@@ -281,7 +282,7 @@ void fit(const FitOptions &options) {
     }
 
     const std::string title =
-        options.image.substr(options.image.find_last_of('/') + 1) +
+        base_name(display_name(options.image)) +
         format(": blur of sigma %g px and noise of sigma %g, recovered in %d steps", blur_sigma, noise_sigma, options.steps);
     pictures.write(sheet(title, original, degraded, before, results));
     curves.write(plot(title, results));

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "alpha.hpp"
+
 namespace cli {
 
 // A file that claims more is refused before anything is allocated for it.
@@ -25,22 +27,32 @@ struct Image {
         // The C API has one view type for inputs and outputs; inputs are not written to.
         return pxl_nhwc(const_cast<float *>(pixels.data()), PXL_F32, PXL_CPU_DEVICE, 1, channels, height, width);
     }
-    std::string shape() const;
+    std::string shape() const { return shape(width, height, channels); } // "600 x 400, 3 channels"
+    static std::string shape(int64_t width, int64_t height, int64_t channels);
 };
 
-// PNG (8 and 16 bit), JPEG, or TIFF (8- and 16-bit integers, 32-bit floating point; the first page): told apart by their first
-// bytes. Integers are divided by their maximum, floating point is taken as it is. Throws with the file's name and the reason.
-Image read_image(const std::string &path);
+// PNG (8 and 16 bit), JPEG, or TIFF (8- and 16-bit integers, 16-, 32- and 64-bit floating point; the first page): told apart by
+// their first bytes. Integers are divided by their maximum, floating point is taken as it is. "-" is standard input, which is read
+// into memory, as all that cannot be read twice is. What to do with transparency, `alpha` says. Throws with the file's name and the
+// reason.
+Image read_image(const std::string &path, const Alpha &alpha);
+constexpr char standard_input[] = "-";
+// As messages and tables have it.
+std::string display_name(const std::string &path);
 
-// For the readers of one format: throw unless the size is within the limits, or unless all of channel `alpha` is opaque.
+// What a reader of one format found.
+struct Decoded {
+    Image image; // the last channel is alpha, if there is one
+    bool alpha = false, premultiplied = false;
+};
+// Throw what is wrong, without a name. All read from the beginning of a file that can be read twice.
+Decoded read_png(std::FILE *file);
+Decoded read_jpeg(std::FILE *file);
+Decoded read_tiff(std::FILE *file);
+
+// For the readers: throws unless the size is within the limits.
 void check_size(int64_t width, int64_t height, int64_t channels);
-// Drops the last of `image`'s channels, which is an alpha channel; throws unless it is 1 everywhere.
-Image without_alpha(const Image &image);
 // Integer samples, 1 or 2 bytes each in the machine's order, to [0, 1].
 void convert_samples(const unsigned char *samples, int bytes_each, size_t count, float *out);
-
-Image read_png(std::FILE *file);
-Image read_jpeg(std::FILE *file);
-Image read_tiff(const std::string &path);
 
 } // namespace cli

@@ -63,7 +63,7 @@ void run(Reader &reader, void (*step)(Reader &)) {
 
 } // namespace
 
-Image read_jpeg(std::FILE *file) {
+Decoded read_jpeg(std::FILE *file) {
     Reader reader;
     reader.file = file;
     reader.jpeg.err = jpeg_std_error(&reader.errors);
@@ -84,7 +84,7 @@ Image read_jpeg(std::FILE *file) {
     reader.bytes.resize(image.pixels.size());
     run(reader, read_pixels);
     convert_samples(reader.bytes.data(), 1, image.pixels.size(), image.pixels.data());
-    return image;
+    return {std::move(image)};
 }
 
 } // namespace cli

@@ -64,7 +64,7 @@ void run(Reader &reader, void (*step)(Reader &)) {
 
 } // namespace
 
-Image read_png(std::FILE *file) {
+Decoded read_png(std::FILE *file) {
     Reader reader;
     reader.file = file;
     reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
@@ -80,7 +80,7 @@ Image read_png(std::FILE *file) {
 
     Image image(reader.width, reader.height, reader.channels);
     convert_samples(reader.bytes.data(), reader.depth / 8, image.pixels.size(), image.pixels.data());
-    return reader.alpha ? without_alpha(image) : image;
+    return {std::move(image), reader.alpha};
 }
 
 } // namespace cli

@@ -1,12 +1,15 @@
 // TIFF by libtiff: the first page, in strips or tiles, samples interleaved or in planes of their own.
 #include <tiffio.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
 
+#include "element.hpp"
 #include "image.hpp"
 
 namespace cli {
@@ -32,20 +35,41 @@ void on_error(const char *, const char *format, va_list arguments) {
 struct Header {
     uint32_t width = 0, height = 0;
     uint16_t samples = 1, bits = 1, format = SAMPLEFORMAT_UINT, planar = PLANARCONFIG_CONTIG, photometric = 0;
-    bool alpha = false;
+    bool alpha = false, premultiplied = false;
     size_t sample_bytes() const { return bits / 8u; }
 };
 
+// By name, as `tiffinfo` has them.
+std::string photometric_name(uint16_t photometric) {
+    switch (photometric) {
+        case PHOTOMETRIC_MINISWHITE: return "grey where white is 0";
+        case PHOTOMETRIC_PALETTE: return "a palette";
+        case PHOTOMETRIC_SEPARATED: return "CMYK";
+        case PHOTOMETRIC_YCBCR: return "YCbCr";
+        case PHOTOMETRIC_CIELAB:
+        case PHOTOMETRIC_ICCLAB: return "Lab";
+        default: return "photometric interpretation " + std::to_string(photometric);
+    }
+}
+
+std::string format_name(uint16_t format) {
+    switch (format) {
+        case SAMPLEFORMAT_UINT: return "unsigned";
+        case SAMPLEFORMAT_INT: return "signed";
+        case SAMPLEFORMAT_IEEEFP: return "floating-point";
+        default: return "other";
+    }
+}
+
 void check_format(const Header &header) {
-    const bool integer = header.format == SAMPLEFORMAT_UINT && (header.bits == 8 || header.bits == 16);
-    const bool real = header.format == SAMPLEFORMAT_IEEEFP && header.bits == 32;
-    if (!integer && !real)
-        throw std::runtime_error("a TIFF of " + std::to_string(header.bits) + "-bit samples of format " +
-                                 std::to_string(header.format) +
-                                 "; only unsigned 8 and 16 bit and 32-bit floating point can be read");
     if (header.photometric != PHOTOMETRIC_MINISBLACK && header.photometric != PHOTOMETRIC_RGB)
-        throw std::runtime_error("a TIFF of photometric interpretation " + std::to_string(header.photometric) +
+        throw std::runtime_error("a TIFF of " + photometric_name(header.photometric) +
                                  "; only grey (black is 0) and RGB can be read");
+    const bool integer = header.format == SAMPLEFORMAT_UINT && (header.bits == 8 || header.bits == 16);
+    const bool real = header.format == SAMPLEFORMAT_IEEEFP && (header.bits == 16 || header.bits == 32 || header.bits == 64);
+    if (!integer && !real)
+        throw std::runtime_error("a TIFF of " + format_name(header.format) + " " + std::to_string(header.bits) +
+                                 "-bit samples; only unsigned 8 and 16 bit and 16-, 32- and 64-bit floating point can be read");
 }
 
 Header read_header(TIFF *tiff) {
@@ -65,7 +89,8 @@ Header read_header(TIFF *tiff) {
     }
     TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extras, &kinds);
     // An alpha channel stands last where there is one; other extra samples are channels like any other.
-    header.alpha = extras > 0 && kinds[extras - 1] != EXTRASAMPLE_UNSPECIFIED;
+    header.alpha = header.samples > 1 && extras > 0 && kinds[extras - 1] != EXTRASAMPLE_UNSPECIFIED;
+    header.premultiplied = header.alpha && kinds[extras - 1] == EXTRASAMPLE_ASSOCALPHA;
     check_size(header.width, header.height, header.samples);
     check_format(header);
     return header;
@@ -76,16 +101,21 @@ struct Block {
     int64_t x, y, width, height, first, channels;
 };
 
+// libtiff gives them in the machine's order.
+void convert(const Header &header, const unsigned char *samples, size_t count, float *out) {
+    const int bytes = int(header.sample_bytes());
+    if (header.format != SAMPLEFORMAT_IEEEFP) return convert_samples(samples, bytes, count, out);
+    const pxl_dtype dtype = bytes == 2 ? PXL_F16 : bytes == 4 ? PXL_F32 : PXL_F64;
+    for (size_t i = 0; i < count; i++) out[i] = float(load_element(dtype, samples + i * size_t(bytes)));
+}
+
 // The block's rows are `pitch` samples apart; what lies beyond the image's edge (a tile's padding) is dropped.
 void store(const Header &header, const unsigned char *bytes, int64_t pitch, const Block &block, Image &image) {
     const int64_t columns = std::min(block.width, image.width - block.x), rows = std::min(block.height, image.height - block.y);
     std::vector<float> row(size_t(columns * block.channels));
     for (int64_t y = 0; y < rows; y++) {
         const unsigned char *in = bytes + size_t(y * pitch) * header.sample_bytes();
-        if (header.format == SAMPLEFORMAT_IEEEFP)
-            std::memcpy(row.data(), in, row.size() * sizeof(float));
-        else
-            convert_samples(in, int(header.sample_bytes()), row.size(), row.data());
+        convert(header, in, row.size(), row.data());
         float *out = &image.pixels[size_t(((block.y + y) * image.width + block.x) * image.channels + block.first)];
         for (int64_t x = 0; x < columns; x++)
             std::copy_n(&row[size_t(x * block.channels)], block.channels, out + x * image.channels);
@@ -123,12 +153,14 @@ void read_tiles(TIFF *tiff, const Header &header, int64_t first, int64_t channel
 
 } // namespace
 
-Image read_tiff(const std::string &path) {
+Decoded read_tiff(std::FILE *file) {
     TIFFSetErrorHandler(on_error);
     TIFFSetWarningHandler(nullptr); // unknown tags
     first_error.clear();
-    Tiff tiff(TIFFOpen(path.c_str(), "r"));
-    if (!tiff) fail();
+    const int own = dup(fileno(file)); // TIFFClose closes it
+    if (own < 0) throw std::runtime_error(std::strerror(errno));
+    Tiff tiff(TIFFFdOpen(own, "", "r"));
+    if (!tiff) close(own), fail();
     const Header header = read_header(tiff.get());
     Image image(header.width, header.height, header.samples);
     const auto read = TIFFIsTiled(tiff.get()) ? read_tiles : read_strips;
@@ -136,7 +168,7 @@ Image read_tiff(const std::string &path) {
         for (int64_t c = 0; c < header.samples; c++) read(tiff.get(), header, c, 1, image);
     else
         read(tiff.get(), header, 0, header.samples, image);
-    return header.alpha && header.samples > 1 ? without_alpha(image) : image;
+    return {std::move(image), header.alpha, header.premultiplied};
 }
 
 } // namespace cli

@@ -1,6 +1,7 @@
 // `pixloss info`: what this build can do on this machine.
 #include "commands.hpp"
 #include "engine.hpp"
+#include "metrics.hpp"
 #include "report.hpp"
 
 namespace cli {
@@ -20,23 +21,36 @@ std::string devices(pxl_device_type type, const std::string &name) {
     return text;
 }
 
-// Asks for a distance in the smallest network.
-std::string networks() {
+// Why a distance in the smallest network cannot be computed on the device; "": it can.
+std::string why_not(Device &device, const std::string &term) {
     pxl_network *made = nullptr;
     check(pxl_network_random("1:1", 1, &made));
     const Network network(made);
-    const Context context = make_context(cpu_device());
+    const Context context = make_context(device);
     check(pxl_context_add_network(context.get(), "tiny", network.get()));
-    const Loss loss = parse_loss("features(net=tiny, layers=0)", "info", context.get());
+    const Loss loss = parse_loss(term, "info", context.get());
     const Image image(8, 8, 1);
-    const pxl_tensor view = image.view();
+    const Pair images(device, image, image);
     try {
-        Evaluator(cpu_device(), nullptr, loss.get(), PXL_ARGS(&view, &view)).run();
+        Evaluator(device, nullptr, loss.get(), images.args()).run();
     } catch (const LibraryError &error) {
-        if (error.status != PXL_UNSUPPORTED) throw;
-        return std::string("none: ") + error.what();
+        return error.what();
     }
-    return "VGG and the like, on the CPU by oneDNN";
+    return "";
+}
+
+// The libraries are looked for when they are needed: whether they are found shows when they are used.
+std::string networks() {
+    const std::string features = "features(net=tiny, layers=0)", style = "style(net=tiny, layers=0)";
+    std::string missing = why_not(cpu_device(), features);
+    std::string text = missing.empty() ? "VGG and the like, on the CPU by oneDNN" : "none: " + missing;
+    if (best_device() == "cpu") return text;
+    const std::unique_ptr<Device> device = open_device(best_device());
+    missing = why_not(*device, features);
+    text += "\n        on " + device->name() + (missing.empty() ? " by cuDNN" : " none: " + missing);
+    if (!missing.empty()) return text;
+    missing = why_not(*device, style);
+    return text + (missing.empty() ? ", style by cuBLAS" : "; no style: " + missing);
 }
 
 // The program itself has no weights: a library that can read safetensors says so, one that cannot says that.
@@ -50,6 +64,7 @@ std::string weights() {
 } // namespace
 
 void info() {
+    check_isa();
     std::string text = std::string("pixloss ") + pxl_version() + "\n\n";
     text += devices(PXL_CPU, "cpu   ") + devices(PXL_CUDA, "cuda  ");
     text += "network " + networks() + "\nweights " + weights() + "\n";

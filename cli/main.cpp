@@ -24,31 +24,49 @@ const char examples[] =
     "\nExamples:\n"
     "  pixloss compare original.png compressed.jpg                       all metrics as a table\n"
     "  pixloss compare --json --preset skimage a.png b.png               the same for programs\n"
+    "  pixloss compare --csv originals compressed > results.csv          the images of two folders, matched by name\n"
+    "  magick a.png -blur 2 png:- | pixloss compare a.png -              the output of another program\n"
     "  pixloss compare --map map.png a.png b.png                         where the images differ\n"
     "  pixloss compare --features vgg16.safetensors a.png b.png          how far apart they are to a network\n"
     "  pixloss compare --loss '0.84*ssim + 0.16*l1' a.png b.png          any loss of the library\n"
     "  pixloss fit --loss mse --loss '0.84*ssim + 0.16*l1' photo.png     what a loss does to an image\n"
     "  pixloss bench --loss 'ssim + 0.1*sobel' --size 8x3x512x512        how fast it is here\n"
     "  pixloss selftest --device cuda                                    is every result right on this card\n"
-    "\nExit codes: 0 done; 1 failed (a file, the images, memory, the selftest); 2 the command line was wrong, or there is no\n"
-    "such device.\n";
+    "\nExit codes: 0 done; 1 failed (a file, the images, one pair of two folders, memory, the selftest); 2 the command line was\n"
+    "wrong, or there is no such device.\n"
+    "\nEnvironment: OMP_NUM_THREADS is how many threads of the CPU are used; PXLOSS_ISA (avx512, avx2, sse2) asks for lesser\n"
+    "instructions than the best of this processor. `pixloss info` shows both.\n";
 
 const char compare_notes[] =
-    "\nREFERENCE and TEST are PNG (8, 16 bit), JPEG or TIFF (8, 16 bit, 32-bit float; the first page), of one size. Integer "
-    "images\n"
-    "are divided by their maximum, so that all values are those of images on [0, 1]; floating point is taken as it is. No gamma "
-    "or\n"
-    "colour conversion, and all channels count alike. psnr is 10 log10(1 / mse) in dB, dssim is (1 - ssim) / 2, sobel_l1 and\n"
-    "laplacian_l1 are mean absolute differences of the filtered images (sobel: both directions added).\n"
+    "\nREFERENCE and TEST are PNG (8, 16 bit), JPEG or TIFF (8, 16 bit, 16-, 32- or 64-bit float; the first page), of one size,\n"
+    "told apart by content. Integer images are divided by their maximum, so that all values are those of images on [0, 1] and\n"
+    "8 and 16 bit can be compared; floating point is taken as it is. No gamma or colour conversion, no rotation by EXIF, and "
+    "all\n"
+    "channels count alike. psnr is 10 log10(1 / mse) in dB, dssim is (1 - ssim) / 2, sobel_l1 and laplacian_l1 are mean "
+    "absolute\n"
+    "differences of the filtered images (sobel: both directions added).\n"
+    "\n"
+    "An image that is transparent somewhere is refused unless --alpha says what is behind it: black, white, a colour (#ff8000),\n"
+    "checker (squares of 8 pixels, #666666 and #999999); or ignore, which takes the colours as they are in the file. It is put "
+    "in\n"
+    "front of that in the values of the file. An alpha channel that is opaque everywhere needs no option.\n"
+    "\n"
+    "Of two folders the images are compared that have the same name, or else the same name without its ending (a.png, a.jpg), a\n"
+    "line for each and a summary. Subfolders, hidden files and files whose ending is not that of an image are passed over. An\n"
+    "image without a counterpart is warned about. One that cannot be compared is reported, does not stop the others, and makes\n"
+    "the exit code 1, as does a folder without a single pair.\n"
+    "\n"
+    "--json prints an object in a line for each pair, --csv a line of names, then a line for each pair; its last column, or the\n"
+    "key error, says why a pair could not be compared. What is infinite or not a number is null in --json. The summary is the\n"
+    "last line of --json with --summary.\n"
+    "\n"
     "--preset is also that of the windowed terms of --loss (ssim, dssim, luminance, contrast, structure) which name none.\n"
     "ms_ssim is not in this version: null in --json.\n"
-    "--features adds the distances features (content), cosine, style and, with --lpips or random weights, lpips, each as --loss "
-    "has\n"
-    "it; scripts/convert_weights.py makes the files from torch's. Terms of --loss that name no net are of this network. A "
-    "distance\n"
-    "for which the images are too small is missing, null in --json. Random weights, of which the output speaks, suit tests; "
-    "their\n"
-    "distances are not those of the trained network. A grey image goes to all three inputs.\n";
+    "\n"
+    "--features adds the distances features (content), cosine, style and, with --lpips or random weights, lpips, each as --loss\n"
+    "has it; scripts/convert_weights.py makes the files from torch's. Terms of --loss that name no net are of this network. A\n"
+    "distance for which the images are too small is missing, null in --json. Random weights, of which the output speaks, suit\n"
+    "tests; their distances are not those of the trained network. A grey image goes to all three inputs.\n";
 
 const char fit_notes[] =
     "\nThe image is blurred and noise is added; then its pixels are recovered by gradient descent (Adam) on\n"
@@ -84,6 +102,13 @@ void add_device(CLI::App &command, std::string &device) {
         ->capture_default_str();
 }
 
+void add_alpha(CLI::App &command, std::string &alpha) {
+    command
+        .add_option("--alpha", alpha, "What is behind transparent pixels: black, white, checker, #rrggbb; or ignore, or refuse")
+        ->type_name("ALPHA")
+        ->capture_default_str();
+}
+
 // By functions: CLI11 takes an empty text for an optional as none.
 void add_text(CLI::App &command, const std::string &option, std::optional<std::string> &to, const std::string &type,
               const std::string &text) {
@@ -101,23 +126,28 @@ void add_networks(CLI::App &command, cli::NetworkOptions &options) {
     add_text(command, "--lpips", options.lpips, "FILE", "LPIPS' linear weights for it, a .safetensors");
 }
 
-void add_compare(CLI::App &app, cli::CompareOptions &options) {
+void add_compare(CLI::App &app, cli::CompareOptions &options, bool &passed) {
     CLI::App *command = app.add_subcommand("compare", "Score a test image against a reference");
     command->add_option("--preset", options.preset, "Definition of SSIM: a library's or paper's name, see `pixloss info`")
         ->type_name("PRESET")
         ->capture_default_str();
     add_text(*command, "--loss", options.loss, "EXPR", "An expression to evaluate too, '0.84*ssim + 0.16*l1'");
     add_networks(*command, options.network);
-    command->add_flag("--json", options.json, "Print one JSON object");
+    CLI::Option *json = command->add_flag("--json", options.json, "Print one JSON object in a line for each pair of images");
+    command->add_flag("--csv", options.csv, "Print a line of column names, then one for each pair")->excludes(json);
+    command->add_flag("--summary", options.summary, "Of folders: a last line of --json with mean, median, min, max and worst");
+    add_alpha(*command, options.alpha);
     add_text(*command, "--map", options.map, "FILE", "Draw a map of where the images differ into this file, a .png");
     command->add_option("--map-of", options.map_of, "The map of what: ssim, lpips, features or cosine [ssim]")
         ->type_name("TERM")
         ->check(CLI::IsMember({"ssim", "lpips", "features", "cosine"}));
     add_device(*command, options.device);
-    command->add_option("REFERENCE", options.reference, "The image that is right")->type_name("FILE")->required();
-    command->add_option("TEST", options.test, "The image to judge")->type_name("FILE")->required();
+    command->add_option("REFERENCE", options.reference, "The image that is right, - (standard input) or a folder of images")
+        ->type_name("FILE")
+        ->required();
+    command->add_option("TEST", options.test, "The image to judge, - or a folder of images")->type_name("FILE")->required();
     command->footer(compare_notes);
-    command->callback([&] { cli::compare(options); });
+    command->callback([&] { passed = cli::compare(options); });
 }
 
 void add_fit(CLI::App &app, cli::FitOptions &options) {
@@ -132,7 +162,10 @@ void add_fit(CLI::App &app, cli::FitOptions &options) {
         ->check(CLI::Range(1, 100000))
         ->capture_default_str();
     add_device(*command, options.device);
-    command->add_option("IMAGE", options.image, "The image: PNG, JPEG or TIFF, values on [0, 1]")->type_name("FILE")->required();
+    add_alpha(*command, options.alpha);
+    command->add_option("IMAGE", options.image, "The image: PNG, JPEG or TIFF, values on [0, 1]; - is standard input")
+        ->type_name("FILE")
+        ->required();
     command->footer(fit_notes);
     command->callback([&] { cli::fit(options); });
 }
@@ -230,7 +263,7 @@ int main(int argc, char **argv) {
         app.set_version_flag("--version", std::string("pixloss ") + PIXLOSS_PROGRAM_VERSION + " (library " + pxl_version() + ")");
         app.require_subcommand(0, 1); // not (1): its message would hide which argument was not understood
         app.footer(examples);
-        add_compare(app, compare);
+        add_compare(app, compare, passed);
         add_fit(app, fit);
         add_bench(app, bench);
         add_selftest(app, selftest, passed);

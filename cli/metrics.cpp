@@ -4,11 +4,24 @@
 
 namespace cli {
 
+namespace {
+
+std::vector<Metric> pixel_metrics(const std::string &missing) {
+    std::vector<Metric> metrics;
+    for (const char *name : {"mse", "rmse", "mae", "psnr", "ssim", "dssim", "sobel_l1", "laplacian_l1"})
+        metrics.push_back({name, name == std::string("psnr") ? " dB" : "", NAN, missing});
+    return metrics;
+}
+
+} // namespace
+
 std::vector<Metric> measure_pixels(const std::string &ssim, const Pair &images) {
     const Loss loss = parse_loss("mse + rmse + l1 + psnr + " + ssim + " + sobel(l1) + laplacian(l1)", "--preset");
     const std::vector<double> v = Evaluator(images.device, nullptr, loss.get(), images.args()).run();
-    return {{"mse", "", v[1], ""},      {"rmse", "", v[2], ""},      {"mae", "", v[3], ""},      {"psnr", " dB", v[4], ""},
-            {"ssim", "", 1 - v[5], ""}, {"dssim", "", v[5] / 2, ""}, {"sobel_l1", "", v[6], ""}, {"laplacian_l1", "", v[7], ""}};
+    const double values[] = {v[1], v[2], v[3], v[4], 1 - v[5], v[5] / 2, v[6], v[7]};
+    std::vector<Metric> metrics = pixel_metrics("");
+    for (size_t i = 0; i < metrics.size(); i++) metrics[i].value = values[i];
+    return metrics;
 }
 
 namespace {
@@ -24,20 +37,24 @@ std::vector<Distance> distances(const Networks &networks) {
     return all;
 }
 
+std::vector<Metric> feature_metrics(const Networks &networks, const std::vector<Distance> &distances,
+                                    const std::string &missing) {
+    std::vector<Metric> metrics;
+    for (const Distance &distance : distances) metrics.push_back({distance.name, "", NAN, missing, networks.named().random});
+    return metrics;
+}
+
 // Those whose term the images, or the network, do not fit are missing.
 std::vector<Metric> measure(const Networks &networks, const std::vector<Distance> &distances, const Pair &images) {
     std::string sum;
-    std::vector<Metric> metrics;
-    for (const Distance &distance : distances) {
-        sum += (sum.empty() ? "" : " + ") + distance.expression;
-        metrics.push_back({distance.name, "", NAN, ""});
-    }
+    std::vector<Metric> metrics = feature_metrics(networks, distances, "");
+    for (const Distance &distance : distances) sum += (sum.empty() ? "" : " + ") + distance.expression;
     try {
         const Loss loss = networks.make(sum);
         const std::vector<double> values = Evaluator(images.device, nullptr, loss.get(), images.args()).run();
         for (size_t i = 0; i < metrics.size(); i++) metrics[i].value = values[i + 1];
     } catch (const LibraryError &error) {
-        if (error.status == PXL_UNSUPPORTED) throw std::runtime_error(std::string("--features: ") + error.what());
+        if (error.status == PXL_UNSUPPORTED) throw Unsupported(std::string("--features: ") + error.what());
         if (error.status != PXL_INVALID_ARGUMENT) throw;
         if (distances.size() == 1) metrics[0].missing = error.what();
         for (size_t i = 0; distances.size() > 1 && i < distances.size(); i++)
@@ -50,6 +67,13 @@ std::vector<Metric> measure(const Networks &networks, const std::vector<Distance
 
 std::vector<Metric> measure_features(const Networks &networks, const Pair &images) {
     return measure(networks, distances(networks), images); // in one loss, which goes through the network once
+}
+
+std::vector<Metric> unmeasured(const Networks &networks, const std::string &reason) {
+    std::vector<Metric> metrics = pixel_metrics(reason);
+    if (networks.given())
+        for (const Metric &metric : feature_metrics(networks, distances(networks), reason)) metrics.push_back(metric);
+    return metrics;
 }
 
 Image ssim_map(const pxl_loss *loss, const Pair &images) {

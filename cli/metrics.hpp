@@ -21,7 +21,11 @@ struct Metric {
     std::string name, unit;
     double value;
     std::string missing; // why there is no value; "": there is one
+    bool random = false; // of a network with random weights
 };
+
+// The same metrics in the same order, each missing because of `reason`.
+std::vector<Metric> unmeasured(const Networks &networks, const std::string &reason);
 
 // mse to laplacian_l1.
 std::vector<Metric> measure_pixels(const std::string &ssim, const Pair &images);

@@ -1,20 +1,27 @@
 #include "network.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "expression.hpp"
+#include "report.hpp"
 
 namespace cli {
 namespace {
 
 const char random_weights[] = "random weights (seed 1)";
 
-// The architecture whose weights are to be drawn; "" if `features` is a file.
+// The architecture whose weights are to be drawn; "" if `features` is a file. A name that is neither has no folder and no ending.
 std::string random_architecture(const std::string &features) {
     if (features == "random") return "vgg16";
     const std::vector<std::string> known = {"vgg11", "vgg13", "vgg16", "vgg19"};
-    return std::find(known.begin(), known.end(), features) != known.end() ? features : "";
+    if (std::find(known.begin(), known.end(), features) != known.end()) return features;
+    std::error_code error;
+    if (features.find_first_of("/.") == std::string::npos && !std::filesystem::exists(features, error))
+        throw UsageError("--features '" + features + "': no file and no network of this name; there are " + listed(known) +
+                         " with random weights, and random, which is vgg16");
+    return "";
 }
 
 Network make_network(const NetworkOptions &options, const std::string &architecture) {
@@ -96,8 +103,12 @@ Loss Networks::parse(const std::string &expression, const std::string &where) co
     try {
         return parse_loss(with_network(expression), where, context_.get());
     } catch (const UsageError &error) {
-        const bool linear = std::string(error.what()).find("linear weights") != std::string::npos;
-        throw UsageError(error.what() + std::string(linear ? " (--lpips FILE)" : ""));
+        // What the library asks for, as the program takes it.
+        const std::string message = error.what();
+        const auto says = [&](const char *words) { return message.find(words) != std::string::npos; };
+        throw UsageError(message + (says("linear weights") ? " (--lpips FILE)"
+                                    : says("unknown here") ? " (--features FILE)"
+                                                           : ""));
     }
 }
 

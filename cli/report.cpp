@@ -27,11 +27,27 @@ std::string format(const char *format, ...) {
     return text;
 }
 
-std::string number(double value) {
+std::string number(double value, int digits) {
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-    return format("%.9g", value);
+    return format("%.*g", digits, value);
 }
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    const size_t half = values.size() / 2;
+    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+std::string listed(const std::vector<std::string> &names) {
+    constexpr size_t most = 10;
+    const size_t shown = names.size() > most + 1 ? most : names.size();
+    std::string text;
+    for (size_t i = 0; i < shown; i++) text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+    return text + (shown < names.size() ? format(" and %zu more", names.size() - shown) : "");
+}
+
+std::string base_name(const std::string &path) { return path.substr(path.find_last_of('/') + 1); }
 
 std::string Table::text() const {
     std::vector<size_t> widths;
@@ -61,8 +77,11 @@ void print(const std::string &text) {
 Progress::Progress(std::string label, int total)
     : label_(std::move(label)), total_(total), terminal_(isatty(STDERR_FILENO) == 1) {}
 
-Progress::~Progress() {
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
     if (open_) std::fputs("\r\033[K", stderr);
+    open_ = false, percent_ = -1;
 }
 
 void Progress::update(int done, const std::string &note) {
@@ -77,8 +96,8 @@ void Progress::update(int done, const std::string &note) {
 }
 
 void Progress::finish(const std::string &note) {
-    std::fprintf(stderr, "%s%s: %s\n", open_ ? "\r\033[K" : "", label_.c_str(), note.c_str());
-    open_ = false;
+    clear();
+    std::fprintf(stderr, "%s: %s\n", label_.c_str(), note.c_str());
 }
 
 OutputFile::OutputFile(const std::string &path) : path_(path) {
@@ -138,8 +157,9 @@ void check_png_name(const std::string &option, const std::string &path) {
 
 void check_not_input(const std::string &option, const std::string &output, const std::string &input) {
     std::error_code error; // one that is missing is not the other
-    if (std::filesystem::equivalent(output, input, error) && !error)
-        throw std::runtime_error(option + ": " + output + " would be written over the input " + input + "; choose another name");
+    if (std::filesystem::equivalent(output, input == standard_input ? "/dev/stdin" : input, error) && !error)
+        throw std::runtime_error(option + ": " + output + " would be written over the input " + display_name(input) +
+                                 "; choose another name");
 }
 
 } // namespace cli

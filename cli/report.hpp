@@ -7,8 +7,16 @@ namespace cli {
 
 // printf into a string.
 std::string format(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// Nine significant digits; "inf" and "nan" by name.
-std::string number(double value);
+// "inf" and "nan" by name.
+std::string number(double value, int digits = 9);
+// Of one value at least, none of them NaN.
+double median(std::vector<double> values);
+
+// "a, b and c"; of many the first ones and the number of the others.
+std::string listed(const std::vector<std::string> &names);
+
+// Of a path.
+std::string base_name(const std::string &path);
 
 // Columns as wide as their widest cell; the first is aligned to the left, the others to the right.
 class Table {
@@ -30,6 +38,7 @@ class Progress {
     Progress(std::string label, int total);
     ~Progress(); // clears the bar of a loop that was left early
     void update(int done, const std::string &note);
+    void clear(); // before something else is printed; the next `update` draws it again
     void finish(const std::string &note);
 
   private:

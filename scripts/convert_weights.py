@@ -20,7 +20,7 @@ import sys
 try:
     import torch
 except ImportError:
-    sys.exit("convert_weights.py: torch is missing: pip install torch")
+    torch = None  # --help does without
 
 CONVOLUTION = re.compile(r"(?:features\.)?(\d+)\.(weight|bias)")
 LINEAR = re.compile(r"lin(\d+)\.model\.\d+\.weight")
@@ -137,6 +137,8 @@ def main(arguments=None):
     precision.add_argument("--half", action="store_true", help="f16: half the size, 11 bits of precision")
     precision.add_argument("--bfloat16", action="store_true", help="bf16: half the size, 8 bits of precision")
     options = parser.parse_args(arguments)
+    if torch is None:
+        sys.exit("convert_weights.py: torch is missing: pip install torch")
     dtype, name = torch.float32, "F32"
     if options.half or options.bfloat16:
         dtype, name = (torch.float16, "F16") if options.half else (torch.bfloat16, "BF16")

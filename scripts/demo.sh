@@ -4,6 +4,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+for argument in "$@"; do
+  case "$argument" in
+    -h | --help) sed -n '2,3s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "demo.sh: unknown argument '$argument' (it takes none)" >&2; exit 2 ;;
+  esac
+done
 scripts/setup.sh
 log=build/demo/build.log
 mkdir -p build/demo

@@ -33,16 +33,18 @@ static pxl_status share_random(const pxli_place *place, const char *name, pxl_ne
 }
 static pxl_status fail_unknown(const pxli_place *place, const char *name) {
     const char *names[32] = {"vgg11", "vgg13", "vgg16", "vgg19"};
-    char suggestion[PXLI_SUGGESTION_LENGTH];
+    char suggestion[PXLI_SUGGESTION_LENGTH], added[160] = "";
     int count = 4;
-    for (const pxli_named_network *n = place->context ? place->context->networks : NULL; n && count < 32; n = n->next)
+    size_t used = 0;
+    for (const pxli_named_network *n = place->context ? place->context->networks : NULL; n && count < 32; n = n->next) {
+        if (used < sizeof added) used += (size_t)snprintf(added + used, sizeof added - used, ", %s", n->name);
         names[count++] = n->name;
+    }
     pxli_suggest(name, strlen(name), names, count, suggestion);
-    return PXLI_FAIL_FIELD(
-        place, PXLI_F_NET,
-        "is \"%.60s\", which is unknown here%s pxl_context_add_network makes one known, and its context has to be "
-        "given",
-        name, *suggestion ? suggestion : ";");
+    return PXLI_FAIL_FIELD(place, PXLI_F_NET,
+                           "is \"%.60s\", which is unknown here%s there are vgg11, vgg13, vgg16, vgg19%s; "
+                           "pxl_context_add_network makes others known, in the context that is given",
+                           name, *suggestion ? suggestion : ";", added);
 }
 pxl_status pxli_find_network(const pxli_place *place, pxl_term *term, pxl_network **own) {
     if (term->net && !pxli_is_network_name(term->net, strlen(term->net)))

@@ -6,9 +6,26 @@ import io
 import json
 import os
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts", "convert_weights.py")
+
+
+def run_without_torch(*arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "torch.py"), "w") as file:
+            file.write("raise ImportError")
+        environment = {**os.environ, "PYTHONPATH": folder}
+        return subprocess.run([sys.executable, SCRIPT, *arguments], env=environment, capture_output=True, text=True)
+
+
+# Before torch is looked for: these are to pass without it.
+told, refused = run_without_torch("--help"), run_without_torch("in.pth", "out.safetensors")
+assert told.returncode == 0 and "--half" in told.stdout, told
+assert refused.returncode == 1 and "torch is missing" in refused.stderr, refused
 
 try:
     import torch
@@ -16,7 +33,6 @@ except ImportError:
     print("left out: python3 has no torch")
     sys.exit(0)
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts", "convert_weights.py")
 specification = importlib.util.spec_from_file_location("convert_weights", SCRIPT)
 convert_weights = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(convert_weights)

@@ -255,6 +255,7 @@ TEST(NetworkLoss, errors_name_the_column_and_what_is_near) {
     const std::pair<const char *, const char *> cases[] = {
         {"l1 + features(net=smal)", "column 15: net is \"smal\", which is unknown here; did you mean 'small'?"},
         {"features(net=vgg17)", "did you mean 'vgg1"},
+        {"style(net=resnet)", "unknown here; there are vgg11, vgg13, vgg16, vgg19, grey, small; pxl_context_add_network makes"},
         {"features(net=small, layers=relu1_3)", "column 21: layers is \"relu1_3\"; \"relu1_3\" is no layer of small"},
         {"features(net=small, layers=relu9)", "did you mean 'relu"},
         {"features(net=small, layers=conv1_1:con2_1)", "did you mean 'conv2_1'?"},

@@ -190,7 +190,8 @@ static void describe(pxl_device device, char *text, size_t size) {
     char list[64];
     (void)device;
     pxli_isa_list(list, sizeof list);
-    snprintf(text, size, "CPU, %s (of %s), %d threads", pxli_isa_name(), list, pxli_threads(NULL));
+    const int threads = pxli_threads(NULL);
+    snprintf(text, size, "CPU, %s (of %s), %d thread%s", pxli_isa_name(), list, threads, threads == 1 ? "" : "s");
 }
 
 const pxli_backend pxli_cpu_backend = {&pxli_cpu_engine, size,        NULL,   evaluate, filter_size,

@@ -35,4 +35,20 @@ TEST(Bench, Table) {
         EXPECT_NE(outcome.out.find(word), std::string::npos) << "no '" << word << "' in\n" << outcome.out;
 }
 
+TEST(Bench, TellsTheThreadsInUse) {
+    const auto threads = [](const std::vector<std::string> &options) {
+        std::vector<std::string> arguments = {"bench", "--json", "--size", "1x1x32x32", "--loss", "l1"};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        const nlohmann::json json = nlohmann::json::parse(run(arguments).out);
+        const int count = json["threads"];
+        const std::string words = ", " + std::to_string(count) + (count == 1 ? " thread" : " threads"), device = json["device"];
+        EXPECT_EQ(device.substr(device.size() - words.size()), words) << device; // the library's own count
+        return count;
+    };
+    EXPECT_GE(threads({}), 1);
+    EXPECT_EQ(threads({"--threads", "1"}), 1);
+    EXPECT_EQ(threads({"--threads", "2"}), 2);
+    EXPECT_LT(threads({"--threads", "4096"}), 4096 + 1);
+}
+
 TEST(BenchErrors, SmallerThanTheWindow) { EXPECT_FAILS(run({"bench", "--size", "1x1x8x8", "--loss", "ssim"}), 1, "8", "11"); }

@@ -39,6 +39,22 @@ TEST(Compare, JsonHasItsKeysInOrder) {
                                               "psnr", "ssim", "dssim", "ms_ssim", "sobel_l1", "laplacian_l1", "loss"}));
 }
 
+TEST(Compare, JsonIsOneLine) {
+    const Outcome outcome = run({"compare", "--json", coffee, coffee});
+    EXPECT_EQ(outcome.out.find('\n'), outcome.out.size() - 1) << outcome.out;
+}
+
+TEST(Compare, EightAndSixteenBitsAndFloats) {
+    const Folder folder;
+    Samples wide = picture(41, 29, 1);
+    write_png(folder / "8.png", wide);
+    std::vector<float> floats;
+    for (uint16_t &value : wide.values) floats.push_back(float(value) / 255.0f), value = uint16_t(value * 257);
+    write_png(folder / "16.png", wide, 16);
+    write_float_tiff(folder / "32.tif", 41, 29, floats);
+    for (const char *other : {"16.png", "32.tif"}) EXPECT_EQ(compare({folder / "8.png", folder / other})["mse"], 0.0) << other;
+}
+
 TEST(Compare, EqualImages) {
     const nlohmann::ordered_json json = compare({coffee, coffee});
     EXPECT_EQ(json["reference"], coffee);

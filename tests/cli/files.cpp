@@ -44,6 +44,15 @@ Samples picture(int width, int height, int channels, int bits, unsigned seed) {
     return samples;
 }
 
+Samples with_alpha(const Samples &image, uint16_t alpha) {
+    Samples out{image.width, image.height, image.channels + 1, {}};
+    for (size_t i = 0; i < image.values.size(); i++) {
+        out.values.push_back(image.values[i]);
+        if ((i + 1) % size_t(image.channels) == 0) out.values.push_back(alpha);
+    }
+    return out;
+}
+
 void write_png(const std::string &path, const Samples &samples, int bits, bool interlaced) {
     const int types[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
     const File file = open(path, "wb");
@@ -71,22 +80,45 @@ void write_png(const std::string &path, const Samples &samples, int bits, bool i
     png_destroy_write_struct(&png, &info);
 }
 
-void write_palette_png(const std::string &path, int width, int height, const std::vector<uint8_t> &indices,
-                       const std::vector<uint8_t> &palette, int bits) {
+namespace {
+
+// Rows of single values, packed; `describe` adds what belongs to the colour type.
+template <class Describe>
+void write_packed_png(const std::string &path, int width, int height, const std::vector<uint8_t> &values, int bits, int type,
+                      const Describe &describe) {
     const File file = open(path, "wb");
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
     png_infop info = png_create_info_struct(png);
     png_init_io(png, file.get());
-    png_set_IHDR(png, info, png_uint_32(width), png_uint_32(height), bits, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    std::vector<png_color> colours;
-    for (size_t i = 0; i + 2 < palette.size(); i += 3) colours.push_back({palette[i], palette[i + 1], palette[i + 2]});
-    png_set_PLTE(png, info, colours.data(), int(colours.size()));
+    png_set_IHDR(png, info, png_uint_32(width), png_uint_32(height), bits, type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    describe(png, info);
     png_write_info(png, info);
     png_set_packing(png);
-    for (int y = 0; y < height; y++) png_write_row(png, const_cast<png_bytep>(&indices[size_t(y * width)]));
+    for (int y = 0; y < height; y++) png_write_row(png, const_cast<png_bytep>(&values[size_t(y * width)]));
     png_write_end(png, nullptr);
     png_destroy_write_struct(&png, &info);
+}
+
+} // namespace
+
+void write_palette_png(const std::string &path, int width, int height, const std::vector<uint8_t> &indices,
+                       const std::vector<uint8_t> &palette, int bits, const std::vector<uint8_t> &alpha) {
+    std::vector<png_color> colours;
+    for (size_t i = 0; i + 2 < palette.size(); i += 3) colours.push_back({palette[i], palette[i + 1], palette[i + 2]});
+    write_packed_png(path, width, height, indices, bits, PNG_COLOR_TYPE_PALETTE, [&](png_structp png, png_infop info) {
+        png_set_PLTE(png, info, colours.data(), int(colours.size()));
+        if (!alpha.empty()) png_set_tRNS(png, info, alpha.data(), int(alpha.size()), nullptr);
+    });
+}
+
+void write_grey_png(const std::string &path, int width, int height, const std::vector<uint8_t> &values, int bits,
+                    int transparent) {
+    png_color_16 value{};
+    value.gray = png_uint_16(transparent);
+    write_packed_png(path, width, height, values, bits, PNG_COLOR_TYPE_GRAY, [&](png_structp png, png_infop info) {
+        if (transparent >= 0) png_set_tRNS(png, info, nullptr, 0, &value);
+    });
 }
 
 namespace {
@@ -181,7 +213,7 @@ void write_tiff(const std::string &path, const Samples &samples, const TiffOptio
     TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, colours == 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK);
     TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, options.planes ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
     TIFFSetField(tiff, TIFFTAG_COMPRESSION, options.deflate ? COMPRESSION_ADOBE_DEFLATE : COMPRESSION_NONE);
-    const uint16_t alpha = EXTRASAMPLE_UNASSALPHA;
+    const uint16_t alpha = options.premultiplied ? EXTRASAMPLE_ASSOCALPHA : EXTRASAMPLE_UNASSALPHA;
     if (options.alpha) TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, &alpha);
     if (options.tiles) {
         TIFFSetField(tiff, TIFFTAG_TILEWIDTH, 32);
@@ -195,16 +227,25 @@ void write_tiff(const std::string &path, const Samples &samples, const TiffOptio
 }
 
 void write_float_tiff(const std::string &path, int width, int height, const std::vector<float> &values) {
-    TIFF *tiff = TIFFOpen(path.c_str(), "w");
+    const std::string bytes(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(float));
+    write_raw_tiff(path, {width, height, 32, SAMPLEFORMAT_IEEEFP, PHOTOMETRIC_MINISBLACK, bytes});
+}
+
+void write_raw_tiff(const std::string &path, const RawTiff &image) {
+    TIFF *tiff = TIFFOpen(path.c_str(), image.big_endian ? "wb" : "wl");
     if (!tiff) throw std::runtime_error(path + ": cannot be written");
-    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, width);
-    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, height);
+    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, image.width);
+    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, image.height);
     TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
-    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, 32);
-    TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_IEEEFP);
-    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
-    TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, height);
-    TIFFWriteEncodedStrip(tiff, 0, const_cast<float *>(values.data()), tmsize_t(values.size() * sizeof(float)));
+    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, image.bits);
+    TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, image.format);
+    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, image.photometric);
+    TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, image.height);
+    std::vector<uint16_t> colours(256);
+    if (image.photometric == PHOTOMETRIC_PALETTE)
+        TIFFSetField(tiff, TIFFTAG_COLORMAP, colours.data(), colours.data(), colours.data());
+    std::string bytes = image.bytes; // libtiff swaps in place
+    TIFFWriteEncodedStrip(tiff, 0, bytes.data(), tmsize_t(bytes.size()));
     TIFFClose(tiff);
 }
 

@@ -1,6 +1,8 @@
 // What can be read, and how it fails when it cannot.
 #include <gtest/gtest.h>
 
+#include <tiffio.h>
+
 #include <nlohmann/json.hpp>
 
 #include "files.hpp"
@@ -19,15 +21,6 @@ double psnr(const std::string &a, const std::string &b) {
     const Outcome outcome = run({"compare", "--json", a, b});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     return nlohmann::json::parse(outcome.out)["psnr"];
-}
-
-Samples with_alpha(const Samples &image, uint16_t alpha) {
-    Samples out{image.width, image.height, image.channels + 1, {}};
-    for (size_t i = 0; i < image.values.size(); i++) {
-        out.values.push_back(image.values[i]);
-        if ((i + 1) % size_t(image.channels) == 0) out.values.push_back(alpha);
-    }
-    return out;
 }
 
 // Every way to cut the file short is an error that names it.
@@ -78,13 +71,20 @@ TEST(Png, PaletteOfFewBits) {
     }
 }
 
-TEST(Png, TransparencyIsRefused) {
+TEST(Png, GreyOfFewBits) {
     const Folder folder;
-    write_png(folder / "a.png", picture(20, 20, 3));
-    Samples image = with_alpha(picture(20, 20, 3), 255);
-    image.at(7, 3, 3) = 254;
-    write_png(folder / "alpha.png", image);
-    EXPECT_FAILS(run({"compare", folder / "a.png", folder / "alpha.png"}), 1, "alpha.png", "(7, 3)", "opaque");
+    for (const int bits : {1, 2, 4}) {
+        const int most = (1 << bits) - 1;
+        Samples wide{21, 17, 1, {}};
+        std::vector<uint8_t> values;
+        for (int i = 0; i < 21 * 17; i++) {
+            values.push_back(uint8_t(i * i % 7 % (most + 1)));
+            wide.values.push_back(uint16_t(values.back() * 255 / most));
+        }
+        write_png(folder / "8.png", wide);
+        write_grey_png(folder / "few.png", 21, 17, values, bits);
+        expect_equal(folder / "8.png", folder / "few.png");
+    }
 }
 
 TEST(Png, Truncated) {
@@ -174,15 +174,40 @@ TEST(Tiff, FloatsAreTakenAsTheyAre) {
     EXPECT_EQ(nlohmann::json::parse(outcome.out)["mse"], 16.0);
 }
 
-TEST(Tiff, AlphaMustBeOpaque) {
+TEST(Tiff, FloatsOfEveryWidth) {
     const Folder folder;
-    write_png(folder / "a.png", picture(20, 20, 3));
-    TiffOptions options;
-    options.alpha = true;
-    write_tiff(folder / "alpha.tif", with_alpha(picture(20, 20, 3), 255), options);
-    expect_equal(folder / "a.png", folder / "alpha.tif");
-    write_tiff(folder / "alpha.tif", with_alpha(picture(20, 20, 3), 200), options);
-    EXPECT_FAILS(run({"compare", folder / "a.png", folder / "alpha.tif"}), 1, "alpha.tif", "(0, 0)", "opaque");
+    const float kinds[] = {0.5f, 1.0f, -1.0f, 3.0f, 0x1p-24f};
+    const uint16_t halves[] = {0x3800, 0x3c00, 0xbc00, 0x4200, 0x0001};
+    std::vector<float> singles;
+    std::string half, twofold;
+    for (size_t i = 0; i < 400; i++) {
+        const double value = double(singles.emplace_back(kinds[i % 5]));
+        half.append(reinterpret_cast<const char *>(&halves[i % 5]), 2);
+        twofold.append(reinterpret_cast<const char *>(&value), 8);
+    }
+    write_float_tiff(folder / "32.tif", 20, 20, singles);
+    for (const bool big_endian : {false, true}) {
+        write_raw_tiff(folder / "16.tif", {20, 20, 16, SAMPLEFORMAT_IEEEFP, PHOTOMETRIC_MINISBLACK, half, big_endian});
+        write_raw_tiff(folder / "64.tif", {20, 20, 64, SAMPLEFORMAT_IEEEFP, PHOTOMETRIC_MINISBLACK, twofold, big_endian});
+        expect_equal(folder / "32.tif", folder / "16.tif");
+        expect_equal(folder / "32.tif", folder / "64.tif");
+    }
+}
+
+TEST(Tiff, KindsThatCannotBeRead) {
+    const Folder folder;
+    const std::string bytes(1600, 'x'), path = folder / "a.tif";
+    const auto with = [&](int bits, int format, int photometric) {
+        write_raw_tiff(path, {20, 20, bits, format, photometric, bytes.substr(0, size_t(50 * bits))});
+        return run({"compare", path, path});
+    };
+    EXPECT_FAILS(with(8, SAMPLEFORMAT_UINT, PHOTOMETRIC_MINISWHITE), 1, path, "white is 0");
+    EXPECT_FAILS(with(8, SAMPLEFORMAT_UINT, PHOTOMETRIC_PALETTE), 1, path, "palette");
+    EXPECT_FAILS(with(8, SAMPLEFORMAT_UINT, PHOTOMETRIC_SEPARATED), 1, path, "CMYK");
+    EXPECT_FAILS(with(8, SAMPLEFORMAT_UINT, PHOTOMETRIC_CIELAB), 1, path, "Lab");
+    EXPECT_FAILS(with(32, SAMPLEFORMAT_UINT, PHOTOMETRIC_MINISBLACK), 1, path, "unsigned 32-bit");
+    EXPECT_FAILS(with(16, SAMPLEFORMAT_INT, PHOTOMETRIC_MINISBLACK), 1, path, "signed 16-bit");
+    EXPECT_FAILS(with(8, SAMPLEFORMAT_IEEEFP, PHOTOMETRIC_MINISBLACK), 1, path, "floating-point 8-bit");
 }
 
 TEST(Tiff, Truncated) {

@@ -80,11 +80,15 @@ TEST(OwnDescription, HasEveryCommandAndOptionOfHelp) {
 TEST(OwnDescription, ManualPage) {
     const std::string page = printed({"man"});
     EXPECT_EQ(page.rfind(".TH PIXLOSS 1 \"\" \"pixloss " PIXLOSS_PROGRAM_VERSION "\"", 0), 0u);
-    for (const char *section : {"NAME", "SYNOPSIS", "OPTIONS", "COMMANDS", "EXAMPLES", "EXIT CODES"})
+    for (const char *section : {"NAME", "SYNOPSIS", "OPTIONS", "COMMANDS", "EXAMPLES", "EXIT CODES", "ENVIRONMENT"})
         EXPECT_NE(page.find(std::string(".SH ") + section + "\n"), std::string::npos) << section;
     EXPECT_NE(page.find("Default: 0.84*ssim + 0.16*l1."), std::string::npos);
     EXPECT_NE(page.find("One of: wang, vainf, skimage"), std::string::npos);
     EXPECT_EQ(page.find("One of: cpu, cuda."), std::string::npos); // there is cuda:1
+    EXPECT_EQ(page.find("One of: refuse"), std::string::npos);     // there are colours
+    for (const char *words :
+         {"\\fB\\-\\-csv\\fR", "\\fB\\-\\-summary\\fR", "\\fB\\-\\-alpha\\fR \\fIALPHA\\fR", "Default: refuse.", "two folders"})
+        EXPECT_NE(page.find(words), std::string::npos) << words;
 }
 
 TEST(OwnDescription, ManualPageIsFreeOfErrors) {
@@ -102,6 +106,9 @@ TEST(OwnDescription, Bash) {
     EXPECT_EQ(bash_offers("pixloss --v"), "--version");
     EXPECT_EQ(bash_offers("pixloss compare --m"), "--map --map-of");
     EXPECT_EQ(bash_offers("pixloss compare --preset f"), "fused-ssim");
+    EXPECT_EQ(bash_offers("pixloss compare --c"), "--csv");
+    EXPECT_EQ(bash_offers("pixloss compare --alpha ''"), "refuse ignore black white checker");
+    EXPECT_EQ(bash_offers("pixloss fit --alpha w"), "white");
     EXPECT_EQ(bash_offers("pixloss bench --dtype = b"), "bf16");
     EXPECT_EQ(bash_offers("pixloss bench --dtype ="), "f32 f16 bf16 f64");
     EXPECT_EQ(bash_offers("pixloss bench --size ''"), "");
@@ -117,6 +124,7 @@ TEST(OwnDescription, Fish) {
     EXPECT_EQ(fish_offers("pixloss c"), "compare\ncompletion\n");
     EXPECT_EQ(fish_offers("pixloss compare --ma"), "--map\n--map-of\n");
     EXPECT_EQ(fish_offers("pixloss compare --preset fused"), "fused-ssim\n");
+    EXPECT_EQ(fish_offers("pixloss compare --alpha ch"), "checker\n");
     EXPECT_EQ(fish_offers("pixloss bench --size "), "");
     EXPECT_EQ(fish_offers("pixloss completion "), "bash\nfish\nzsh\n");
     EXPECT_EQ(fish_offers("pixloss compare /usr/bi"), "/usr/bin/\n");

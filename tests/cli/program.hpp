@@ -10,6 +10,11 @@ struct Outcome {
 Outcome run(const std::vector<std::string> &arguments);
 // As `run`, with standard output going to `path`.
 Outcome run_into(const std::string &path, const std::vector<std::string> &arguments);
+// As `run`, with standard input coming from the file `path`, or from a pipe that gives `bytes`.
+Outcome run_with_input(const std::string &path, const std::vector<std::string> &arguments);
+Outcome run_piped(const std::string &bytes, const std::vector<std::string> &arguments);
+// As `run`, where standard input and standard error are a terminal; it ends lines by \r\n.
+Outcome run_at_terminal(const std::vector<std::string> &arguments);
 
 // A fresh folder for one test, removed with everything in it.
 class Folder {

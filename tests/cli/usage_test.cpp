@@ -1,6 +1,11 @@
 // Help, version, and command lines that cannot be meant: exit code 2, a message, nothing on standard output.
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <sstream>
+
 #include "program.hpp"
 
 namespace {
@@ -20,9 +25,10 @@ TEST(Usage, Version) { expect_prints({"--version"}, {"pixloss " PIXLOSS_PROGRAM_
 TEST(Usage, Help) {
     expect_prints({"--help"},
                   {"compare", "fit", "bench", "selftest", "info", "Examples:", "pixloss compare --json", "Exit codes"});
-    expect_prints({"compare", "--help"}, {"--preset", "--loss", "--json", "--map", "--map-of", "--features", "--lpips",
-                                          "--device", "REFERENCE", "TEST", "windowed"});
-    expect_prints({"fit", "--help"}, {"--loss", "--features", "--lpips", "--out", "--steps", "--device", "IMAGE",
+    expect_prints({"compare", "--help"},
+                  {"--preset", "--loss", "--json", "--csv", "--summary", "--alpha", "--map", "--map-of", "--features", "--lpips",
+                   "--device", "REFERENCE", "TEST", "windowed", "standard input", "folders", "#ff8000", "EXIF"});
+    expect_prints({"fit", "--help"}, {"--alpha", "--loss", "--features", "--lpips", "--out", "--steps", "--device", "IMAGE",
                                       "FILE-curves.png", "roughness * tv(isotropic)", "known strength of the noise"});
     expect_prints({"bench", "--help"},
                   {"--loss", "--features", "--lpips", "--size", "--dtype", "--device", "--threads", "--json"});
@@ -77,6 +83,59 @@ TEST(Usage, ExpressionsThatCannotBeMeant) {
         EXPECT_FAILS(run({"fit", "--loss", "mse", "--loss", expression, coffee}), 2, "--loss", expression);
         EXPECT_FAILS(run({"bench", "--loss", expression}), 2, "--loss", expression);
     }
+}
+
+TEST(Usage, NetworksThatAreUnknown) {
+    for (const char *command : {"compare", "bench"}) {
+        std::vector<std::string> files;
+        if (command == std::string("compare")) files = {coffee, coffee};
+        const auto with = [&](std::vector<std::string> arguments) {
+            arguments.insert(arguments.begin(), command);
+            arguments.insert(arguments.end(), files.begin(), files.end());
+            return run(arguments);
+        };
+        EXPECT_FAILS(with({"--features", "alexnet"}), 2, "--features 'alexnet'", "vgg11, vgg13, vgg16 and vgg19", "random");
+        EXPECT_FAILS(with({"--loss", "style(net=foo)"}), 2, "--loss", "\"foo\"", "vgg11, vgg13, vgg16, vgg19", "--features FILE");
+    }
+    EXPECT_FAILS(run({"compare", "--features", "vgg13", "--loss", "style(net=foo)", coffee, coffee}), 2, "vgg13-random");
+}
+
+TEST(Usage, InstructionsThatAreNotThere) {
+    setenv("PXLOSS_ISA", "foo", 1);
+    const Outcome outcomes[] = {run({"compare", coffee, coffee}), run({"bench", "--size", "1x1x32x32"}), run({"info"}),
+                                run({"selftest", "--quick"})};
+    const Outcome help = run({"--help"});
+    setenv("PXLOSS_ISA", "", 1);
+    const Outcome empty = run({"info"});
+    unsetenv("PXLOSS_ISA");
+    for (const Outcome &outcome : outcomes) EXPECT_FAILS(outcome, 2, "PXLOSS_ISA=foo", "CPU, ");
+    EXPECT_EQ(help.exit_code, 0) << help.err;
+    EXPECT_EQ(empty.exit_code, 0) << empty.err;
+    // Each of those that are there, "CPU, avx2 (of avx2, sse2), ...", is taken.
+    const std::string line = run({"info"}).out, list = line.substr(line.find("(of ") + 4, line.find(')') - line.find("(of ") - 4);
+    std::istringstream names(list);
+    for (std::string name; names >> name;) {
+        if (name.back() == ',') name.pop_back();
+        setenv("PXLOSS_ISA", name.c_str(), 1);
+        expect_prints({"info"}, {"CPU, " + name + " (of "});
+        unsetenv("PXLOSS_ISA");
+    }
+}
+
+// They would install, build and measure for minutes.
+TEST(Usage, ScriptsTellWhatTheyAreAndDoNothing) {
+    const Folder folder;
+    const auto script = [&](const std::string &words) {
+        const std::string command =
+            std::string("timeout 20 '" PIXLOSS_SCRIPTS "/") + words + " > '" + (folder / "out") + "' 2>&1";
+        const int status = std::system(command.c_str());
+        return std::to_string(WEXITSTATUS(status)) + " " + read_file(folder / "out");
+    };
+    EXPECT_EQ(script("demo.sh' --help").rfind("0 Shows what pixloss does", 0), 0u) << script("demo.sh' --help");
+    EXPECT_EQ(script("demo.sh' -h"), script("demo.sh' --help"));
+    EXPECT_EQ(script("demo.sh' now"), "2 demo.sh: unknown argument 'now' (it takes none)\n");
+    EXPECT_EQ(script("test.sh' --help").rfind("0 ", 0), 0u);
+    EXPECT_EQ(script("setup.sh' --help").rfind("0 ", 0), 0u);
 }
 
 TEST(Usage, IsCheckedBeforeFiles) {
