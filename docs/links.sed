@@ -3,3 +3,5 @@ s/(^|[^!])\[([^]]*)\]\((\.\.\/)*[A-Za-z0-9_][A-Za-z0-9_./-]*\.(h|hpp|c|cpp|cu|cu
 s/(^|[^!])\[([^]]*)\]\((\.\.\/)*(bench\/results|tests|examples)\/[A-Za-z0-9_./-]*\)/\1\2/g
 # Nor does it know the headings of other pages as GitHub names them.
 s/\.md#[a-z0-9-]+\)/.md)/g
+# It takes `it's` for a quotation that ends at the apostrophe; ``it's`` it does not.
+s/(^|[^`])`([^` ][^`]*'[^`]*[^` ])`($|[^`])/\1``\2``\3/g
