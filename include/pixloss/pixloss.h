@@ -35,9 +35,9 @@
  * - **Range.** Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
  *   images, 255 for u8 and 65535 for u16 unless it is given.
  * - **Precision.** f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
- *   groups in f32 (16 scores; on CUDA a few dozen). f64 images (CPU only; reductions take them everywhere) are
- *   computed in f64 throughout: the reference. Networks compute in f32 whatever the images are, on a GPU in what
- *   pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
+ *   groups in f32 (16 scores, the charges of sobel, laplacian and tv at 256 columns; on CUDA a few dozen). f64 images (CPU only;
+ *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
+ *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
  * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
  *   shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same
