@@ -27,6 +27,21 @@ Copyright (c) 2026 the pixloss developers
 Licensed under the Apache License, Version 2.0, which is in /usr/share/common-licenses/Apache-2.0 on Debian systems.
 ")
 
+# Debian's changelog, of one entry: CHANGELOG.md has what changed. Without gzip (which dpkg asks for) there is none.
+find_program(PIXLOSS_GZIP gzip)
+mark_as_advanced(PIXLOSS_GZIP)
+function(write_changelog package)
+  set(folder ${PROJECT_BINARY_DIR}/debian/${package})
+  file(MAKE_DIRECTORY ${folder})
+  file(WRITE ${folder}/changelog "${package} (${PROJECT_VERSION}) unstable; urgency=medium
+
+  * Version ${PROJECT_VERSION}; see CHANGELOG.md of the source.
+
+ -- ${CPACK_PACKAGE_CONTACT}  Sat, 21 Nov 2026 12:00:00 +0000
+")
+  execute_process(COMMAND ${PIXLOSS_GZIP} -9nf ${folder}/changelog COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
 # debian_package(COMPONENT STEM END SECTION SUMMARY FIELD value ...): the package STEM[-cuda]END, in place of STEMEND.
 macro(debian_package component stem end section summary)
   string(TOUPPER ${component} COMPONENT)
@@ -43,6 +58,11 @@ macro(debian_package component stem end section summary)
   # Of a package alone: not of cmake --install.
   install(FILES ${PROJECT_BINARY_DIR}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component}
           EXCLUDE_FROM_ALL)
+  if(PIXLOSS_GZIP)
+    write_changelog(${package})
+    install(FILES ${PROJECT_BINARY_DIR}/debian/${package}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package}
+            COMPONENT ${component} EXCLUDE_FROM_ALL)
+  endif()
 endmacro()
 
 if(PIXLOSS_SHARED)

@@ -20,10 +20,10 @@ cuda=${PIXLOSS_CUDA:-ON}
 # Networks on a GPU are tested on the CPU, too, which takes cuDNN's headers; the rest does without.
 libraries=yes
 if [ "$cuda" = OFF ]; then
-  scripts/setup.sh
-elif ! scripts/setup.sh --cuda; then
+  scripts/setup.sh --tests
+elif ! scripts/setup.sh --tests --cuda; then
   libraries=no
-  scripts/setup.sh --cuda-compiler
+  scripts/setup.sh --tests --cuda-compiler
 fi
 
 jobs=$(nproc)

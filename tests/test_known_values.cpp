@@ -1,7 +1,8 @@
 /* Holds the library to what other libraries compute: tests/data/known_values.json, written by tests/data/make_known_values.py,
  * which says what the fields mean. The target of a case is a committed photograph, cropped or mirrored; the prediction is made
  * from it in integers, here as there. Every entry is checked in f64, against the library's own precision; in f32; and in u8
- * where the value does not depend on the scale. */
+ * where the value does not depend on the scale. What the largest errors were is printed: pixloss_tests
+ * --gtest_filter='*KnownValues.Match*'. */
 #include <gtest/gtest.h>
 #include <pixloss/pixloss.h>
 #include <png.h>
@@ -10,6 +11,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -249,8 +251,19 @@ void expect_close(double got, double expected, double tolerance, const std::stri
         << got - expected << ", allowed " << tolerance;
 }
 
+/* The largest errors so far of one type's entries: of the values, relative; of gradients and maps at the pixels of the file,
+ * relative to the largest element. */
+struct Worst {
+    int entries = 0;
+    double value = 0, gradient = 0, map = 0;
+};
+void note_error(double got, double expected, double relative_to, double &worst) {
+    if (relative_to != 0 && std::isfinite(expected)) worst = std::max(worst, std::abs(got - expected) / std::abs(relative_to));
+}
+
 /* An array against its checksums. `tolerance` is relative to the largest element, and for the sums to what is summed. */
-void expect_checksums(const std::vector<double> &got, const json &expected, double tolerance, const std::string &what) {
+void expect_checksums(const std::vector<double> &got, const json &expected, double tolerance, const std::string &what,
+                      double &worst) {
     const std::array<int64_t, 4> size = expected["shape"];
     double sum = 0, absolute = 0, squares = 0;
     for (double g : got) {
@@ -267,11 +280,12 @@ void expect_checksums(const std::vector<double> &got, const json &expected, doub
         const int64_t at = ((n * size[1] + c) * size[2] + y) * size[3] + x;
         ASSERT_LT(at, static_cast<int64_t>(got.size()));
         expect_close(got[at], p[4], tolerance * largest, what + " at " + p.dump());
+        note_error(got[at], p[4], largest, worst);
     }
 }
 
 template <typename T>
-void check(const json &entry) {
+void check(const json &entry, Worst &worst) {
     SCOPED_TRACE(entry["id"].get<std::string>() + ": " + entry["expression"].get<std::string>() + " on " +
                  (sizeof(T) == 1   ? "u8"
                   : sizeof(T) == 4 ? "f32"
@@ -284,9 +298,11 @@ void check(const json &entry) {
     const double absolute = in_float != 0 ? tolerance.value("absolute_in_float", tolerance["absolute"].get<double>())
                                           : tolerance["absolute"].get<double>();
     expect_close(outcome.value, expected, absolute + (relative + in_float * kFloatValue) * std::abs(expected), "value");
+    worst.entries++;
+    note_error(outcome.value, expected, expected, worst.value);
     const double element = 10 * relative + in_float * kFloatElement; // a gradient adds filters to those of the value
-    if (!outcome.gradient.empty()) expect_checksums(outcome.gradient, entry["gradient"], element, "gradient");
-    if (!outcome.map.empty()) expect_checksums(outcome.map, entry["map"], element, "map");
+    if (!outcome.gradient.empty()) expect_checksums(outcome.gradient, entry["gradient"], element, "gradient", worst.gradient);
+    if (!outcome.map.empty()) expect_checksums(outcome.map, entry["map"], element, "map", worst.map);
 }
 
 /* ---- The tests ------------------------------------------------------------------------------------------------------ */
@@ -317,16 +333,26 @@ TEST(KnownValuesFile, ImagesAreThoseOfPython) {
     }
 }
 
+void print_worst(const char *type, const Worst &worst) {
+    if (worst.entries == 0) return;
+    std::printf("  %s: %d values to %.1e", type, worst.entries, worst.value);
+    if (worst.gradient > 0) std::printf(", gradients to %.1e", worst.gradient);
+    if (worst.map > 0) std::printf(", maps to %.1e", worst.map);
+    std::printf("\n");
+}
+
 class KnownValues : public testing::TestWithParam<std::string> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KnownValues);
 
 TEST_P(KnownValues, Match) {
+    Worst doubles, floats, bytes;
     for (const json &entry : known_values()["entries"]) {
         if (group_of(entry) != GetParam()) continue;
-        if (tested_device().computes(PXL_F64)) check<double>(entry);
-        check<float>(entry);
-        if (entry.value("u8", false)) check<uint8_t>(entry);
+        if (tested_device().computes(PXL_F64)) check<double>(entry, doubles);
+        check<float>(entry, floats);
+        if (entry.value("u8", false)) check<uint8_t>(entry, bytes);
     }
+    print_worst("f64", doubles), print_worst("f32", floats), print_worst("u8", bytes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Libraries, KnownValues, testing::ValuesIn(groups()),

@@ -1,9 +1,11 @@
-/* pixloss: image losses and their exact gradients in one pass over memory.
+/** @file
+ * @brief pixloss: image losses and their exact gradients in one pass over memory.
  *
  * A loss is a weighted sum of terms. A term compares two images, `pred` and `target`, after a *map* (the pixels themselves,
  * their edges, their smoothness, a blur) and charges the difference by a *penalty* (l1, l2, huber, ...); or it scores the
  * statistics of both in a sliding window (ssim, luminance, contrast, structure); or it is a function of the mean squared
- * error (rmse, psnr). One call computes the value of every term and the gradient of the sum.
+ * error (rmse, psnr); or it compares what a network gives for both. One call computes the value of every term and the gradient of
+ * the sum.
  *
  *     pxl_loss *loss;                                              // 1. say what to compute: once
  *     pxl_loss_parse("0.84*ssim + 0.16*l1", NULL, &loss);
@@ -19,43 +21,44 @@
  *
  *     pxl_evaluate(NULL, loss, &args, workspace, bytes, NULL);     // 3. every training step; nothing else happens
  *
- * Conventions, once for all functions
- *   Layout       Sizes are N, C, H, W in this order whatever the memory layout; strides are in elements and arbitrary (also
- *                negative), so NCHW, NHWC, crops, flips and channel slices need no copy. An output may not have a stride of 0 on
- *                an axis longer than 1, nor overlap an input or another output; this is judged by the range of addresses, so
- *                interleaved views of one buffer are refused too. Inputs may overlap freely.
- *   Devices      All that a call points to lives on one device: tensors, values, grad_loss, term_weights, results, workspace.
- *                CPU calls are done when they return. CUDA calls are queued to `stream` and return at once: they neither
- *                allocate nor wait, may be captured into a CUDA graph, and leave the current device as it was. What they point
- *                to has to live until the stream has passed them; weight, term_weights and grad_loss are read when the stream
- *                gets there, so a captured step follows a schedule. Structs and losses are read before the call returns.
- *   Range        Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
- *                images, 255 for u8 and 65535 for u16 unless it is given.
- *   Precision    f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
- *                groups in f32 (16 scores; on CUDA a few dozen). f64 images (CPU only; reductions take them everywhere) are
- *                computed in f64 throughout: the reference. Networks compute in f32 whatever the images are, on a GPU in what
- *                pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
- *   Determinism  Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
- *                number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
- *                shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same
- *                model of GPU and versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
- *   Not a number NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
- *   Errors       Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
- *                pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
- *                call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
- *                one that fails later, while it runs, is found by the next call that waits, as always in CUDA. Where oneDNN fails
- *                in the middle of an evaluation, for want of memory as a rule, gradients may have been written, too.
- *   Threads      Losses and contexts may be shared between threads; a workspace serves one call at a time.
- *   Memory       Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
- *                a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
- *                gradients; on a GPU 256), its weights once over, twice with gradients, for all that take them in the same order
- *                (as a rule all do; on a GPU once for each precision), and oneDNN takes some memory of its own in a call. What
- *                pxl_workspace_size has not prepared for these arguments, the next call does (on a GPU not while a thread captures). A call takes up to 96 KiB of the
- *                caller's stack. A view has at most 2^48 elements; fewer where a CUDA kernel would take more than 2^31 - 1 blocks
- *                for them (PXL_UNSUPPORTED, before anything runs).
- *   Versions     Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
- *                default of every other field, and must be in those that a kind does not use; enums only grow; functions never
- *                change. */
+ * Conventions, once for all functions:
+ *
+ * - **Layout.** Sizes are N, C, H, W in this order whatever the memory layout; strides are in elements and arbitrary (also
+ *   negative), so NCHW, NHWC, crops, flips and channel slices need no copy. An output may not have a stride of 0 on
+ *   an axis longer than 1, nor overlap an input or another output; this is judged by the range of addresses, so
+ *   interleaved views of one buffer are refused too. Inputs may overlap freely.
+ * - **Devices.** All that a call points to lives on one device: tensors, values, grad_loss, term_weights, results, workspace.
+ *   CPU calls are done when they return. CUDA calls are queued to `stream` and return at once: they neither
+ *   allocate nor wait, may be captured into a CUDA graph, and leave the current device as it was. What they point
+ *   to has to live until the stream has passed them; weight, term_weights and grad_loss are read when the stream
+ *   gets there, so a captured step follows a schedule. Structs and losses are read before the call returns.
+ * - **Range.** Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
+ *   images, 255 for u8 and 65535 for u16 unless it is given.
+ * - **Precision.** f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
+ *   groups in f32 (16 scores, the charges of sobel, laplacian and tv at 256 columns; on CUDA a few dozen). f64 images (CPU only;
+ *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
+ *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
+ * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
+ *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
+ *   shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same
+ *   model of GPU and versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
+ * - **Not a number.** NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
+ * - **Errors.** Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
+ *   pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
+ *   call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
+ *   one that fails later, while it runs, is found by the next call that waits, as always in CUDA. Where oneDNN fails
+ *   in the middle of an evaluation, for want of memory as a rule, gradients may have been written, too.
+ * - **Threads.** Losses and contexts may be shared between threads; a workspace serves one call at a time.
+ * - **Memory.** Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
+ *   a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
+ *   gradients; on a GPU 256), its weights once over, twice with gradients, for all that take them in the same order
+ *   (as a rule all do; on a GPU once for each precision), and oneDNN takes some memory of its own in a call. What
+ *   pxl_workspace_size() has not prepared for these arguments, the next call does (on a GPU not while a thread captures). A call
+ *   takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements; fewer where a CUDA kernel would take more than
+ *   2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
+ * - **Versions.** Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
+ *   default of every other field, and must be in those that a kind does not use; enums only grow; functions never
+ *   change. */
 #ifndef PIXLOSS_H
 #define PIXLOSS_H
 #include <stddef.h>
@@ -66,90 +69,127 @@
 #elif defined _WIN32
 #define PXL_API __declspec(dllimport)
 #else
-#define PXL_API __attribute__((visibility("default")))
+#define PXL_API __attribute__((visibility("default"))) /**< How each function is exported, or imported. */
 #endif
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* ---- Status --------------------------------------------------------------------------------------------------------- */
+/** @defgroup status Status
+ * What a call returns, and why it failed.
+ * @{ */
+/** What became of a call. */
 typedef enum pxl_status {
-    PXL_OK = 0,
-    PXL_INVALID_ARGUMENT = 1, /* outside its documented range, or two arguments that do not fit */
-    PXL_SYNTAX_ERROR = 2,     /* in an expression; the message names the column and the nearest known name */
-    PXL_UNSUPPORTED = 3,      /* valid, but not by this build or on this device; the message says what is missing */
-    PXL_WORKSPACE_TOO_SMALL = 4,
-    PXL_OUT_OF_MEMORY = 5,
-    PXL_IO_ERROR = 6,    /* a file could not be read, or is not what it should be */
-    PXL_DEVICE_ERROR = 7 /* a CUDA call failed; the message names the call, or the kernel */
+    PXL_OK = 0,                  /**< done */
+    PXL_INVALID_ARGUMENT = 1,    /**< outside its documented range, or two arguments that do not fit */
+    PXL_SYNTAX_ERROR = 2,        /**< in an expression; the message names the column and the nearest known name */
+    PXL_UNSUPPORTED = 3,         /**< valid, but not by this build or on this device; the message says what is missing */
+    PXL_WORKSPACE_TOO_SMALL = 4, /**< the message says how many bytes are needed */
+    PXL_OUT_OF_MEMORY = 5,       /**< of the few functions that allocate; the message says for what */
+    PXL_IO_ERROR = 6,            /**< a file could not be read, or is not what it should be */
+    PXL_DEVICE_ERROR = 7         /**< a CUDA call failed; the message names the call, or the kernel */
 } pxl_status;
-/* The constant's name, "PXL_OK"; "PXL_UNKNOWN_STATUS" for a number that is none. Never NULL. */
+/** The constant's name, "PXL_OK"; "PXL_UNKNOWN_STATUS" for a number that is none. Never NULL. */
 PXL_API const char *pxl_status_name(pxl_status status);
-/* Of this thread's last failure; "" before the first. Valid until this thread's next failure. Never NULL. */
+/** Of this thread's last failure; "" before the first. Valid until this thread's next failure. Never NULL. */
 PXL_API const char *pxl_error_message(void);
-/* "major.minor.patch" of the library that runs. */
+/** "major.minor.patch" of the library that runs. */
 PXL_API const char *pxl_version(void);
+/** @} */
 
 /* ---- Devices and tensors -------------------------------------------------------------------------------------------- */
-typedef enum pxl_device_type { PXL_CPU = 0, PXL_CUDA = 1 } pxl_device_type;
+/** @defgroup tensors Devices and tensors
+ * Views of images, wherever and however they lie.
+ * @{ */
+/** A kind of device. */
+typedef enum pxl_device_type {
+    PXL_CPU = 0, /**< the host */
+    PXL_CUDA = 1 /**< an NVIDIA GPU, in builds with CUDA */
+} pxl_device_type;
+/** A device of this machine. */
 typedef struct pxl_device {
-    pxl_device_type type;
-    int index;
+    pxl_device_type type; /**< its kind */
+    int index;            /**< CUDA's number of it, from 0; 0 for the CPU */
 } pxl_device;
 #ifdef __cplusplus
 #define PXL_CPU_DEVICE     (pxl_device{PXL_CPU, 0})
 #define PXL_CUDA_DEVICE(i) (pxl_device{PXL_CUDA, i})
 #else
-#define PXL_CPU_DEVICE     ((pxl_device){PXL_CPU, 0})
-#define PXL_CUDA_DEVICE(i) ((pxl_device){PXL_CUDA, i})
+#define PXL_CPU_DEVICE     ((pxl_device){PXL_CPU, 0})  /**< The pxl_device that is the CPU. */
+#define PXL_CUDA_DEVICE(i) ((pxl_device){PXL_CUDA, i}) /**< The pxl_device that is GPU `i`, from 0. */
 #endif
-/* How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is not an error: then pxl_error_message() says
+/** How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is not an error: then pxl_error_message() says
  * why there are none. */
 PXL_API pxl_status pxl_device_count(pxl_device_type type, int *count);
-/* One line about a device: "CPU, avx512 (of avx512, avx2, sse2), 2 threads"; name, compute capability, size, driver of a CUDA
+/** One line about a device: "CPU, avx512 (of avx512, avx2, sse2), 2 threads"; name, compute capability, size, driver of a CUDA
  * device. Writes at most `size` bytes with the final 0. */
 PXL_API pxl_status pxl_device_describe(pxl_device device, char *text, size_t size);
 
-typedef enum pxl_dtype { PXL_F32 = 0, PXL_F16 = 1, PXL_BF16 = 2, PXL_F64 = 3, PXL_U8 = 4, PXL_U16 = 5 } pxl_dtype;
+/** What an element is. */
+typedef enum pxl_dtype {
+    PXL_F32 = 0,  /**< float */
+    PXL_F16 = 1,  /**< IEEE 754 binary16; computed in f32 */
+    PXL_BF16 = 2, /**< the upper half of a float; computed in f32 */
+    PXL_F64 = 3,  /**< double; on the CPU (reductions also on CUDA) */
+    PXL_U8 = 4,   /**< unsigned 8 bit: values only, no gradients */
+    PXL_U16 = 5   /**< unsigned 16 bit: values only, no gradients */
+} pxl_dtype;
 
-/* A view; owns nothing. ndim is 4: N, C, H, W (other ranks are PXL_UNSUPPORTED: pass a volume N,C,D,H,W as N,C*D,H,W). Element
- * (n,c,y,x) is at data + n*stride[0] + c*stride[1] + y*stride[2] + x*stride[3] elements; data is aligned to its element. */
+/** A view; owns nothing. Element (n,c,y,x) is at `data + n*stride[0] + c*stride[1] + y*stride[2] + x*stride[3]` elements. */
 typedef struct pxl_tensor {
-    void *data;
-    pxl_dtype dtype;
-    pxl_device device;
-    int ndim;
-    int64_t size[5], stride[5];
+    void *data;        /**< element (0,0,0,0), aligned to its type */
+    pxl_dtype dtype;   /**< of the elements */
+    pxl_device device; /**< where they lie */
+    int ndim;          /**< 4: N, C, H, W. Other ranks are PXL_UNSUPPORTED: pass a volume N,C,D,H,W as N,C*D,H,W */
+    int64_t size[5];   /**< N, C, H, W; the fifth is not read */
+    int64_t stride[5]; /**< in elements, also 0 (inputs) or negative; the fifth is not read */
 } pxl_tensor;
-/* Dense views of n x c x h x w elements: planes after one another, or channels last. No checks: a call checks what it is given. */
+/** A dense view of n x c x h x w elements, planes after one another. No checks: a call checks what it is given. */
 PXL_API pxl_tensor pxl_nchw(void *data, pxl_dtype dtype, pxl_device device, int64_t n, int64_t c, int64_t h, int64_t w);
+/** A dense view of n x c x h x w elements, channels last. No checks: a call checks what it is given. */
 PXL_API pxl_tensor pxl_nhwc(void *data, pxl_dtype dtype, pxl_device device, int64_t n, int64_t c, int64_t h, int64_t w);
-/* The view of `height` x `width` pixels whose first pixel is (y, x). No checks. */
+/** The view of `height` x `width` pixels whose first pixel is (y, x). No checks. */
 PXL_API pxl_tensor pxl_crop(pxl_tensor tensor, int64_t y, int64_t x, int64_t height, int64_t width);
+/** @} */
 
 /* ---- Contexts ------------------------------------------------------------------------------------------------------- */
-/* A device and what belongs to it. NULL does wherever a context is asked for: the tensors' device, all its threads. */
+/** @defgroup contexts Contexts
+ * Needed to limit the threads, and for networks of one's own in expressions.
+ * @{ */
+/** A device and what belongs to it: a limit on threads, networks by name. NULL does wherever a context is asked for: the tensors'
+ * device, all its threads. */
 typedef struct pxl_context pxl_context;
-/* `threads`: at most so many on the CPU; 0: as many as OpenMP would use. Never more than 4 for each processor (or 8). */
+/** Makes a context. `threads`: at most so many on the CPU; 0: as many as OpenMP would use. Never more than 4 for each processor
+ * (or 8). */
 PXL_API pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **context);
-PXL_API void pxl_context_destroy(pxl_context *context); /* NULL is allowed */
+/** Gives it back. NULL is allowed. */
+PXL_API void pxl_context_destroy(pxl_context *context);
+/** @} */
 
 /* ---- Networks ------------------------------------------------------------------------------------------------------- */
-/* A stack of layers, as VGG's, through which `features`, `lpips`, `style` and `cosine` put both images. */
+/** @defgroup networks Networks
+ * For the perceptual terms: on the CPU by oneDNN, on a GPU by cuDNN and cuBLAS, which are looked for at run time.
+ * @{ */
+/** A stack of layers, as VGG's, through which `features`, `lpips`, `style` and `cosine` put both images. */
 typedef struct pxl_network pxl_network;
+/** What a layer does. */
 typedef enum pxl_layer_kind {
-    PXL_CONVOLUTION = 0, /* size x size, stride 1, zero padding of size / 2, a bias */
-    PXL_RELU = 1,
-    PXL_MAX_POOL = 2, /* 2 x 2, stride 2; an odd last row or column is dropped */
-    PXL_AVERAGE_POOL = 3
+    PXL_CONVOLUTION = 0, /**< size x size, stride 1, zero padding of size / 2, a bias */
+    PXL_RELU = 1,        /**< max(x, 0); NaN goes through */
+    PXL_MAX_POOL = 2,    /**< 2 x 2, stride 2; an odd last row or column is dropped. The gradient goes to the first of equals */
+    PXL_AVERAGE_POOL = 3 /**< the mean over the same */
 } pxl_layer_kind;
+/** One layer of a network; made by PXL_LAYER(). */
 typedef struct pxl_layer {
-    size_t struct_size;
-    pxl_layer_kind kind;
-    int inputs, outputs, size; /* convolution: channels, 1 to 4096; taps, odd, 1 to 15 */
-    const float *weight;       /* convolution: outputs x inputs x size x size; copied */
-    const float *bias;         /* outputs; NULL: zeros */
-    const float *linear;       /* what lpips multiplies each channel of this layer by, in its distance; NULL: none */
+    size_t struct_size;  /**< sizeof(pxl_layer) */
+    pxl_layer_kind kind; /**< what it does; what follows is a convolution's, but for `linear` */
+    int inputs;          /**< channels that it takes, 1 to 4096 */
+    int outputs;         /**< channels that it gives, 1 to 4096 */
+    int size;            /**< taps along each axis, odd, 1 to 15 */
+    const float *weight; /**< outputs x inputs x size x size; copied */
+    const float *bias;   /**< outputs; NULL: zeros; copied */
+    const float *linear; /**< what lpips multiplies each channel of this layer by, in its distance; NULL: none */
 } pxl_layer;
 #ifdef __cplusplus
 static inline pxl_layer PXL_LAYER(pxl_layer_kind kind) {
@@ -158,141 +198,170 @@ static inline pxl_layer PXL_LAYER(pxl_layer_kind kind) {
     return layer;
 }
 #else
+/** A pxl_layer of this kind, the other fields 0. */
 #define PXL_LAYER(kind_) ((pxl_layer){.struct_size = sizeof(pxl_layer), .kind = (kind_)})
 #endif
-/* From 1 to 256 layers, each with the channels that the one before it gives. */
+/** Makes a network of 1 to 256 layers, each with the channels that the one before it gives. */
 PXL_API pxl_status pxl_network_create(const pxl_layer *layers, size_t count, pxl_network **network);
-/* `architecture`: vgg11, vgg13, vgg16, vgg19 (torchvision's `features`), or a list in the manner of torchvision,
- * "3:64,64,M,128k5,A": the image's channels (3 if left out), then for each convolution, which a ReLU follows, its output channels
- * and k with its size (3 if left out), M for max pooling and A for average pooling. Weights are drawn from
- * +-sqrt(6 / (inputs size^2)) (He et al. 2015, "Delving deep into rectifiers"), biases are 0, lpips' weights 1; the same for the
- * same seed everywhere. Distances in random features tell structure apart and suit tests; they are not those of the trained network. */
+/** Makes a network of random weights, the same for the same seed everywhere. `architecture`: vgg11, vgg13, vgg16, vgg19
+ * (torchvision's `features`), or a list in the manner of torchvision, "3:64,64,M,128k5,A": the image's channels (3 if left out),
+ * then for each convolution, which a ReLU follows, its output channels and k with its size (3 if left out), M for max pooling
+ * and A for average pooling. Weights are drawn from `+-sqrt(6 / (inputs size^2))` (He et al., 2015, "Delving deep into
+ * rectifiers"), biases are 0, lpips' weights 1. Distances in random features tell structure apart and suit tests; they are not
+ * those of the trained network. */
 PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, pxl_network **network);
-/* Weights from a safetensors file with torchvision's names, features.N.weight and features.N.bias, N the layer's number, in f32, f16
- * or bf16; tensors of other names are passed over. `architecture` NULL: one that follows from the names and shapes (pooling is by the
- * maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL: none. PXL_IO_ERROR
- * names file and tensor (which libjansson may misread where there is no memory). scripts/convert_weights.py makes both files from
- * .pth. */
+/** Reads weights from a safetensors file with torchvision's names, features.N.weight and features.N.bias, N the layer's number,
+ * in f32, f16 or bf16; tensors of other names are passed over. `architecture` NULL: one that follows from the names and shapes
+ * (pooling is by the maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL:
+ * none. PXL_IO_ERROR names file and tensor (which libjansson may misread where there is no memory). scripts/convert_weights.py
+ * makes both files from .pth. */
 PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
-/* Losses and contexts that use it keep it alive. NULL is allowed. On a GPU not before
- * the streams have passed the calls that use it, and while CUDA graphs in which such calls were captured are launched. */
+/** Gives it back. Losses and contexts that use it keep it alive. NULL is allowed. On a GPU not before the streams have passed the
+ * calls that use it, and not while CUDA graphs in which such calls were captured are launched. */
 PXL_API void pxl_network_destroy(pxl_network *network);
-PXL_API size_t pxl_network_layer_count(const pxl_network *network); /* 0 for NULL */
-/* conv1_1, relu1_1, ..., pool1, conv2_1: blocks end with their pooling, convolutions count in the block. NULL past the last. */
+/** The number of its layers; 0 for NULL. */
+PXL_API size_t pxl_network_layer_count(const pxl_network *network);
+/** A layer's name: conv1_1, relu1_1, ..., pool1, conv2_1. Blocks end with their pooling, convolutions count in the block. NULL
+ * past the last. */
 PXL_API const char *pxl_network_layer_name(const pxl_network *network, size_t layer);
-/* Makes a network known to expressions that are parsed with this context, under a name of letters, digits, _, - and . ; one that is
- * known already is replaced (for later expressions). Not while another thread uses the context. */
+/** Makes a network known to expressions that are parsed with this context, under a name of letters, digits, _, - and . ; one that
+ * is known already is replaced (for later expressions). Not while another thread uses the context. */
 PXL_API pxl_status pxl_context_add_network(pxl_context *context, const char *name, pxl_network *network);
+/** @} */
 
 /* ---- Losses --------------------------------------------------------------------------------------------------------- */
+/** @defgroup losses Losses
+ * What is computed: terms with their weights, as structs or as an expression.
+ * @{ */
+/** What a term compares. In formulas `e = pred - target`, `*` is a correlation, and L the data range.
+ *
+ * - **Maps** (pixel to blur, features to style) are charged by a penalty.
+ * - **Functions of the mean squared error** (rmse, psnr) have a reduction of their own.
+ * - **Windowed terms** (ssim to structure) score the statistics of both images in a window (Wang et al., "Image quality
+ *   assessment", IEEE TIP 13(4), 2004). With window means mx, my, variances vx, vy, covariance vxy,
+ *   `C1 = (k1 L)^2`, `C2 = (k2 L)^2`, `C3 = C2/2`:
+ *
+ *       l = (2 mx my + C1) / (mx^2 + my^2 + C1)
+ *       c = (2 sqrt(vx vy) + C2) / (vx + vy + C2)
+ *       s = (vxy + C3) / (sqrt(vx vy) + C3)
+ *
+ *   As terms they are 0 for equal images, exactly. contrast, structure and exponents need the standard deviations apart:
+ *   one whose variance is below its rounding error (2e-6 of the window's mean square in f32, 4e-15 in f64) counts as 0, with
+ *   a slope of 0. */
 typedef enum pxl_term_kind {
-    /* Maps, charged by a penalty. e = pred - target. */
-    PXL_PIXEL = 0,     /* e itself; penalty l2 by default: the mean squared error */
-    PXL_SOBEL = 1,     /* both of [-1 0 1; -2 0 2; -1 0 1] * e and its transpose, unnormalised, charges added; default l1 */
-    PXL_LAPLACIAN = 2, /* [0 1 0; 1 -4 1; 0 1 0] * e, or with neighbours = 8 [1 1 1; 1 -8 1; 1 1 1] * e; default l1 */
-    PXL_TV = 3,        /* forward differences of pred alone to the right and down, 0 past the last; default l1 (anisotropic) */
-    PXL_BLUR = 4,      /* Gaussian of e, `window` taps, `sigma` (1.5); default l2 */
-    PXL_FEATURES = 5,  /* `layers` of a network: sum over the layers of their weight times the charges of F - G, with F and G what
-                          the layer gives for pred and target, of size C' x H' x W' there; with `unit` F and G are divided by
-                          their norm over the channels first, sqrt(1e-8 + sum F^2). Default l2 */
-    PXL_LPIPS = 6,  /* features with unit, where each channel's charge is multiplied by the network's linear weight: summed over
-                          channels, mean over pixels (Zhang et al. 2018; torchmetrics' norm). Layers: the last ReLU of each of
-                          the first five blocks; normalize: lpips */
-    PXL_STYLE = 7,  /* the same of the Gram matrices F F^T / (C' H' W'), charges added: with l2 the squared Frobenius norm
-                          (Johnson et al. 2016). Layers: the last ReLU of each of the first four blocks */
-    PXL_COSINE = 8, /* 1 - the cosine between F and G over the channels (with the norm of unit), mean over pixels */
-    /* Functions of the mean squared error (a reduction of their own), with L the data_range. */
-    PXL_RMSE = 16, /* sqrt(MSE); the gradient at 0 is 0 */
-    PXL_PSNR = 17, /* 10 log10(L^2 / (MSE + eps)) in dB: the metric itself, so as a loss it takes a negative weight. Infinite for
-                      equal images unless eps > 0; the gradient there is 0 */
-    /* Windowed statistics of both images (Wang et al., "Image quality assessment", IEEE TIP 13(4), 2004). With window means mx,
-     * my, variances vx, vy, covariance vxy, C1 = (k1 L)^2, C2 = (k2 L)^2, C3 = C2/2:
-     *   l = (2 mx my + C1) / (mx^2 + my^2 + C1)   c = (2 sqrt(vx vy) + C2) / (vx + vy + C2)   s = (vxy + C3) / (sqrt(vx vy) + C3)
-     * As terms they are 0 for equal images, exactly. contrast, structure and exponents need the standard deviations apart:
-     * one whose variance is below its rounding error (2e-6 of the window's mean square in f32, 4e-15 in f64) counts as 0, with
-     * a slope of 0. */
-    PXL_SSIM = 32,      /* 1 - l^alpha c^beta s^gamma; with exponents of 1: 1 - SSIM */
-    PXL_DSSIM = 33,     /* (1 - SSIM) / 2 */
-    PXL_LUMINANCE = 34, /* 1 - l */
-    PXL_CONTRAST = 35,  /* 1 - c */
-    PXL_STRUCTURE = 36, /* 1 - s */
-    PXL_MS_SSIM = 37,   /* not in this version */
-    PXL_ENL = 38        /* not in this version */
+    PXL_PIXEL = 0,     /**< `e` itself; penalty l2 by default: the mean squared error */
+    PXL_SOBEL = 1,     /**< both of `[-1 0 1; -2 0 2; -1 0 1] * e` and its transpose, unnormalised, charges added; default l1 */
+    PXL_LAPLACIAN = 2, /**< `[0 1 0; 1 -4 1; 0 1 0] * e`, or with neighbours = 8 `[1 1 1; 1 -8 1; 1 1 1] * e`; default l1 */
+    PXL_TV = 3,        /**< forward differences of pred alone to the right and down, 0 past the last; default l1 (anisotropic) */
+    PXL_BLUR = 4,      /**< Gaussian of `e`, `window` taps, `sigma` (1.5); default l2 */
+    PXL_FEATURES = 5,  /**< `layers` of a network: sum over the layers of their weight times the charges of `F - G`, with F and G
+                            what the layer gives for pred and target, of size C' x H' x W' there; with `unit` F and G are divided
+                            by their norm over the channels first, `sqrt(1e-8 + sum F^2)`; default l2 */
+    PXL_LPIPS = 6,  /**< features with unit, where each channel's charge is multiplied by the network's linear weight: summed over
+                            channels, mean over pixels (Zhang et al., 2018; torchmetrics' norm); layers: the last ReLU of each of
+                            the first five blocks; normalize: lpips */
+    PXL_STYLE = 7,  /**< the same of the Gram matrices F F^T / (C' H' W'), charges added: with l2 the squared Frobenius norm
+                            (Johnson et al., 2016); layers: the last ReLU of each of the first four blocks */
+    PXL_COSINE = 8, /**< 1 - the cosine between F and G over the channels (with the norm of unit), mean over pixels */
+    PXL_RMSE = 16,  /**< `sqrt(MSE)`; the gradient at 0 is 0 */
+    PXL_PSNR = 17,  /**< `10 log10(L^2 / (MSE + eps))` in dB: the metric itself, so as a loss it takes a negative weight; infinite
+                            for equal images unless eps > 0; the gradient there is 0 */
+    PXL_SSIM = 32,  /**< `1 - l^alpha c^beta s^gamma`; with exponents of 1: 1 - SSIM */
+    PXL_DSSIM = 33, /**< `(1 - SSIM) / 2` */
+    PXL_LUMINANCE = 34, /**< `1 - l` */
+    PXL_CONTRAST = 35,  /**< `1 - c` */
+    PXL_STRUCTURE = 36, /**< `1 - s` */
+    PXL_MS_SSIM = 37,   /**< not in this version */
+    PXL_ENL = 38        /**< not in this version */
 } pxl_term_kind;
 
-/* How a difference d is charged. With a vector map (sobel, tv) the components' charges are added, or with `isotropic` the
- * magnitude sqrt(dx^2 + dy^2) is charged once. */
+/** How a difference d is charged. With a vector map (sobel, tv) the components' charges are added, or with `isotropic` the
+ * magnitude `sqrt(dx^2 + dy^2)` is charged once; its gradient is 0 where the magnitude is. */
 typedef enum pxl_penalty {
-    PXL_PENALTY_DEFAULT = 0, /* the map's own, see above; charbonnier when `isotropic` is set */
-    PXL_L2 = 1,              /* d^2 */
-    PXL_L1 = 2,              /* |d|; the gradient at 0 is 0 */
-    PXL_HUBER = 3,           /* d^2/2 if |d| <= delta, else delta (|d| - delta/2); delta = 1 */
-    PXL_SMOOTH_L1 = 4,       /* huber(beta) / beta; beta = 1 */
-    PXL_CHARBONNIER = 5      /* sqrt(d^2 + eps^2); eps = 1e-3 */
+    PXL_PENALTY_DEFAULT = 0, /**< the map's own, see pxl_term_kind; charbonnier when `isotropic` is set */
+    PXL_L2 = 1,              /**< `d^2` */
+    PXL_L1 = 2,              /**< `|d|`; the gradient at 0 is 0 */
+    PXL_HUBER = 3,           /**< `d^2/2` if `|d| <= delta`, else `delta (|d| - delta/2)`; delta = 1 */
+    PXL_SMOOTH_L1 = 4,       /**< `huber(beta) / beta`; beta = 1 */
+    PXL_CHARBONNIER = 5      /**< `sqrt(d^2 + eps^2)`; eps = 1e-3 */
 } pxl_penalty;
-/* With S the sum over the positions of the map, each times its weight if there is a weight map: mean = S / (N C H' W'), or
- * S / (C sum of weights); sum = S; spatial = C times the mean: a sum over channels, a mean over pixels. H' x W' is the size of
- * the map: that of the image but for border = valid. Per image (args.per_image) the same with N = 1. features: C, H', W' are those
- * of each layer. lpips, style, cosine: mean or sum is over the images. */
-typedef enum pxl_reduction { PXL_MEAN = 0, PXL_SUM = 1, PXL_SPATIAL = 2 } pxl_reduction;
-/* What is done to an image, whose values lie in [0, L], before it enters a network. */
+/** What becomes of the charges. With S their sum over the positions of the map, each times its weight if there is a weight map,
+ * and H' x W' the size of the map, which is that of the image but for border = valid. Per image (args.per_image) the same with
+ * N = 1. features: C, H', W' are those of each layer. lpips, style, cosine: mean or sum is over the images. */
+typedef enum pxl_reduction {
+    PXL_MEAN = 0,   /**< S / (N C H' W'), or S / (C sum of weights) */
+    PXL_SUM = 1,    /**< `S` */
+    PXL_SPATIAL = 2 /**< C times the mean: a sum over channels, a mean over pixels */
+} pxl_reduction;
+/** What is done to an image, whose values lie in [0, L], before it enters a network. */
 typedef enum pxl_normalize {
-    PXL_NORMALIZE_DEFAULT = 0,
-    PXL_NORMALIZE_NONE = 1,     /* x */
-    PXL_NORMALIZE_IMAGENET = 2, /* (x / L - mean) / std with torchvision's (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) */
-    PXL_NORMALIZE_LPIPS = 3     /* (2 x / L - 1 - shift) / scale with lpips' (-0.030, -0.088, -0.188) and (0.458, 0.448, 0.450) */
+    PXL_NORMALIZE_DEFAULT = 0,  /**< none; for lpips: lpips */
+    PXL_NORMALIZE_NONE = 1,     /**< x */
+    PXL_NORMALIZE_IMAGENET = 2, /**< `(x / L - mean) / std` with torchvision's (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) */
+    PXL_NORMALIZE_LPIPS = 3 /**< `(2 x / L - 1 - shift) / scale` with lpips' (-0.030, -0.088, -0.188) and (0.458, 0.448, 0.450) */
 } pxl_normalize;
-/* In what a network computes on a GPU: products of f32, tf32 (10 bits of mantissa), f16 or bf16, always summed in f32; tf32, f16 and
- * bf16 on tensor cores. Default: as the images' type has it, f32 for all but f16 and bf16. On the CPU it is f32 in any case. */
+/** In what a network computes on a GPU: products of f32, tf32, f16 or bf16, always summed in f32; tf32, f16 and bf16 on tensor
+ * cores. On the CPU it is f32 in any case. */
 typedef enum pxl_precision {
-    PXL_PRECISION_DEFAULT = 0,
-    PXL_PRECISION_F32 = 1,
-    PXL_PRECISION_TF32 = 2,
-    PXL_PRECISION_F16 = 3,
-    PXL_PRECISION_BF16 = 4
+    PXL_PRECISION_DEFAULT = 0, /**< as the images' type has it: f32 for all but f16 and bf16 */
+    PXL_PRECISION_F32 = 1,     /**< 24 bits of mantissa */
+    PXL_PRECISION_TF32 = 2,    /**< 11 bits, f32's range */
+    PXL_PRECISION_F16 = 3,     /**< 11 bits */
+    PXL_PRECISION_BF16 = 4     /**< 8 bits, f32's range */
 } pxl_precision;
-/* What lies outside the image: nothing (only whole windows count, the map is smaller), zeros, the image mirrored without
- * repeating its edge pixel (dcb|abcd|cba), or its edge pixel. A default is that of the preset; for sobel, laplacian and blur it
- * is zero. */
-typedef enum pxl_border { PXL_BORDER_DEFAULT = 0, PXL_VALID = 1, PXL_ZERO = 2, PXL_REFLECT = 3, PXL_REPLICATE = 4 } pxl_border;
+/** What lies outside the image. A default is that of the preset; for sobel, laplacian and blur it is zero. */
+typedef enum pxl_border {
+    PXL_BORDER_DEFAULT = 0, /**< see above */
+    PXL_VALID = 1,          /**< nothing: only whole windows count, the map is smaller */
+    PXL_ZERO = 2,           /**< zeros */
+    PXL_REFLECT = 3,        /**< the image mirrored without repeating its edge pixel, `dcb|abcd|cba` */
+    PXL_REPLICATE = 4       /**< its edge pixel, `aaa|abcd|ddd` */
+} pxl_border;
 
-/* data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0, of the batch, or of
+/** data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0, of the batch, or of
  * each image with per_image; a constant for the gradient. */
-#define PXL_FROM_DATA       (-1.0)
-#define PXL_DOWNSAMPLE_AUTO (-1)   /* downsample: max(1, round(min(H, W) / 256)); halves to even as piq, up as vmaf has it */
-#define PXL_EXACT_ZERO      1e-300 /* for k1, k2, alpha, beta, gamma, where 0 stands for the default */
+#define PXL_FROM_DATA (-1.0)
+/** downsample: `max(1, round(min(H, W) / 256))`; halves to even as piq, up as vmaf has it. */
+#define PXL_DOWNSAMPLE_AUTO (-1)
+/** An exact 0 for k1, k2, alpha, beta, gamma, where 0 stands for the default. */
+#define PXL_EXACT_ZERO 1e-300
 
-/* One term. Zero is the default of every field but the weight. */
+/** One term; made by PXL_TERM(). Zero is the default of every field but the weight. */
 typedef struct pxl_term {
-    size_t struct_size;
-    pxl_term_kind kind;
-    double weight; /* finite; 0 computes the value and leaves the gradient alone */
-    pxl_reduction reduction;
-    pxl_penalty penalty;
-    double penalty_param; /* delta, beta or eps, > 0; psnr: its eps, >= 0 */
-    int isotropic;        /* sobel, tv */
-    int own_counts; /* tv, mean: each direction over its own H (W-1) or (H-1) W differences, not over H W; not with isotropic */
-    int neighbours; /* laplacian: 4 (default) or 8 */
-    int mean_of_images;    /* rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
-    pxl_border border;     /* sobel, laplacian, blur, windowed terms */
-    int window;            /* taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
-    double sigma;          /* of the Gaussian, > 0; not with uniform */
-    int uniform;           /* windowed terms: 1: all taps equal */
-    double k1, k2;         /* >= 0; 0.01 and 0.03 */
-    double data_range;     /* L > 0, or PXL_FROM_DATA; windowed terms, psnr */
-    int sample_covariance; /* 1: variances times n / (n - 1), n = taps^2 */
-    int downsample;        /* windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
-    /* ssim: exponents of l, c and s, > 0 or PXL_EXACT_ZERO; 1. Unless all are 1, factors below 1e-4 count as 1e-4. */
-    double alpha, beta, gamma;
-    const char *preset; /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
-    /* features, lpips, style, cosine */
-    const pxl_network *network; /* NULL: the one of seed 1 that `net` names */
-    const char *net;            /* vgg11, vgg13, vgg16, vgg19; NULL: vgg16. With a `network`: its name, in the term's name */
-    const char *layers; /* names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
-                           features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
-    pxl_normalize normalize; /* default none; channels other than three are compared as they are */
-    int unit;                /* features: 1: see above */
-    pxl_precision precision; /* features, lpips, style, cosine, on a GPU */
+    size_t struct_size;      /**< sizeof(pxl_term) */
+    pxl_term_kind kind;      /**< what it compares */
+    double weight;           /**< finite; 0 computes the value and leaves the gradient alone */
+    pxl_reduction reduction; /**< default mean; rmse and psnr have none */
+    pxl_penalty penalty;     /**< of a map; default: the map's own */
+    double penalty_param;    /**< delta, beta or eps, > 0, default the penalty's; psnr: its eps, >= 0, default 0 */
+    int isotropic;           /**< sobel, tv: 1: the magnitude is charged */
+    int own_counts;          /**< tv, mean: 1: each direction over its own H (W-1) or (H-1) W differences, not over H W; not with
+                               isotropic */
+    int neighbours;          /**< laplacian: 4 (default) or 8 */
+    int mean_of_images;      /**< rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
+    pxl_border border;       /**< sobel, laplacian, blur, windowed terms */
+    int window;              /**< taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
+    double sigma;            /**< of the Gaussian, in pixels, > 0; not with uniform. Default 1.5 */
+    int uniform;             /**< windowed terms: 1: all taps equal */
+    double k1;               /**< windowed terms: C1 = (k1 L)^2, > 0 or PXL_EXACT_ZERO; default 0.01 */
+    double k2;               /**< windowed terms: C2 = (k2 L)^2, > 0 or PXL_EXACT_ZERO; default 0.03 */
+    double data_range;       /**< L > 0, or PXL_FROM_DATA; windowed terms, psnr, networks. Default 1, 255 (u8) or 65535 (u16) */
+    int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n = taps^2 */
+    int downsample;          /**< windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
+    double alpha; /**< ssim: exponent of l, > 0 or PXL_EXACT_ZERO; default 1. Unless all three are 1, factors below 1e-4 count as
+                                1e-4, with a slope of 0 */
+    double beta;  /**< ssim: the same of c */
+    double gamma; /**< ssim: the same of s */
+    const char *preset;         /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
+    const pxl_network *network; /**< features, lpips, style, cosine; NULL: the one of seed 1 that `net` names */
+    const char *net;            /**< vgg11, vgg13, vgg16, vgg19; NULL: vgg16. With a `network`: its name, in the term's name */
+    const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
+                             features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
+    pxl_normalize
+        normalize; /**< none (lpips: its own); needs three channels. An image of one channel enters a network of three as
+                                  all of them */
+    int unit;      /**< features: 1: F and G are divided by their norm, see PXL_FEATURES */
+    pxl_precision precision; /**< features, lpips, style, cosine, on a GPU */
 } pxl_term;
 #ifdef __cplusplus
 static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
@@ -301,79 +370,99 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
     return term;
 }
 #else
+/** A pxl_term of this kind and weight, everything else its default. */
 #define PXL_TERM(kind_, weight_) ((pxl_term){.struct_size = sizeof(pxl_term), .kind = (kind_), .weight = (weight_)})
 #endif
-/* The presets, index 0, 1, ...; NULL past the last. All have k1 = 0.01, k2 = 0.03, and L = 1 but torchmetrics (from the data):
- *   wang         11-tap Gaussian, sigma 1.5, whole windows only; = pytorch-msssim, scikit-image with gaussian_weights = True and
- *                use_sample_covariance = False, MONAI's SSIMLoss
- *   vainf        wang, but an axis shorter than the window is not smoothed (pytorch-msssim's convention)
- *   skimage      uniform 7x7, sample covariance, valid: scikit-image's defaults; with a sigma: a Gaussian, taps as in blur
- *   tf           tf.image.ssim: wang
- *   torchmetrics reflect border, taps from sigma as in blur
- *   piq          wang after averaging over blocks (downsample = auto)
- *   kornia       reflect border, window 11, sigma 1.5 (kornia.metrics.ssim: its window_size is the caller's; without its 1e-12)
- *   fused-ssim   zero border, same size, without its clamps
- *   seed         zero border, same size (3D Gaussian splatting)
- *   monai        uniform 7x7, sample covariance, valid (MONAI before 1.2)
- *   vmaf         wang after decimation with a symmetric border (libvmaf, iqa; there the window is rounded to six digits)
+/** The presets of windowed terms, index 0, 1, ...; NULL past the last. All have k1 = 0.01, k2 = 0.03, and L = 1 but torchmetrics
+ * (from the data):
+ *
+ *     wang         11-tap Gaussian, sigma 1.5, whole windows only; = pytorch-msssim, MONAI's SSIMLoss, scikit-image with
+ *                  gaussian_weights = True and use_sample_covariance = False
+ *     vainf        wang, but an axis shorter than the window is not smoothed (pytorch-msssim's convention)
+ *     skimage      uniform 7x7, sample covariance, valid: scikit-image's defaults; with a sigma: a Gaussian, taps as in blur
+ *     tf           tf.image.ssim: wang
+ *     torchmetrics reflect border, taps from sigma as in blur
+ *     piq          wang after averaging over blocks (downsample = auto)
+ *     kornia       reflect border, window 11, sigma 1.5 (kornia.metrics.ssim: its window_size is the caller's; without its 1e-12)
+ *     fused-ssim   zero border, same size, without its clamps
+ *     seed         zero border, same size (3D Gaussian splatting)
+ *     monai        uniform 7x7, sample covariance, valid (MONAI before 1.2)
+ *     vmaf         wang after decimation with a symmetric border (libvmaf, iqa; there the window is rounded to six digits)
+ *
  * On photographs in f64 each agrees with its library to 10 digits and more where the library computes in float64 throughout;
  * where it rounds (float32 windows of pytorch-msssim, tf, MONAI), to what that leaves. tests/data/known_values.json has the
- * numbers. */
+ * numbers, docs/definitions.md the measured errors. */
 PXL_API const char *pxl_preset_name(size_t index);
 
-/* A loss never changes once made, and may be used by several threads at once. */
+/** What is to be computed: terms and their weights. Never changes once made, and may be used by several threads at once. */
 typedef struct pxl_loss pxl_loss;
+/** Makes a loss of 1 to 32 terms, which are copied (networks are kept alive). A field that the term's kind does not use has to be
+ * 0; the message names the term and the field, "terms[2].window". */
 PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss **loss);
-/* expression = term { ("+" | "-") term },  term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]
- *   name      pixel sobel laplacian tv blur | features lpips style cosine | ssim dssim luminance contrast structure | rmse psnr | and the pixel map by its
- *             penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
- *   argument  a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
- *             own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta beta eps
- *             reduction (mean sum spatial) neighbours border (valid zero reflect replicate; also written padding) window sigma
- *             net layers normalize (none imagenet lpips) precision (f32 tf32 f16 bf16) k1 k2 data_range (a number or auto) downsample (a number or auto) alpha beta gamma preset
- *             (in ssim, beta is the exponent; in smooth_l1 the penalty's)
- * "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)". Reads no file. `context` may be
- * NULL. net=NAME is a network that was added to the context, or else vgg16 (11, 13, 19) with random weights, which then appears in
- * the term's name as vgg16-random. PXL_SYNTAX_ERROR names the column, counted from 1. */
+/** Makes a loss of an expression, "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)".
+ *
+ * - `expression = term { ("+" | "-") term }`
+ * - `term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]`
+ * - **name**: pixel sobel laplacian tv blur | features lpips style cosine | ssim dssim luminance contrast structure | rmse psnr |
+ *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
+ * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
+ *   own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
+ *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
+ *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
+ *   downsample (a number or auto), alpha, beta, gamma, preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
+ *
+ * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or else vgg16 (11, 13, 19) with
+ * random weights, which then appears in the term's name as vgg16-random. PXL_SYNTAX_ERROR names the column, counted from 1. */
 PXL_API pxl_status pxl_loss_parse(const char *expression, pxl_context *context, pxl_loss **loss);
-PXL_API size_t pxl_loss_term_count(const pxl_loss *loss); /* 0 for NULL */
-/* The term as in an expression, without its weight, for logs: "sobel(charbonnier, eps=0.001)". NULL past the last. Lives as
+/** The number of its terms; 0 for NULL. */
+PXL_API size_t pxl_loss_term_count(const pxl_loss *loss);
+/** The term as in an expression, without its weight, for logs: "sobel(charbonnier, eps=0.001)". NULL past the last. Lives as
  * long as the loss. */
 PXL_API const char *pxl_loss_term_name(const pxl_loss *loss, size_t term);
-PXL_API double pxl_loss_term_weight(const pxl_loss *loss, size_t term); /* NaN past the last */
-PXL_API void pxl_loss_destroy(pxl_loss *loss);                          /* NULL is allowed */
+/** The term's weight; NaN past the last. */
+PXL_API double pxl_loss_term_weight(const pxl_loss *loss, size_t term);
+/** Gives it back. NULL is allowed. */
+PXL_API void pxl_loss_destroy(pxl_loss *loss);
+/** @} */
 
 /* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
-/* What becomes of the target in the networks of features and its like, for targets that stay while pred changes. */
+/** @defgroup evaluation Evaluation
+ * A loss on images: once per shape a workspace, then one call each step.
+ * @{ */
+/** What becomes of the target in the networks of features and its like, for targets that stay while pred changes. */
 typedef enum pxl_target_use {
-    PXL_TARGET_PASSES = 0, /* its features are computed, and forgotten */
-    PXL_TARGET_KEEP = 1,   /* computed, and kept in the workspace, which is larger for it */
-    /* Those that the last call with PXL_TARGET_KEEP left in this workspace, which no other call may have used since (that is not
-     * noticed, and the values are wrong); all other arguments but the contents of pred as they were then, and no grad_target. */
-    PXL_TARGET_KEPT = 2
+    PXL_TARGET_PASSES = 0, /**< its features are computed, and forgotten */
+    PXL_TARGET_KEEP = 1,   /**< computed, and kept in the workspace, which is larger for it */
+    PXL_TARGET_KEPT = 2    /**< those that the last call with PXL_TARGET_KEEP left in this workspace, which no other call may have
+                                used since (that is not noticed, and the values are wrong); all other arguments but the contents
+                                of pred as they were then, and no grad_target */
 } pxl_target_use;
+/** What a loss is evaluated on, and what is wanted of it; made by PXL_ARGS(). A pointer that is NULL: not given, not wanted. */
 typedef struct pxl_args {
-    size_t struct_size;
-    const pxl_tensor *pred, *target; /* same sizes, dtype and device */
-    /* N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
+    size_t struct_size;       /**< sizeof(pxl_args) */
+    const pxl_tensor *pred;   /**< N x C x H x W */
+    const pxl_tensor *target; /**< sizes, dtype and device of pred */
+    /** N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
-     * and the gradients are 0. Not together with downsample. If all weights that count are 0, the mean is 0. The weights
-     * themselves are not checked: a negative one counts as it is, NaN gives NaN. */
+     * and the gradients are 0. Not together with downsample, nor with terms in a network. If all weights that count are 0, the
+     * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
-    const pxl_tensor *grad_pred, *grad_target; /* sizes of pred; its dtype or f32; NULL: not wanted. Overwritten, not added to */
-    const float *grad_loss;                    /* the upstream gradient of the total; NULL: 1. With per_image one per image */
-    /* One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and the
-     * gradient, even if its value is not finite. (CUDA does not look at them before: one that is not finite makes the total
+    const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; its dtype or f32. Overwritten, not added to */
+    const pxl_tensor *grad_target; /**< d total / d target, the same */
+    const float *grad_loss;        /**< the upstream gradient of the total; NULL: 1. With per_image one per image */
+    /** One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and
+     * the gradient, even if its value is not finite. (CUDA does not look at them before: one that is not finite makes the total
      * and the gradient NaN.) */
     const float *term_weights;
-    double *values;        /* the weighted total, then each term's value without its weight; NULL: not wanted */
-    int per_image;         /* 1: values has N rows, one per image, and grad_loss N entries */
-    const pxl_tensor *map; /* N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position; NULL */
-    const pxl_tensor *statistics; /* N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics; NULL */
-    pxl_target_use target_use;
-    /* N x 1 x H x W, f32 or f64: of the first term of kind features, lpips or cosine, where in the image it comes from: the charges at
-     * each place of a layer (those of lpips(spatial=True)), enlarged bilinearly to the image and added up over the layers. Its mean is
-     * the term's value, but for what enlarging leaves (with reduction = sum it has the charges as they are). NULL: not wanted. */
+    double *values;        /**< the weighted total, then each term's value without its weight: 1 + terms of them */
+    int per_image;         /**< 1: values has N rows, one per image, and grad_loss N entries */
+    const pxl_tensor *map; /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position */
+    const pxl_tensor *statistics; /**< N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics() */
+    pxl_target_use target_use;    /**< what becomes of the target in a network */
+    /** N x 1 x H x W, f32 or f64: of the first term of kind features, lpips or cosine, where in the image it comes from: the
+     * charges at each place of a layer (those of lpips(spatial=True)), enlarged bilinearly to the image and added up over the
+     * layers. Its mean is the term's value, but for what enlarging leaves (with reduction = sum it has the charges as they
+     * are). */
     const pxl_tensor *feature_map;
 } pxl_args;
 #ifdef __cplusplus
@@ -383,47 +472,58 @@ static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target
     return args;
 }
 #else
+/** The pxl_args of these images, from which nothing is wanted yet. */
 #define PXL_ARGS(pred_, target_) ((pxl_args){.struct_size = sizeof(pxl_args), .pred = (pred_), .target = (target_)})
 #endif
-/* Sizes N, C, H', W' of args.map for these images, after downsampling and the border; PXL_INVALID_ARGUMENT if no term is
+/** Sizes N, C, H', W' of args.map for these images, after downsampling and the border; PXL_INVALID_ARGUMENT if no term is
  * windowed. */
 PXL_API pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t size[4]);
-typedef void *pxl_stream; /* a cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise */
+/** A cudaStream_t; NULL on the CPU, and CUDA's default stream otherwise. */
+typedef void *pxl_stream;
 
-/* Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked at.
- * On the CPU some hundred KiB a thread, whatever the image, and for terms in a network the activations of one image and its target
- * (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
- * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some images,
- * as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks,
- * add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the
- * precision of the computation. */
+/** Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
+ * at.
+ *
+ * On the CPU some hundred KiB a thread, whatever the image, and for terms in a network the activations of one image and its
+ * target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
+ * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
+ * images, as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks, add
+ * up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the precision
+ * of the computation. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
-/* Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter, and loads the kernels of
- * this evaluation, so that a capture does not have to: convolutions run once, on zeros. Evaluations of other losses and shapes that need no more bytes may share
- * the workspace.) */
+/** Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter, and loads the kernels
+ * of this evaluation, so that a capture does not have to: convolutions run once, on zeros. Evaluations of other losses and
+ * shapes that need no more bytes may share the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);
-/* Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a
+/** Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a
  * workspace sized for fewer threads limits the call to so many; PXL_WORKSPACE_TOO_SMALL if it is not enough for one. */
 PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                                 pxl_stream stream);
+/** @} */
 
 /* ---- Operators ------------------------------------------------------------------------------------------------------ */
-/* Linear filters of each plane and their adjoints. Images f32, f16, bf16 or f64; input and output of one dtype. */
+/** @defgroup operators Operators
+ * Linear filters of each plane and their adjoints, the statistics of SSIM's window and theirs, reductions. Each is called as a
+ * loss is: first the bytes of its workspace, then itself.
+ * @{ */
+/** A linear filter of each plane. Images f32, f16, bf16 or f64; input and output of one dtype. */
 typedef enum pxl_filter_kind {
-    PXL_FILTER_SOBEL =
-        0, /* two components: output channel c is [-1 0 1; -2 0 2; -1 0 1] * channel c, output channel C + c its transpose */
-    PXL_FILTER_LAPLACIAN = 1, /* neighbours = 4 or 8 */
-    PXL_FILTER_BLUR = 2,      /* Gaussian, normalised to a sum of 1 */
-    PXL_FILTER_BOX = 3        /* mean over window x window; out of the image counts as the border says */
+    PXL_FILTER_SOBEL = 0, /**< two components: output channel c is `[-1 0 1; -2 0 2; -1 0 1] *` channel c, output channel C + c
+                                   its transpose */
+    PXL_FILTER_LAPLACIAN = 1, /**< as PXL_LAPLACIAN; neighbours = 4 or 8 */
+    PXL_FILTER_BLUR = 2,      /**< Gaussian, normalised to a sum of 1 */
+    PXL_FILTER_BOX = 3        /**< mean over window x window; out of the image counts as the border says */
 } pxl_filter_kind;
+/** A filter; made by PXL_FILTER(). Zero is the default of every field that has one. */
 typedef struct pxl_filter {
-    size_t struct_size;
-    pxl_filter_kind kind;
-    pxl_border border; /* default zero */
-    int neighbours;    /* laplacian: 4 (default) or 8 */
-    int window;        /* blur, box: taps, 1 to 1023; even only with border = valid. blur's default: 2 int(3.5 sigma + 0.5) + 1 */
-    double sigma;      /* blur: > 0 */
+    size_t struct_size;   /**< sizeof(pxl_filter) */
+    pxl_filter_kind kind; /**< which */
+    pxl_border border;    /**< default zero */
+    int neighbours;       /**< laplacian: 4 (default) or 8 */
+    int window;           /**< blur, box: taps, 1 to 1023; even only with border = valid. blur's default:
+                               2 int(3.5 sigma + 0.5) + 1; box has none */
+    double sigma;         /**< blur: > 0, in pixels */
 } pxl_filter;
 #ifdef __cplusplus
 static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
@@ -432,47 +532,59 @@ static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
     return filter;
 }
 #else
+/** A pxl_filter of this kind, the other fields 0. */
 #define PXL_FILTER(kind_) ((pxl_filter){.struct_size = sizeof(pxl_filter), .kind = (kind_)})
 #endif
-/* Of the forward call; the adjoint with input and output exchanged needs no more. */
+/** Bytes of scratch of pxl_filter_apply(); the adjoint with input and output exchanged needs no more. */
 PXL_API pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
                                              const pxl_tensor *output, size_t *bytes);
-/* input N x C x H x W -> output N x kC x H' x W', k = 2 for sobel, else 1; H' = H but H - window + 1 for valid. */
+/** The filtered image: input N x C x H x W -> output N x kC x H' x W', k = 2 for sobel, else 1; H' = H but H - window + 1 for
+ * valid. */
 PXL_API pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
                                     const pxl_tensor *output, void *workspace, size_t bytes, pxl_stream stream);
-/* grad_output N x kC x H' x W' -> grad_input N x C x H x W: <filter(a), b> = <a, adjoint(b)> for all a, b. */
+/** The filter's transpose, border included: grad_output N x kC x H' x W' -> grad_input N x C x H x W, with
+ * `<filter(a), b> = <a, adjoint(b)>` for all a, b. */
 PXL_API pxl_status pxl_filter_adjoint(pxl_context *context, const pxl_filter *filter, const pxl_tensor *grad_output,
                                       const pxl_tensor *grad_input, void *workspace, size_t bytes, pxl_stream stream);
 
-/* The window's statistics: channels [0,C) of `statistics` are the means mx, then my, the variances vx, vy, and the covariance
- * vxy. `term` is a windowed term (PXL_TERM(PXL_SSIM, 1)) whose window, sigma, uniform, border, sample_covariance and preset say
- * how. pred, target: f32, f16, bf16, f64; statistics: N x 5C x H' x W', f32, or f64 with f64 images. */
+/** Bytes of scratch of pxl_ssim_statistics() and of its adjoint. */
 PXL_API pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
                                                       const pxl_tensor *target, size_t *bytes);
+/** The window's statistics: channels [0,C) of `statistics` are the means mx, then my, the variances vx, vy, and the covariance
+ * vxy. `term` is a windowed term (PXL_TERM(PXL_SSIM, 1)) whose window, sigma, uniform, border, sample_covariance and preset say
+ * how; one that averages over blocks first is PXL_UNSUPPORTED. pred, target: f32, f16, bf16, f64; statistics: N x 5C x H' x W',
+ * f32, or f64 with f64 images. */
 PXL_API pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
                                        const pxl_tensor *target, const pxl_tensor *statistics, void *workspace, size_t bytes,
                                        pxl_stream stream);
-/* grad_statistics -> the gradients of sum(grad_statistics * statistics(pred, target)); either output may be NULL. */
+/** The gradients of `sum(grad_statistics * statistics(pred, target))`, products element by element; either output may be NULL. */
 PXL_API pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
                                                const pxl_tensor *target, const pxl_tensor *grad_statistics,
                                                const pxl_tensor *grad_pred, const pxl_tensor *grad_target, void *workspace,
                                                size_t bytes, pxl_stream stream);
 
-/* Deterministic reductions of any dtype, summed in f64; NaN anywhere gives NaN. */
+/** A deterministic reduction of any dtype, summed in f64; NaN anywhere gives NaN. */
 typedef enum pxl_reduce_kind {
-    PXL_REDUCE_SUM = 0,
-    PXL_REDUCE_MEAN = 1,
-    PXL_REDUCE_MIN = 2,
-    PXL_REDUCE_MAX = 3,
-    PXL_REDUCE_L1 = 4, /* sum of |x| */
-    PXL_REDUCE_L2 = 5  /* sqrt of the sum of squares */
+    PXL_REDUCE_SUM = 0,  /**< the sum */
+    PXL_REDUCE_MEAN = 1, /**< the mean */
+    PXL_REDUCE_MIN = 2,  /**< the smallest */
+    PXL_REDUCE_MAX = 3,  /**< the largest */
+    PXL_REDUCE_L1 = 4,   /**< sum of `|x|` */
+    PXL_REDUCE_L2 = 5    /**< `sqrt` of the sum of squares */
 } pxl_reduce_kind;
-/* One result for everything, one for each image (N), or one for each channel of each image (N x C). */
-typedef enum pxl_reduce_over { PXL_OVER_ALL = 0, PXL_OVER_IMAGE = 1, PXL_OVER_CHANNEL = 2 } pxl_reduce_over;
+/** What one result is of. */
+typedef enum pxl_reduce_over {
+    PXL_OVER_ALL = 0,    /**< everything: one result */
+    PXL_OVER_IMAGE = 1,  /**< one for each image: N */
+    PXL_OVER_CHANNEL = 2 /**< one for each channel of each image: N x C */
+} pxl_reduce_over;
+/** Bytes of scratch of pxl_reduce(). */
 PXL_API pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over,
                                              const pxl_tensor *input, size_t *bytes);
+/** Reduces `input` to `results`: as many doubles as `over` says, on the tensor's device. */
 PXL_API pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input,
                               double *results, void *workspace, size_t bytes, pxl_stream stream);
+/** @} */
 
 #ifdef __cplusplus
 }
