@@ -60,6 +60,12 @@ constexpr Row rows[] = {
     {ALL, "ssim", "f32", "1x3x1080x1919,crop"},
     {ALL, "ssim", "f32", "1x3x1080x1920,mask"},
     {ALL, "ssim", "f32", "1x3x1080x1920,both"},
+    // that time grows with the pixels alone
+    {CPU, "ssim", "f32", "1x1x256x256"},
+    {CPU, "ssim", "f32", "1x1x1024x1024"},
+    {CPU, "ssim", "f32", "1x1x2048x2048"},
+    {CPU, "ssim", "f32", "1x1x4096x4096"},
+    {CPU, "ssim", "f32", "1x1x8192x8192"},
     // in a network, with random weights
     {CPU, "features(net=vgg16)", "f32", "4x3x256x256"},
     {CPU, "features(net=vgg16)", "f32", "4x3x256x256,kept"},

@@ -2,10 +2,10 @@
 """Times other libraries' losses in one run, on the sizes and pixels of pixloss_bench, and sets pixloss beside them.
 
     peers.py [--json OUT.json] [--pixloss-json RAW.json] [--fused-ssim FOLDER] [--filter REGEX]
-    peers.py --device cpu --sizes 1x3x64x64            # tries the script itself on a machine without a GPU
+    peers.py --device cpu [...]
 
 Peers: torch's own operations, eager and compiled; SSIM written with conv2d as pytorch-msssim has it (and that package itself),
-fused-ssim, torchmetrics, piq, kornia. What cannot be imported, built or run is named with its reason and left out. On a GPU times
+fused-ssim, torchmetrics, piq, kornia; on the CPU scikit-image and OpenCV, too. What cannot be imported, built or run is named with its reason and left out. On a GPU times
 are medians of CUDA events around several calls; `RAW.json` is pixloss_bench's own output (--benchmark_out) of the same session.
 Every peer's value is compared with the same formula in float64 first: one that is not what it is taken for is not timed.
 """
@@ -30,7 +30,9 @@ import torch.nn.functional as F
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
 SIZES = ["5x5x1080x1920", "1x3x1080x1920", "16x3x256x256", "4x3x256x256", "1x3x256x256"]
-PACKAGES = ["torch", "triton", "fused-ssim", "pytorch-msssim", "torchmetrics", "piq", "kornia", "numpy"]
+CPU_SIZES = ["1x3x1080x1920", "16x1x256x256", "1x1x64x64"]
+PACKAGES = ["torch", "triton", "fused-ssim", "pytorch-msssim", "torchmetrics", "piq", "kornia", "scikit-image", "opencv-python-headless",
+            "numpy"]
 
 
 # ---- Pixels: multiples of 1/256, the target uniform, the prediction the target with noise, as bench/image.cpp draws them -------
@@ -193,11 +195,51 @@ def package_peers():
             Peer("piq", "ssim(preset=piq)", piq), Peer("kornia", "ssim(preset=kornia)", kornia)]
 
 
+def array_peers():
+    """Libraries of NumPy arrays, for the CPU."""
+    def skimage(*_):
+        similarity = importlib.import_module("skimage.metrics").structural_similarity
+        options = {"channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+
+        class Ssim(torch.autograd.Function):
+            @staticmethod
+            def forward(context, pred, target):
+                wanted = pred.requires_grad
+                found = [similarity(a, b, gradient=wanted, **options) for a, b in zip(pred.detach().numpy(), target.numpy())]
+                if wanted:
+                    context.save_for_backward(torch.stack([torch.from_numpy(-gradient) for _, gradient in found]) / len(found))
+                return torch.tensor(1 - sum(f[0] if wanted else f for f in found) / len(found))
+
+            @staticmethod
+            def backward(context, upstream):
+                return upstream * context.saved_tensors[0], None
+        return Ssim.apply
+
+    def opencv(pred, _):
+        cv2 = importlib.import_module("cv2")
+
+        def blur(image):
+            return cv2.GaussianBlur(image, (11, 11), 1.5)
+
+        def plane(x, y):
+            mx, my = blur(x), blur(y)
+            vx, vy, vxy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+            return (((2 * mx * my + 1e-4) * (2 * vxy + 9e-4)) / ((mx * mx + my * my + 1e-4) * (vx + vy + 9e-4))).mean()
+
+        def loss(pred, target):
+            pairs = zip(pred.detach().flatten(0, 1).numpy(), target.flatten(0, 1).numpy())
+            return torch.tensor(1 - sum(plane(a, b) for a, b in pairs) / (pred.shape[0] * pred.shape[1]))
+        return loss
+    return [Peer("scikit-image", "ssim", skimage), Peer("OpenCV, its tutorial's SSIM", "ssim(border=reflect)", opencv, backward=False)]
+
+
 # ---- A check that a peer computes what it is taken for -------------------------------------------------------------------------
 
 REFERENCES = {
     "ssim": lambda a, b: conv2d_ssim(a, b, gaussian(a.shape[1], a), 0),
     "ssim(border=zero)": lambda a, b: conv2d_ssim(a, b, gaussian(a.shape[1], a), 5),
+    "ssim(border=reflect)": lambda a, b: conv2d_ssim(*(F.pad(image, (5, 5, 5, 5), mode="reflect") for image in (a, b)),
+                                                     gaussian(a.shape[1], a), 0),
     "l1": F.l1_loss, "mse": F.mse_loss,
     "reduce(sum)": lambda a, _: a.sum(), "reduce(mean)": lambda a, _: a.mean(),
     "reduce(l2)": lambda a, _: torch.linalg.vector_norm(a),
@@ -369,7 +411,7 @@ def table(rows):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--sizes", default=",".join(SIZES), help="NxCxHxW, separated by commas")
+    parser.add_argument("--sizes", help="NxCxHxW, separated by commas")
     parser.add_argument("--filter", default="", help="only peers whose name matches this regular expression")
     parser.add_argument("--seconds", type=float, default=0.3, help="for each peer, size, and value or gradient")
     parser.add_argument("--fused-ssim", metavar="FOLDER", help="fused-ssim's source folder, to be built")
@@ -388,9 +430,11 @@ def main():
     # Exact fp32, as pixloss computes: no tf32 in convolutions.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     name = torch.cuda.get_device_name(DEVICE) if options.device == "cuda" else platform.processor() or platform.machine()
-    sizes = [tuple(int(number) for number in size.split("x")) for size in options.sizes.split(",")]
+    chosen = options.sizes.split(",") if options.sizes else SIZES if options.device == "cuda" else CPU_SIZES
+    sizes = [tuple(int(number) for number in size.split("x")) for size in chosen]
     rows, failed = [], {}
-    for peer in torch_peers() + content_peers() + [fused_ssim_peer(options.fused_ssim)] + package_peers():
+    own_device = [fused_ssim_peer(options.fused_ssim)] if options.device == "cuda" else array_peers()
+    for peer in torch_peers() + content_peers() + own_device + package_peers():
         if not re.search(options.filter, peer.name):
             continue
         for size in sizes:

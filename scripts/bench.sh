@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Builds pixloss_bench optimised, runs it, prints a table of the medians. How to read it: bench/README.md. About ten minutes, on a
+# Builds pixloss_bench optimised, runs it, prints tables of the medians. How to read them: bench/README.md. About 15 minutes, on a
 # machine that does nothing else meanwhile.
-#   scripts/bench.sh             the default list; results go to bench/results/cpu.json and cpu.md, for committing
+#   scripts/bench.sh             the default list, then SSIM by one thread and by lesser instruction sets, then other libraries if
+#                                ${PYTHON:-python3} has torch; results go to bench/results/cpu*.json and cpu.md, for committing
 #   scripts/bench.sh OPTION...   with options of pixloss_bench (--loss=, --benchmark_filter=, ...); results stay in build/bench
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-case "${1-}" in -h | --help) sed -n '2,5s/^# \?//p' "$0"; exit 0 ;; esac
+case "${1-}" in -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;; esac
 
 scripts/setup.sh
-if ! command -v python3 >/dev/null; then
-  echo "bench.sh: python3 is needed for the table" >&2
+python=${PYTHON:-python3}
+if ! command -v "$python" >/dev/null; then
+  echo "bench.sh: $python is needed for the table" >&2
   exit 1
 fi
 build=build/bench
@@ -28,10 +30,31 @@ out=$build
 if [ $# -eq 0 ]; then out=bench/results; fi
 mkdir -p "$out"
 
-# The program's own lines go to the terminal's error stream, so that standard output is the table alone.
-"$build/bin/pixloss_bench" --benchmark_repetitions=7 --benchmark_enable_random_interleaving=true \
-  --benchmark_report_aggregates_only=true --benchmark_out="$build/raw.json" "$@" >&2
-python3 bench/table.py "$build/raw.json" --commit "$commit" --json "$build/clean.json" >"$build/table.md"
-mv "$build/clean.json" "$out/cpu.json"
+# run NAME OPTION...: a table on standard output, the results in $out/NAME.json. The program's own lines go to the error stream.
+run() {
+  local name=$1
+  shift
+  "$build/bin/pixloss_bench" --benchmark_repetitions=7 --benchmark_enable_random_interleaving=true \
+    --benchmark_report_aggregates_only=true --benchmark_out="$build/raw-$name.json" "$@" >&2
+  "$python" bench/table.py "$build/raw-$name.json" --commit "$commit" --json "$build/clean.json"
+  mv "$build/clean.json" "$out/$name.json"
+}
+all() {
+  local ssim='^cpu/(ssim|0[.]5[*]mse.*)/f32/(1x3x1080x1920|16x1x256x256)/gradient' isa
+  run cpu
+  printf '\n## One thread\n\n'
+  OMP_NUM_THREADS=1 run cpu-1-thread --benchmark_filter="$ssim"
+  for isa in avx2 sse2; do
+    printf '\n## Instructions: %s\n\n' "$isa"
+    PXLOSS_ISA=$isa run "cpu-$isa" --benchmark_filter="$ssim"
+  done
+  if "$python" -c 'import torch' 2>/dev/null; then
+    printf '\n## Other libraries\n\n'
+    "$python" bench/peers.py --device cpu --pixloss-json "$build/raw-cpu.json" --json "$out/cpu-peers.json"
+  else
+    echo "bench: $python has no torch: without other libraries" >&2
+  fi
+}
+if [ $# -eq 0 ]; then all >"$build/table.md"; else run cpu "$@" >"$build/table.md"; fi
 mv "$build/table.md" "$out/cpu.md"
 cat "$out/cpu.md"
