@@ -37,26 +37,28 @@ INLINE void set_frame(frame *f, int R, int64_t width) {
     f->pitch = 2 * f->pad + (width + VL - 1) / VL * VL + GROUP * VL;
 }
 
-/* The last 2R + 1 rows of something: slot (row mod 2R + 1) of `data`, or where `row` says. */
+/* The last 2R + 1 rows of something, of a stencil the last 4: slot (row mod that) of `data`, or where `row` says. */
 typedef struct linear_ring {
     real *data; /* NULL: rows lie elsewhere */
     real **row;
 } linear_ring;
+INLINE int64_t ring_rows(const linear_map *t) { return t->stencil != NO_STENCIL ? 4 : 2 * t->R + 1; }
 INLINE int64_t ring_slot(const linear_map *t, int64_t row) {
-    const int64_t rows = 2 * t->R + 1;
+    if (t->stencil != NO_STENCIL) return row & 3; /* on small images divisions would take longer than all else */
+    const int64_t rows = ring_rows(t);
     return (row % rows + rows) % rows;
 }
 INLINE real *ring_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row) {
     return ring->data + ring_slot(t, row) * f->pitch;
 }
 INLINE void ring_take(linear_ring *ring, const linear_map *t, const frame *f, bool data, pxli_arena *arena) {
-    const size_t rows = (size_t)(2 * t->R + 1);
+    const size_t rows = (size_t)ring_rows(t);
     ring->data = data ? pxli_take(arena, rows * (size_t)f->pitch * sizeof(real)) : NULL;
     ring->row = pxli_take(arena, rows * sizeof *ring->row);
 }
 INLINE void ring_clear(const linear_ring *ring, const linear_map *t, const frame *f) {
-    if (ring->data) memset(ring->data, 0, (size_t)((2 * t->R + 1) * f->pitch) * sizeof(real));
-    for (int k = 0; k <= 2 * t->R && ring->row; k++) ring->row[k] = t->zeros;
+    if (ring->data) memset(ring->data, 0, (size_t)(ring_rows(t) * f->pitch) * sizeof(real));
+    for (int k = 0; k < ring_rows(t) && ring->row; k++) ring->row[k] = t->zeros;
 }
 
 /* `kind`: of a term; R: its radius */

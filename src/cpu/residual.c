@@ -13,7 +13,8 @@ static real *take_rows(const residual *z, int64_t rows, pxli_arena *arena) {
     return pxli_take(arena, (size_t)(rows * z->frame.pitch) * sizeof(real));
 }
 static void take_cache(residual *z, row_cache *cache, int rows, pxli_arena *arena) {
-    cache->count = rows;
+    for (cache->count = 1; cache->count < rows;) cache->count *= 2;
+    rows = cache->count;
     cache->data = take_rows(z, rows, arena), cache->row = pxli_take(arena, (size_t)rows * sizeof *cache->row);
 }
 static void take_term(residual *z, int k, pxli_arena *arena) {
@@ -54,7 +55,7 @@ static extent columns_read(const residual *z) {
 }
 /* The cache's slot for a row; *known tells whether it holds it already. */
 static real *slot_of(const residual *z, row_cache *cache, int64_t row, bool *known) {
-    const int64_t slot = row % cache->count;
+    const int64_t slot = row & (cache->count - 1);
     *known = cache->row[slot] == row;
     cache->row[slot] = row;
     return cache->data + slot * z->frame.pitch;

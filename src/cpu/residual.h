@@ -14,7 +14,7 @@ typedef struct residual_term {
     linear_ring back[MAX_COMPONENTS]; /* and from its derivatives */
 } residual_term;
 
-typedef struct row_cache { /* the last few rows of something, computed when first asked for; slot = row % count */
+typedef struct row_cache { /* the last few rows of something, computed when first asked for; slot = row % count, a power of 2 */
     real *data;
     int64_t *row; /* which row a slot holds; -1: none */
     int count;

@@ -10,7 +10,9 @@ typedef struct plane {
     int64_t dy, dx; /* strides in elements */
     pxl_dtype dtype;
 } plane;
-INLINE size_t plane_bytes(const plane *p) { return p->dtype == PXL_F64 ? 8 : p->dtype == PXL_F32 ? 4 : p->dtype == PXL_U8 ? 1 : 2; }
+INLINE size_t plane_bytes(const plane *p) {
+    return p->dtype == PXL_F64 ? 8 : p->dtype == PXL_F32 ? 4 : p->dtype == PXL_U8 ? 1 : 2;
+}
 plane PXLI_NAME(plane_of)(const pxl_tensor *tensor, int64_t image, int64_t channel);
 #define plane_of PXLI_NAME(plane_of)
 

@@ -10,7 +10,7 @@ enum {
     MAX_LAG = (HALO + VL - 1) / VL * VL, /* columns by which the output trails the input: 2 radius, in whole blocks */
     TILES = MAX_LAG / VL + 1,
     WRAP = 32 / VL, /* blocks between two moves of a sliding window */
-    MAPS = 5  /* forward: u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
+    MAPS = 5        /* forward: u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
 };
 enum { MAP_U = 0, MAP_V = 1, MAP_UU = 2, MAP_VV = 3, MAP_UV = 4 };
 enum { TO_PRED = 0, TO_TARGET = 1, TO_UU = 2, TO_VV = 3, TO_UV = 4 };

@@ -8,8 +8,9 @@
 /* OpenMP ends the process where it cannot make the threads that it is asked for, so it is not asked for more than are of use. */
 int pxli_threads(const pxl_context *context) {
 #ifdef _OPENMP
-    const int wanted = context && context->threads > 0 ? context->threads : omp_get_max_threads();
-    const int useful = omp_get_num_procs() > 2 ? 4 * omp_get_num_procs() : 8, limit = omp_get_thread_limit();
+    const int wanted = context && context->threads > 0 ? context->threads : omp_get_max_threads(), limit = omp_get_thread_limit();
+    if (wanted <= 8 && wanted <= limit) return wanted; /* to count processors is a system call */
+    const int useful = omp_get_num_procs() > 2 ? 4 * omp_get_num_procs() : 8;
     const int most = useful < limit ? useful : limit;
     return wanted < most ? wanted : most;
 #else
