@@ -386,8 +386,10 @@ static void run_structure(scratch *t, double *sums) {
     reader_start(&s->reader, s->call, &s->tile, s->lag + VL, s->tile.y0 - reach - s->R);
     set_shifts(s), set_taps(s);
     if (s->backs) memset(s->ring, 0, (size_t)((s->tile.x1 - s->tile.x0 + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
-    /* the first rows of a valid map do not count: on small images that saves a batch */
-    for (int64_t m0 = larger(s->tile.y0 - reach, s->pass->map_y0); m0 < s->tile.y1 + reach; m0 += VL) {
+    /* The first rows of a valid map do not count: on small images that saves a batch. (Without a gradient the residual terms' rows are
+     * those of the map.) */
+    const int64_t first = s->backs ? larger(s->tile.y0 - reach, s->pass->map_y0) : s->tile.y0;
+    for (int64_t m0 = first; m0 < s->tile.y1 + reach; m0 += VL) {
         start_batch(s, m0, &a);
         sink_start(&t->pred, a.low, a.high), sink_start(&t->target, a.low, a.high);
         if (s->pass->residual_count) residual_rows(t, a.out0, a.low, a.high);
