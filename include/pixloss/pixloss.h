@@ -85,7 +85,7 @@ typedef enum pxl_status {
 } pxl_status;
 /* The constant's name, "PXL_OK"; "PXL_UNKNOWN_STATUS" for a number that is none. Never NULL. */
 PXL_API const char *pxl_status_name(pxl_status status);
-/* Of this thread's last failure; "" before the first. Valid until this thread's next failure. Never NULL. */
+/* Of this thread's last failure, in one line; "" before the first. Valid until this thread's next failure. Never NULL. */
 PXL_API const char *pxl_error_message(void);
 /* "major.minor.patch" of the library that runs. */
 PXL_API const char *pxl_version(void);
