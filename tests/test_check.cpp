@@ -406,6 +406,20 @@ TEST(CheckStatistics, TermAndViews) {
     refuse(PXL_INVALID_ARGUMENT, "overlaps pred", [](pxl_term &) {});
 }
 
+TEST(CheckStatistics, WithoutATerm) {
+    Call c;
+    size_t bytes = 12345;
+    EXPECT_EQ(pxl_ssim_statistics_workspace_size(nullptr, nullptr, &c.pred, &c.target, &bytes), PXL_INVALID_ARGUMENT);
+    expect_message("term is NULL");
+    EXPECT_EQ(bytes, 12345u);
+    EXPECT_EQ(pxl_ssim_statistics(nullptr, nullptr, &c.pred, &c.target, &c.statistics, c.workspace, Call::room, nullptr),
+              PXL_INVALID_ARGUMENT);
+    EXPECT_EQ(pxl_ssim_statistics_adjoint(nullptr, nullptr, &c.pred, &c.target, &c.statistics, &c.grad_pred, nullptr, c.workspace,
+                                          Call::room, nullptr),
+              PXL_INVALID_ARGUMENT);
+    EXPECT_TRUE(c.intact());
+}
+
 TEST(CheckStatistics, Adjoint) {
     Call call;
     const pxl_term term = PXL_TERM(PXL_SSIM, 1);
