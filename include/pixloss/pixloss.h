@@ -281,7 +281,7 @@ typedef struct pxl_term {
     double k1, k2;         /* >= 0; 0.01 and 0.03 */
     double data_range;     /* L > 0, or PXL_FROM_DATA; windowed terms, psnr */
     int sample_covariance; /* 1: variances times n / (n - 1), n = taps^2 */
-    int downsample;        /* windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
+    int downsample;        /* windowed terms: mean over blocks of so many pixels first, no more than H or W; 1: not; or PXL_DOWNSAMPLE_AUTO */
     /* ssim: exponents of l, c and s, > 0 or PXL_EXACT_ZERO; 1. Unless all are 1, factors below 1e-4 count as 1e-4. */
     double alpha, beta, gamma;
     const char *preset; /* windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name */
