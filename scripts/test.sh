@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Everything that has to pass: builds with warnings as errors, the CUDA kernels for all architectures, and runs all tests; then,
-# under the address and undefined-behaviour sanitizers, all but those labelled slow, and under that of threads what threads share.
+# under the address and undefined-behaviour sanitizers, all but those labelled slow, and under that of threads what threads share;
+# then fuzzes for a minute each what takes bytes from outside (scripts/fuzz.sh; clang is installed for it).
 # Ends with a summary and the names of what was skipped. Where there is no nvcc or no cuDNN, NVIDIA's is brought
 # into build/cuda (from PyPI, up to 960 MB); PIXLOSS_CUDA=OFF in the environment does without CUDA.
 #   scripts/test.sh           all of it
-#   scripts/test.sh --quick   without the sanitizers
+#   scripts/test.sh --quick   without the sanitizers and the fuzzing
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,7 +13,7 @@ quick=no
 for argument in "$@"; do
   case "$argument" in
     --quick) quick=yes ;;
-    -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown option '$argument' (there is --quick)" >&2; exit 2 ;;
   esac
 done
@@ -46,6 +47,18 @@ run_suite() {
   while IFS= read -r line; do skipped+=("$preset: $line"); done < <(sed -nE 's/^[[:space:]]*[0-9]+ - (.*) \((Skipped|Not Run|Disabled)\)$/\1/p' "$log")
 }
 
+# A minute for each target of the fuzzer, two at a time.
+run_fuzz() {
+  local line
+  if ! scripts/setup.sh --fuzz; then
+    skipped+=("fuzz: all of it (clang could not be installed)")
+    return 0
+  fi
+  echo "== fuzz"
+  scripts/fuzz.sh 60 | tee build/fuzz.table || status=1
+  while IFS= read -r line; do summary+=("fuzz: $line"); done <build/fuzz.table
+}
+
 # The reason why there is no CUDA device, from the log of the tests that were skipped for it.
 no_device() { grep -m 1 -oE '(there are no CUDA devices|this build has no CUDA backend).*' "$1" || echo "see $1"; }
 
@@ -58,9 +71,10 @@ if [ "$quick" = no ]; then
   # The kernels' own sanitizer builds are in the release suite: the self-test of tests/cuda_host, and short lists under TSan.
   run_suite sanitize OFF -LE slow
   run_suite thread OFF -L '^threads$'
+  run_fuzz
   skipped+=("sanitize: the tests labelled slow, and the CUDA backend")
 else
-  skipped+=("sanitize and thread: all of it (--quick)")
+  skipped+=("sanitize, thread and fuzz: all of it (--quick)")
 fi
 if [ "$cuda" = OFF ]; then skipped+=("CUDA: all of it (PIXLOSS_CUDA=OFF)"); fi
 if [ "$libraries" = no ]; then skipped+=("CUDA: networks (cuDNN and cuBLAS could not be brought)"); fi

@@ -132,7 +132,7 @@ static void plan_statistics(statistics_call *s, pxli_score_mode mode, const pxl_
 pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
                                               const pxl_tensor *target, size_t *bytes) {
     statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = pred, .grad_target = pred}};
-    pxl_status status = pxli_term_resolve(term, "term", &s.term);
+    pxl_status status = pxli_windowed_resolve(term, "term", &s.term);
     if (!status) status = pxli_check_statistics(context, &s.term, pred, target, NULL, NULL, true, NULL, NULL);
     if (status) return status;
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
@@ -151,7 +151,7 @@ static pxl_status run_statistics(pxl_context *context, statistics_call *s, pxli_
 pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred, const pxl_tensor *target,
                                const pxl_tensor *statistics, void *workspace, size_t bytes, pxl_stream stream) {
     statistics_call s = {.args = {.pred = pred, .target = target, .statistics = statistics}};
-    pxl_status status = pxli_term_resolve(term, "term", &s.term);
+    pxl_status status = pxli_windowed_resolve(term, "term", &s.term);
     if (!status) status = pxli_check_statistics(context, &s.term, pred, target, statistics, "statistics", true, NULL, NULL);
     if (status) return status;
     plan_statistics(&s, PXLI_SCORE_STATISTICS, NULL);
@@ -161,7 +161,7 @@ pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *ter
                                        const pxl_tensor *target, const pxl_tensor *grad_statistics, const pxl_tensor *grad_pred,
                                        const pxl_tensor *grad_target, void *workspace, size_t bytes, pxl_stream stream) {
     statistics_call s = {.args = {.pred = pred, .target = target, .grad_pred = grad_pred, .grad_target = grad_target}};
-    pxl_status status = pxli_term_resolve(term, "term", &s.term);
+    pxl_status status = pxli_windowed_resolve(term, "term", &s.term);
     if (!status)
         status = pxli_check_statistics(context, &s.term, pred, target, grad_statistics, "grad_statistics", false, grad_pred,
                                        grad_target);

@@ -99,9 +99,6 @@ pxl_status pxli_check_filter(const pxl_context *context, const pxl_filter *filte
 /* ---- Statistics ----------------------------------------------------------------------------------------------------- */
 
 static pxl_status check_statistics_term(const pxli_term *term, const pxl_tensor *pred) {
-    if (!pxli_is_windowed(term->kind))
-        return pxli_fail(PXL_INVALID_ARGUMENT, "term is of kind %s; a windowed one is needed, such as PXL_SSIM",
-                         pxli_find_kind(term->kind)->name);
     int factor = pxli_downsample_factor(&term->window, pred->size[2], pred->size[3]);
     if (factor > 1)
         return pxli_fail(PXL_UNSUPPORTED,

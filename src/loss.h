@@ -70,7 +70,7 @@ static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) 
            a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
 }
 
-/* Checks one public term and fills in every default. `where` names it in messages: "terms[2]". Used by pxl_ssim_statistics;
- * losses use pxli_term_resolve_at (terms.h). A network is not kept. */
-pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to);
+/* Checks one public term, which has to be a windowed one, and fills in every default. `where` names it in messages: "term". Used
+ * by pxl_ssim_statistics; losses use pxli_term_resolve_at (terms.h). */
+pxl_status pxli_windowed_resolve(const pxl_term *from, const char *where, pxli_term *to);
 #endif

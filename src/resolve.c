@@ -200,10 +200,12 @@ pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, p
     return PXL_OK;
 }
 
-pxl_status pxli_term_resolve(const pxl_term *from, const char *where, pxli_term *to) {
-    const pxl_status status = pxli_term_resolve_at(from, &(pxli_place){.term = where}, to);
-    if (status) return status;
-    pxli_terms_release(to, 1);
-    to->features.network = NULL;
-    return PXL_OK;
+pxl_status pxli_windowed_resolve(const pxl_term *from, const char *where, pxli_term *to) {
+    const pxli_place place = {.term = where};
+    const pxli_kind_info *kind = NULL;
+    if (!from) return pxli_fail(PXL_INVALID_ARGUMENT, "%s is NULL", where);
+    const pxl_status status = check_kind(from, &place, &kind);
+    if (!status && !pxli_is_windowed(kind->kind)) // before a network is made for it
+        return pxli_fail(PXL_INVALID_ARGUMENT, "%s is of kind %s; a windowed one is needed, such as PXL_SSIM", where, kind->name);
+    return status ? status : pxli_term_resolve_at(from, &place, to);
 }

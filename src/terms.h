@@ -108,7 +108,7 @@ typedef struct pxli_place {
 pxl_status pxli_fail_at(const pxli_place *place, const char *field_name, int field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 #define PXLI_FAIL_FIELD(place, field, ...) pxli_fail_at(place, pxli_fields[field].name, field, __VA_ARGS__)
-/* pxli_term_resolve for either. The network of to->features is retained. */
+/* Checks one public term and fills in every default. The network of to->features is retained. */
 pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to);
 /* resolve_features.c: finds the network of a term, and gives it in term->network and term->net; a reference to it in *own, which is
  * NULL for terms without. */

@@ -305,6 +305,20 @@ TEST(CheckArgs, ImagesSmallerThanAWindow) {
     });
 }
 
+// libvmaf's rule leaves a pixel of an odd side whatever the block, which then would be mirrored over and over.
+TEST(CheckArgs, BlocksLargerThanTheImage) {
+    const auto odd = [](const char *expression) {
+        return [=](Call &c) {
+            c.loss = parse(expression);
+            for (pxl_tensor *view : {&c.pred, &c.target, &c.grad_pred, &c.grad_target}) view->size[2] = view->size[3] = 5;
+            c.args.weight = c.args.map = c.args.statistics = nullptr;
+        };
+    };
+    expect_invalid("needs at least 6 x 6", odd("ssim(preset=vmaf, border=zero, downsample=6) + l1"));
+    expect_invalid("needs at least 2000000000 x 2000000000", odd("ssim(preset=vmaf, border=zero, downsample=2000000000) + l1"));
+    expect_accepted(odd("ssim(preset=vmaf, border=zero, downsample=5) + l1"));
+}
+
 TEST(CheckWorkspace, PointerSizeAndOverlap) {
     Call call;
     size_t bytes = 0;
@@ -404,6 +418,20 @@ TEST(CheckStatistics, TermAndViews) {
     call.statistics.dtype = PXL_F32;
     call.statistics.data = call.pred.data;
     refuse(PXL_INVALID_ARGUMENT, "overlaps pred", [](pxl_term &) {});
+}
+
+TEST(CheckStatistics, WithoutATerm) {
+    Call c;
+    size_t bytes = 12345;
+    EXPECT_EQ(pxl_ssim_statistics_workspace_size(nullptr, nullptr, &c.pred, &c.target, &bytes), PXL_INVALID_ARGUMENT);
+    expect_message("term is NULL");
+    EXPECT_EQ(bytes, 12345u);
+    EXPECT_EQ(pxl_ssim_statistics(nullptr, nullptr, &c.pred, &c.target, &c.statistics, c.workspace, Call::room, nullptr),
+              PXL_INVALID_ARGUMENT);
+    EXPECT_EQ(pxl_ssim_statistics_adjoint(nullptr, nullptr, &c.pred, &c.target, &c.statistics, &c.grad_pred, nullptr, c.workspace,
+                                          Call::room, nullptr),
+              PXL_INVALID_ARGUMENT);
+    EXPECT_TRUE(c.intact());
 }
 
 TEST(CheckStatistics, Adjoint) {

@@ -351,6 +351,17 @@ TEST(LossParse, LongInputIsSafe) {
     EXPECT_EQ(pxl_loss_term_weight(parse(std::string(63, '0') + "*l1").get(), 0), 0);
 }
 
+// A log keeps its lines and a terminal its colours, whatever stands in the text that a message quotes.
+TEST(LossParse, MessagesAreOneLineWithoutControlCharacters) {
+    pxl_loss *loss = nullptr;
+    EXPECT_EQ(pxl_loss_parse("features(net=a\x1b[31m\x7f\x01)", nullptr, &loss), PXL_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(pxl_error_message()).find("\"a?[31m??\""), std::string::npos) << pxl_error_message();
+    pxl_term term = make(PXL_FEATURES);
+    term.net = "first line\nsecond\tline";
+    EXPECT_EQ(pxl_loss_create(&term, 1, &loss), PXL_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(pxl_error_message()).find("first line?second?line"), std::string::npos) << pxl_error_message();
+}
+
 TEST(LossParse, SuccessLeavesTheMessageAlone) {
     expect_refused("nothing", PXL_SYNTAX_ERROR, "nothing");
     const std::string before = pxl_error_message();
@@ -379,8 +390,7 @@ TEST(LossCreate, RefusesTheTermItself) {
     expect_refused(make(static_cast<pxl_term_kind>(9)), "terms[1].kind is 9");
     expect_refused(make(PXL_SSIM, [&](pxl_term &t) { t.weight = nan; }), "terms[1].weight is nan");
     expect_refused(make(PXL_SSIM, [&](pxl_term &t) { t.weight = -inf; }), "terms[1].weight is -inf");
-    for (pxl_term_kind kind : {PXL_MS_SSIM, PXL_ENL})
-        expect_refused(make(kind), "terms[1] is of kind ", PXL_UNSUPPORTED);
+    for (pxl_term_kind kind : {PXL_MS_SSIM, PXL_ENL}) expect_refused(make(kind), "terms[1] is of kind ", PXL_UNSUPPORTED);
 }
 
 TEST(LossCreate, RefusesValues) {

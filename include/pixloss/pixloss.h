@@ -92,7 +92,7 @@ typedef enum pxl_status {
 } pxl_status;
 /** The constant's name, "PXL_OK"; "PXL_UNKNOWN_STATUS" for a number that is none. Never NULL. */
 PXL_API const char *pxl_status_name(pxl_status status);
-/** Of this thread's last failure; "" before the first. Valid until this thread's next failure. Never NULL. */
+/** Of this thread's last failure, in one line; "" before the first. Valid until this thread's next failure. Never NULL. */
 PXL_API const char *pxl_error_message(void);
 /** "major.minor.patch" of the library that runs. */
 PXL_API const char *pxl_version(void);
@@ -347,7 +347,8 @@ typedef struct pxl_term {
     double k2;               /**< windowed terms: C2 = (k2 L)^2, > 0 or PXL_EXACT_ZERO; default 0.03 */
     double data_range;       /**< L > 0, or PXL_FROM_DATA; windowed terms, psnr, networks. Default 1, 255 (u8) or 65535 (u16) */
     int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n = taps^2 */
-    int downsample;          /**< windowed terms: mean over blocks of so many pixels first; 1: not; or PXL_DOWNSAMPLE_AUTO */
+    int downsample;          /**< windowed terms: mean over blocks of so many pixels first, at most H and W; 1: not; or
+                               PXL_DOWNSAMPLE_AUTO */
     double alpha; /**< ssim: exponent of l, > 0 or PXL_EXACT_ZERO; default 1. Unless all three are 1, factors below 1e-4 count as
                                 1e-4, with a slope of 0 */
     double beta;  /**< ssim: the same of c */

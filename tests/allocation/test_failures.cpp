@@ -260,4 +260,19 @@ TEST(Failures, operators_and_questions_allocate_nothing) {
     EXPECT_EQ(fail_in_turn(Failing::memory, [&] { return operators.questions(); }), 0);
 }
 
+// Nor is a network made for a term that has no window.
+TEST(Failures, a_term_that_statistics_refuse_allocates_nothing) {
+    Operators operators;
+    for (const pxl_term_kind kind : {PXL_FEATURES, PXL_LPIPS, PXL_STYLE, PXL_COSINE}) {
+        const pxl_term term = PXL_TERM(kind, 1);
+        interposed::fail(Failing::memory, 1);
+        const pxl_status status =
+            pxl_ssim_statistics_workspace_size(nullptr, &term, &operators.image, &operators.image, &operators.bytes);
+        EXPECT_FALSE(interposed::has_failed());
+        interposed::fail(Failing::nothing, 0);
+        EXPECT_EQ(status, PXL_INVALID_ARGUMENT);
+        EXPECT_NE(std::strstr(pxl_error_message(), "a windowed one is needed"), nullptr) << pxl_error_message();
+    }
+}
+
 } // namespace

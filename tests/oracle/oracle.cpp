@@ -102,6 +102,7 @@ bool fits(const Term &term, int64_t h, int64_t w) {
     if (term.kind == PXL_PIXEL || term.kind == PXL_TV || term.kind == PXL_RMSE || term.kind == PXL_PSNR) return true;
     const int taps = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN ? 3 : term.window;
     const int factor = downsample_factor(term, h, w);
+    if (factor > h || factor > w) return false;
     const Image pooled = factor > 1 ? pool(Image(1, 1, h, w), factor, term.decimate) : Image(1, 1, h, w);
     if (pooled.h < 1 || pooled.w < 1) return false;
     if (term.skip_short_axis || term.border != PXL_VALID) return true;
