@@ -53,12 +53,9 @@ pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t ind
     /* the channels of a tile one after the other: channels last, they lie on the same lines */
     const int64_t channel = index % call->c, at = index / call->c, strip = at % pass->strips,
                   segment = at / pass->strips % pass->segments;
-    return (pxli_tile){at / pass->strips / pass->segments,
-                       channel,
-                       segment * pass->h / pass->segments,
-                       (segment + 1) * pass->h / pass->segments,
-                       strip_begin(pass, strip),
-                       strip + 1 == pass->strips ? pass->w : strip_begin(pass, strip + 1)};
+    const int64_t y0 = segment * pass->h / pass->segments, y1 = (segment + 1) * pass->h / pass->segments,
+                  x0 = strip_begin(pass, strip), x1 = strip + 1 == pass->strips ? pass->w : strip_begin(pass, strip + 1);
+    return (pxli_tile){at / pass->strips / pass->segments, channel, y0, y1, x0, x1};
 }
 
 /* ---- Passes -------------------------------------------------------------------------------------------------------- */

@@ -75,13 +75,14 @@ static const real *image_row(const plane *p, int64_t row, extent e, real *to) {
     load_row(p, row, e.from, e.to - e.from, to);
     return to;
 }
-/* Columns [from, to) of the row after the last one read, of both images: while this one is worked on, memory need not be idle.
- * Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
+/* Columns [from, to) of the row after the last one read, of both images (tv alone reads one): while this one is worked on, memory
+ * need not be idle. Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
 INLINE void prefetch_next(const residual *z, int64_t from, int64_t to) {
     enum { LINE = 64 / sizeof(real) };
     if (z->next >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
-    const real *x = direct_row(&z->x, z->next), *y = z->difference.count ? direct_row(&z->y, z->next) : x;
-    for (int64_t c = from; c < to; c += LINE) __builtin_prefetch(x + c), __builtin_prefetch(y + c);
+    const real *x = direct_row(&z->x, z->next), *y = direct_row(&z->y, z->next);
+    for (int64_t c = from; c < to; c += LINE) __builtin_prefetch(x + c);
+    for (int64_t c = from; c < to && z->difference.count; c += LINE) __builtin_prefetch(y + c);
 }
 NOINLINE void subtract(int64_t n, const real *restrict x, const real *restrict y, real *restrict d) {
     int64_t i = 0;

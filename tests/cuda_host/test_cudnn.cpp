@@ -160,8 +160,7 @@ TEST_F(Cudnn, HeuristicsListEnginesWithTheirNotes) {
         ASSERT_EQ(ask(graph, mode, engines), success);
         ASSERT_EQ(engines.size(), 5u);
         EXPECT_EQ(engines[0].numerical, std::vector{CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC});
-        EXPECT_EQ(engines[1].numerical,
-                  (std::vector{CUDNN_NUMERICAL_NOTE_TENSOR_CORE}));
+        EXPECT_EQ(engines[1].numerical, (std::vector{CUDNN_NUMERICAL_NOTE_TENSOR_CORE}));
         EXPECT_EQ(engines[1].behavior, std::vector{CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION});
         EXPECT_EQ(engines[2].numerical.size(), 2u);
         EXPECT_TRUE(engines[4].numerical.empty() && engines[4].behavior.empty());
