@@ -40,6 +40,12 @@ void read_header(Reader &reader) {
     png_read_info(png, reader.info);
     reader.width = png_get_image_width(png, reader.info);
     reader.height = png_get_image_height(png, reader.info);
+    reader.channels = png_get_channels(png, reader.info);
+}
+
+// After check_size: libpng makes room for rows here, of any width.
+void choose_samples(Reader &reader) {
+    png_structp png = reader.png;
     png_set_expand(png); // palette to RGB, 1, 2 and 4 bits to 8, a transparent colour to an alpha channel
     const uint16_t one = 1;
     if (*reinterpret_cast<const unsigned char *>(&one) == 1) png_set_swap(png);
@@ -71,6 +77,8 @@ Decoded read_png(std::FILE *file) {
     reader.info = reader.png ? png_create_info_struct(reader.png) : nullptr;
     if (!reader.info) throw std::bad_alloc();
     run(reader, read_header);
+    check_size(reader.width, reader.height, reader.channels);
+    run(reader, choose_samples);
     check_size(reader.width, reader.height, reader.channels);
 
     const size_t pitch = size_t(reader.width) * size_t(reader.channels) * size_t(reader.depth / 8);

@@ -34,7 +34,7 @@ int main(void) {
     for (int step = 0; step <= STEPS; step++) { /* every step */
         if (pxl_evaluate(NULL, loss, &args, workspace, bytes, NULL)) return fail("evaluate");
         if (step % 50 == 0) printf("step %3d: loss %.4f = 0.84 * %.4f + 0.16 * %.4f\n", step, values[0], values[1], values[2]);
-        for (int i = 0; i < PIXELS; i++) image[i] -= 200 * gradient[i];
+        for (int i = 0; i < PIXELS; i++) image[i] -= 60 * gradient[i];
     }
     free(workspace);
     pxl_loss_destroy(loss);

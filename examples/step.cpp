@@ -33,7 +33,7 @@ double descend() {
         weights = {ssim, 1 - ssim};
         loss.evaluate(args, workspace);
         if (step % 50 == 0) std::printf("step %3d: %.4f, ssim %.4f, l1 %.4f\n", step, values[0], values[1], values[2]);
-        for (size_t i = 0; i < image.size(); i++) image[i] -= 200 * gradient[i];
+        for (size_t i = 0; i < image.size(); i++) image[i] -= 60 * gradient[i];
     }
     return values[0];
 }

@@ -18,7 +18,7 @@ build=build/bench
 mkdir -p "$build"
 echo "bench: building (log in $build/build.log)" >&2
 if ! { cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DPIXLOSS_BUILD_BENCH=ON -DPIXLOSS_BUILD_TESTS=OFF \
-  -DPIXLOSS_BUILD_CLI=OFF && cmake --build "$build" --target pixloss_bench; } >"$build/build.log" 2>&1; then
+  -DPIXLOSS_BUILD_CLI=OFF -DPIXLOSS_CUDA=OFF && cmake --build "$build" --target pixloss_bench; } >"$build/build.log" 2>&1; then
   tail -n 30 "$build/build.log" >&2
   echo "bench.sh: the build failed, see $build/build.log" >&2
   exit 1
