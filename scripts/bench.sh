@@ -3,10 +3,11 @@
 # machine that does nothing else meanwhile.
 #   scripts/bench.sh             the default list, then SSIM by one thread and by lesser instruction sets, then other libraries if
 #                                ${PYTHON:-python3} has torch; results go to bench/results/cpu*.json and cpu.md, for committing
+#                                (REPETITIONS=3 in the environment: quicker and noisier)
 #   scripts/bench.sh OPTION...   with options of pixloss_bench (--loss=, --benchmark_filter=, ...); results stay in build/bench
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-case "${1-}" in -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;; esac
+case "${1-}" in -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;; esac
 
 scripts/setup.sh
 python=${PYTHON:-python3}
@@ -34,7 +35,7 @@ mkdir -p "$out"
 run() {
   local name=$1
   shift
-  "$build/bin/pixloss_bench" --benchmark_repetitions=7 --benchmark_enable_random_interleaving=true \
+  "$build/bin/pixloss_bench" --benchmark_repetitions="${REPETITIONS:-7}" --benchmark_enable_random_interleaving=true \
     --benchmark_report_aggregates_only=true --benchmark_out="$build/raw-$name.json" "$@" >&2
   "$python" bench/table.py "$build/raw-$name.json" --commit "$commit" --json "$build/clean.json"
   mv "$build/clean.json" "$out/$name.json"
