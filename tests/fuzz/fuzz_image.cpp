@@ -51,9 +51,12 @@ void require_sound(const cli::Image &image) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     const File file(data, bytes);
+    using Mode = cli::Alpha::Mode;
+    static constexpr Mode modes[] = {Mode::refuse, Mode::ignore, Mode::checker, Mode::colour};
+    const cli::Alpha alpha{modes[bytes ? data[bytes - 1] % 4 : 0], {0.5f, 0.5f, 0.5f}};
     is_limited = true;
     try {
-        require_sound(cli::read_image(file.path()));
+        require_sound(cli::read_image(file.path(), alpha));
     } catch (const std::runtime_error &error) {
         require(std::string(error.what()).rfind(file.path() + ": ", 0) == 0 && error.what()[file.path().size() + 2]);
     }
