@@ -149,7 +149,7 @@ void compare_images(const Task &task) {
 }
 
 // ---- Two folders ----
-void warn(const std::string &message) { std::cerr << "pixloss: " << message << std::endl; }
+void warn(const std::string &message) { std::cerr << "pixloss: " << printable(message) << std::endl; }
 
 void warn_unmatched(const std::string &folder, const std::vector<std::string> &names, const std::string &other) {
     if (!names.empty())

@@ -92,8 +92,8 @@ std::string summary_table(const std::vector<Findings> &all) {
 // Lines of a key and a value. `extent`: of the size, or of the number of pairs.
 std::string heading(const Conditions &conditions, const std::string &reference, const std::string &test,
                     const std::string &extent) {
-    return "reference  " + reference + "\ntest       " + test + "\n" + extent + "\npreset     " + conditions.preset +
-           (conditions.expression.empty() ? "" : "\nloss       " + conditions.expression) +
+    return "reference  " + printable(reference) + "\ntest       " + printable(test) + "\n" + extent + "\npreset     " +
+           conditions.preset + (conditions.expression.empty() ? "" : "\nloss       " + conditions.expression) +
            network_lines(conditions.networks, "network    ") +
            (conditions.device.empty() ? "" : "\ndevice     " + conditions.device) + "\n\n";
 }

@@ -245,7 +245,7 @@ std::string explain(CLI::App &app, const CLI::ParseError &error) {
 }
 
 int fail(int code, const std::string &message) {
-    std::cerr << "pixloss: " << message << "\n";
+    std::cerr << "pixloss: " << cli::printable(message) << "\n";
     return code;
 }
 

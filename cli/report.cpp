@@ -49,18 +49,36 @@ std::string listed(const std::vector<std::string> &names) {
 
 std::string base_name(const std::string &path) { return path.substr(path.find_last_of('/') + 1); }
 
+std::string printable(std::string text) {
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
+    return text;
+}
+
+namespace {
+// In characters of UTF-8.
+size_t length_of(const std::string &text) {
+    return size_t(std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; }));
+}
+} // namespace
+
+void Table::row(std::vector<std::string> cells) {
+    for (std::string &cell : cells) cell = printable(std::move(cell));
+    rows_.push_back(std::move(cells));
+}
+
 std::string Table::text() const {
     std::vector<size_t> widths;
     for (const auto &row : rows_)
         for (size_t i = 0; i < row.size(); i++) {
             if (i == widths.size()) widths.push_back(0);
-            widths[i] = std::max(widths[i], row[i].size());
+            widths[i] = std::max(widths[i], length_of(row[i]));
         }
     std::string text, rule;
     for (size_t i = 0; i < widths.size(); i++) rule += (i ? "  " : "") + std::string(widths[i], '-');
     for (size_t r = 0; r < rows_.size(); r++) {
         for (size_t i = 0; i < rows_[r].size(); i++) {
-            const std::string space(widths[i] - rows_[r][i].size(), ' ');
+            const std::string space(widths[i] - length_of(rows_[r][i]), ' ');
             text += i == 0 ? rows_[r][i] + space : "  " + space + rows_[r][i];
         }
         text += "\n";

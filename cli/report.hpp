@@ -15,6 +15,9 @@ double median(std::vector<double> values);
 // "a, b and c"; of many the first ones and the number of the others.
 std::string listed(const std::vector<std::string> &names);
 
+// For a terminal: control characters, which a file's name may have, show as ?.
+std::string printable(std::string text);
+
 // Of a path.
 std::string base_name(const std::string &path);
 
@@ -22,7 +25,7 @@ std::string base_name(const std::string &path);
 class Table {
   public:
     explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
-    void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+    void row(std::vector<std::string> cells);
     std::string text() const;
 
   private:

@@ -306,6 +306,20 @@ TEST_F(Folders, OutputThatCannotBeWritten) {
     }
 }
 
+// A name may hold what a terminal takes for a command, or a second line.
+TEST_F(Folders, NamesWithControlCharacters) {
+    const std::string odd = "/\x1b[31m\n.png", wide = "/\xc3\xa4.png";
+    for (const std::string &where : {a, b})
+        write_png(where + odd, picture(40, 31, 3)), write_png(where + wide, picture(40, 31, 3));
+    write_file(b + "/\x1b]0;.png", ""), write_file(a + "/\x1b]0;.png", "");
+    const Outcome outcome = compare({});
+    EXPECT_EQ(outcome.exit_code, 1);
+    for (const std::string &text : {outcome.out, outcome.err}) EXPECT_FALSE(says(text, "\x1b")) << text;
+    EXPECT_EQ(lines_of(outcome.err).size(), 1u) << outcome.err;
+    EXPECT_TRUE(says(outcome.out, "?[31m?.png")) << outcome.out;
+    EXPECT_TRUE(says(outcome.out, "\xc3\xa4.png       ")) << outcome.out; // as wide as the other, ten characters
+}
+
 TEST_F(Folders, Networks) {
     if (!says(run({"info"}).out, "by oneDNN")) GTEST_SKIP() << "this build cannot run networks";
     const auto rows = cells_of(compare({"--csv", "--features", "vgg11"}).out);
