@@ -237,4 +237,14 @@ TEST(Outlier, at_any_position_costs_no_digits) {
         }
 }
 
+// Also where the compiler makes no vectors of the loop.
+TEST(Sums, of_a_long_row_of_charges_round_little) {
+    pxl_term tv = PXL_TERM(PXL_TV, 1);
+    tv.penalty = PXL_SMOOTH_L1, tv.penalty_param = 0.23828125;
+    Case test = make_case({tv}, {1, 1, 2, 2049}, PXL_U8);
+    test.pattern = Pattern::equal_parts, test.seed = 2162914992;
+    const oracle::Inputs inputs = make_inputs(test);
+    EXPECT_TRUE(agrees(test, run(test, inputs), reference(test, inputs)));
+}
+
 } // namespace

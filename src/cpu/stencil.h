@@ -79,12 +79,18 @@ NOINLINE void stencil_forward(int map, int64_t n, stencil_rows s, real *first, r
     }
 }
 
-/* The map of n columns, charged: first and second are its slopes. The sum is of this precision, so it is for a strip's width at
- * most, and it may overflow where its parts do not. Map and penalty are known when compiling. */
+/* The map of n columns, charged: first and second are its slopes. The sum is of this precision, so it is of few columns, and it may
+ * overflow where its parts do not. Where no vectors are made of loops it would be of all charges one by one, which rounds too
+ * much. Map and penalty are known when compiling. */
+#if defined __OPTIMIZE__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+typedef real stencil_sum;
+#else
+typedef double stencil_sum;
+#endif
 INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
                               real *restrict first, real *restrict second) {
     const real *a = s.row[0], *b = s.row[1], *c = s.row[2];
-    real sum = 0;
+    stencil_sum sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
         const pxli_charge p = charge_of(penalty, stencil_value(stencil_taps[map][0], a, b, c, i), param);
