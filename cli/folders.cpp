@@ -31,7 +31,8 @@ Names images_in(const std::string &folder) {
     fs::directory_iterator entry(folder, error);
     for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
         const std::string name = entry->path().filename().string();
-        if (is_image_name(name) && !entry->is_directory(no_matter)) names.push_back(name);
+        // A link to nothing is said to be missing when it is read; a pipe would be waited for.
+        if (is_image_name(name) && (entry->is_regular_file(no_matter) || !entry->exists(no_matter))) names.push_back(name);
     }
     if (error) throw std::runtime_error(folder + ": " + error.message());
     std::sort(names.begin(), names.end());

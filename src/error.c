@@ -16,7 +16,7 @@ pxl_status pxli_fail(pxl_status status, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    // One line of a log or a terminal, whatever stands in a text of the caller's that it quotes.
+    /* One line of a log or a terminal, whatever stands in a text of the caller's that it quotes. */
     for (char *c = message; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
     return status;

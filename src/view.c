@@ -160,7 +160,7 @@ pxl_status pxli_check_fits(const pxli_window *window, const char *what, const ch
     int64_t height = image->size[2], width = image->size[3], pooled_height, pooled_width;
     pxli_pooled_size(window, height, width, &pooled_height, &pooled_width);
     int64_t least = window->border == PXL_VALID && !window->skip_short_axis ? window->taps : 1;
-    // A block larger than the image, which vmaf's would mirror on and on, would take time and memory as its size has it.
+    /* A block larger than the image, which vmaf's would mirror on and on, would take time and memory as its size has it. */
     int64_t factor = pxli_downsample_factor(window, height, width);
     if (pooled_height >= least && pooled_width >= least && factor <= height && factor <= width) return PXL_OK;
     // An automatic factor is 1 for every image that is too small for a window.

@@ -216,10 +216,10 @@ namespace {
 
 // What f32 may add where no window is filtered, from the operations on the way of one element, each of which rounds by
 // u = 2^-24 of its result. A difference takes 1 (pixel, tv), a stencil 10 more; a magnitude and a penalty 32, since square roots
-// and quotients on a GPU are good to 2^-22 and 2^-21, 4 and 8 u, and two of each may follow one another; a value is summed 8 by 8
-// in f32, then in f64. Errors are relative to the sum of the charges, which are of one sign. A gradient is bounded in this way
-// where it is of a pixel's own difference and of one term: a stencil's slopes may be as steep as 1 / eps, and terms may cancel.
-// Never more than the general bound.
+// and quotients on a GPU are good to 2^-22 and 2^-21, 4 and 8 u, and two of each may follow one another; a value is summed in
+// f32, 8 by 8 on a GPU and over 256 columns in as many sums as a vector has elements on the CPU, then in f64. Errors are relative
+// to the sum of the charges, which are of one sign. A gradient is bounded in this way where it is of a pixel's own difference and of
+// one term: a stencil's slopes may be as steep as 1 / eps, and terms may cancel. Never more than the general bound.
 constexpr double unit_roundoff = 5.97e-8;
 double value_operations(const pxl_term &term) {
     const bool stencil = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN;

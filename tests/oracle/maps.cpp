@@ -94,7 +94,8 @@ double own_factor(const Term &term, const Component &tv, const Image &weight) {
 }
 
 struct Charged {
-    double value = 0, value_slack = 0;
+    long double value = 0; // of many, so that adding them up rounds less than what is compared
+    double value_slack = 0;
     std::vector<Image> slopes, uncertainties; // of the value, per component
 };
 
@@ -158,12 +159,12 @@ struct MeanSquare {
 MeanSquare mean_square(const Image &e, const Image &weight) {
     Term mean;
     const double factor = reduction_factor(mean, e, weight, 0, 0);
-    double sum = 0;
+    long double sum = 0;
     each_position(e, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
         const double w = weight_at(weight, n, y, x);
         if (w != 0) sum += w * e.at(n, c, y, x) * e.at(n, c, y, x);
     });
-    return {sum * factor, factor};
+    return {static_cast<double>(sum) * factor, factor};
 }
 
 // rmse or psnr of a mean squared error.
@@ -198,8 +199,8 @@ TermResult map_term(const Term &term, const Image &pred, const Image &target, co
         charge_magnitude(term, parts, weight, factor, rounding, charged);
     else
         charge_apart(term, parts, weight, factor, rounding, charged);
-    TermResult result{charged.value, std::fabs(charged.value), charged.value_slack, like(pred), like(pred), like(pred),
-                      like(pred)};
+    const double value = static_cast<double>(charged.value);
+    TermResult result{value, std::fabs(value), charged.value_slack, like(pred), like(pred), like(pred), like(pred)};
     for (size_t k = 0; k < parts.size(); ++k) {
         add_scaled(result.grad_pred, pull_back(parts[k], charged.slopes[k], term, weight, pred, false), 1);
         add_scaled(result.slack_pred, pull_back(parts[k], charged.uncertainties[k], term, weight, pred, true), 1);
