@@ -5,7 +5,7 @@
 
 #include "../math/penalty.h"
 
-enum { CHARGE_SPAN = 256 }; /* what is computed before it is streamed: 1 or 2 KiB, in L1 */
+enum { SPAN = 256 }; /* columns that are worked on at a time: still in L1 when they are stored or read again */
 
 /* One penalty, known when compiling */
 INLINE pxli_charge charge_of(pxl_penalty penalty, real d, real param) {
@@ -38,10 +38,10 @@ INLINE pxli_charge charge_of(pxl_penalty penalty, real d, real param) {
     }                                                                                                                      \
     /* Of d = x - y; the slopes go past the caches; NULL: they are not wanted. */                                          \
     NOINLINE double charge_pair_##FUNCTION(int64_t n, const real *x, const real *y, real param, real scale, real *slope) { \
-        real line[CHARGE_SPAN] __attribute__((aligned(PXLI_VECTOR_BYTES)));                                                \
+        real line[SPAN] __attribute__((aligned(PXLI_VECTOR_BYTES)));                                                       \
         double total = 0;                                                                                                  \
-        for (int64_t at = 0; at < n; at += CHARGE_SPAN) {                                                                  \
-            const int64_t count = n - at < CHARGE_SPAN ? n - at : CHARGE_SPAN;                                             \
+        for (int64_t at = 0; at < n; at += SPAN) {                                                                         \
+            const int64_t count = n - at < SPAN ? n - at : SPAN;                                                           \
             double sum = 0;                                                                                                \
             _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < count; i++) {                                   \
                 const pxli_charge c = FUNCTION(x[at + i] - y[at + i], param);                                              \

@@ -171,7 +171,6 @@ static double charge_span(residual *z, const residual_term *t, const real *w, in
 }
 
 static double charge_columns(residual *z, const residual_term *t, const real *w, int64_t row, extent e, real *const slopes[]) {
-    enum { SPAN = 256 };
     double sum = 0;
     for (int64_t c = e.from; c < e.to; c += SPAN) {
         const extent span = {c, smaller(c + SPAN, e.to)};

@@ -404,7 +404,6 @@ static void run_residual_row(scratch *t, int64_t y) {
 }
 /* Pixels have no neighbours: a part of a row at a time is still in L1 when it is stored. */
 static void run_pixels(scratch *t, int64_t y) {
-    enum { SPAN = 256 };
     const pxli_tile *tile = &t->strip.tile;
     for (int64_t x = tile->x0; x < tile->x1; x += SPAN) {
         const int64_t end = smaller(x + SPAN, tile->x1);
