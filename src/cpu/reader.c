@@ -71,9 +71,17 @@ static void read(const reader *r, int64_t row, int64_t first, int64_t count, rea
     }
 }
 
-/* Masked pixels read as 0: selected, since 0 * NaN is NaN */
-static void mask_row(int64_t count, const real *restrict w, real *restrict x) {
-    for (int64_t i = 0; i < count; i++) x[i] = w[i] != 0 ? x[i] : 0;
+/* Masked pixels read as 0: selected, since 0 * NaN is NaN. Pixels that lie as they are wanted are read there. */
+static void mask_row(const plane *p, int64_t row, int64_t first, int64_t count, const real *w, real *x) {
+    const real *from = is_direct(p) ? direct_row(p, row) + first : x;
+    for (int64_t i = 0; i < count; i++) x[i] = w[i] != 0 ? from[i] : 0;
+}
+static void fill_masked(reader *r, int64_t row, int64_t count, int64_t at) {
+    real *const x = r->ring_x + at, *const y = r->ring_y + at, *const w = r->ring_w + at;
+    load_row(&r->weight, row, r->left, count, w);
+    if (!is_direct(&r->x)) load_row(&r->x, row, r->left, count, x);
+    if (!is_direct(&r->y)) load_row(&r->y, row, r->left, count, y);
+    mask_row(&r->x, row, r->left, count, w, x), mask_row(&r->y, row, r->left, count, w, y);
 }
 
 static void fill_slot(reader *r, int64_t row, int64_t at) {
@@ -81,12 +89,11 @@ static void fill_slot(reader *r, int64_t row, int64_t at) {
     real *const x = r->ring_x + at, *const y = r->ring_y + at;
     if (source < 0) {
         for (int64_t i = 0; i < count; i++) x[i] = -r->base, y[i] = -r->gap;
-        return;
+    } else if (r->masked) {
+        fill_masked(r, source, count, at);
+    } else {
+        read(r, source, r->left, count, x, y);
     }
-    read(r, source, r->left, count, x, y);
-    if (!r->masked) return;
-    load_row(&r->weight, source, r->left, count, r->ring_w + at);
-    mask_row(count, r->ring_w + at, x), mask_row(count, r->ring_w + at, y);
 }
 
 void reader_rows(reader *r, int64_t first, int count, const real **x, const real **y) {

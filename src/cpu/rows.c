@@ -38,19 +38,72 @@ INLINE int64_t load_halves(const uint16_t *s, int64_t count, real *dst) {
 }
 #endif
 
-/* Channels last */
-INLINE int64_t load_apart(const real *s, int64_t dx, int64_t count, real *restrict dst) {
-    int64_t i = 0;
+/* Channels last: neighbours of a row lie dx apart. Up to FEW, what lies between is read, too, and put aside (gathers take four times
+ * as long); but only what is asked for is written, since other threads may be writing the rest. */
 #if defined __AVX512F__ && PXLI_VECTOR_BYTES == 64 && !PXLI_DOUBLE
-    if (dx > 64 || dx < -64) return 0;
+enum { FEW = 4 };
+/* For each of dx vectors in memory: which of its lanes are of this row, and which of the row's they are. */
+typedef struct lanes_apart {
+    __m512i from[FEW];
+    __mmask16 own[FEW];
+} lanes_apart;
+INLINE lanes_apart lanes_of(int64_t dx) {
+    lanes_apart t;
+    for (int j = 0; j < dx; j++) {
+        int from[VL];
+        t.own[j] = 0;
+        for (int l = 0; l < VL; l++) {
+            const int at = j * VL + l;
+            from[l] = at / (int)dx, t.own[j] |= (__mmask16)(at % dx == 0 ? 1 << l : 0);
+        }
+        t.from[j] = _mm512_loadu_si512(from);
+    }
+    return t;
+}
+INLINE __m512i lanes_times(int64_t dx) {
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)dx));
-    for (; i + VL <= count; i += VL) _mm512_storeu_ps(dst + i, _mm512_i32gather_ps(at, s + i * dx, 4));
-#else
-    (void)s, (void)dx, (void)count, (void)dst;
-#endif
+    return _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)dx));
+}
+INLINE int64_t load_few(const real *s, int64_t dx, int64_t count, real *restrict dst) {
+    const __m512i at = lanes_times(dx);
+    const __mmask16 far = _mm512_cmpge_epi32_mask(at, _mm512_set1_epi32(2 * VL));
+    int64_t i = 0;
+    for (; i + VL < count; i += VL) { /* the last ones may have nothing after them */
+        const real *p = s + i * dx;
+        const __m512 a = _mm512_permutex2var_ps(load(p), at, load(p + VL));
+        const __m512 b = dx > 2 ? _mm512_permutex2var_ps(load(p + 2 * VL), at, load(p + (dx - 1) * VL)) : a;
+        _mm512_storeu_ps(dst + i, _mm512_mask_mov_ps(a, far, b));
+    }
     return i;
 }
+INLINE int64_t load_apart(const real *s, int64_t dx, int64_t count, real *restrict dst) {
+    int64_t i = dx >= 2 && dx <= FEW ? load_few(s, dx, count, dst) : 0;
+    const __m512i at = lanes_times(dx);
+    for (; i + VL <= count && dx <= 64 && dx >= -64; i += VL) _mm512_storeu_ps(dst + i, _mm512_i32gather_ps(at, s + i * dx, 4));
+    return i;
+}
+INLINE int64_t store_apart(real *d, int64_t dx, int64_t count, const real *restrict src, bool add) {
+    if (dx < 2 || dx > FEW) return 0;
+    const lanes_apart t = lanes_of(dx);
+    int64_t i = 0;
+    for (; i + VL <= count; i += VL)
+        for (int j = 0; j < dx; j++) {
+            real *const to = d + i * dx + j * VL;
+            const __m512 a = _mm512_permutexvar_ps(t.from[j], load(src + i));
+            _mm512_mask_storeu_ps(to, t.own[j], add ? _mm512_add_ps(a, _mm512_maskz_loadu_ps(t.own[j], to)) : a);
+        }
+    return i;
+}
+#else
+INLINE int64_t load_apart(const real *s, int64_t dx, int64_t count, real *restrict dst) {
+    (void)s, (void)dx, (void)count, (void)dst;
+    return 0;
+}
+INLINE int64_t store_apart(real *d, int64_t dx, int64_t count, const real *restrict src, bool add) {
+    (void)d, (void)dx, (void)count, (void)src, (void)add;
+    return 0;
+}
+#endif
 /* Four vectors at a time: a plain loop becomes a call of memcpy, which for rows of some KiB takes to `rep movsb`, at a third of
  * the speed. */
 static void copy_row(const real *restrict s, int64_t count, real *restrict dst) {
@@ -107,7 +160,12 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
 void store_row(const plane *p, int64_t y, int64_t x, int64_t count, const real *restrict src, bool add) {
     const int64_t dx = p->dx;
     switch (p->dtype) {
-        case PXL_F32: STORE(float, AS_REAL, AS_FLOAT); break;
+        case PXL_F32: {
+            const int64_t done = PXLI_DOUBLE ? 0 : store_apart(direct_row(p, y) + x * dx, dx, count, src, add);
+            x += done, src += done, count -= done;
+            STORE(float, AS_REAL, AS_FLOAT);
+            break;
+        }
         case PXL_F64: STORE(double, AS_REAL, AS_DOUBLE); break;
         case PXL_F16: STORE(uint16_t, pxli_from_half, TO_HALF); break;
         case PXL_BF16: STORE(uint16_t, pxli_from_bfloat, TO_BFLOAT); break;

@@ -83,8 +83,10 @@ static void sink_spread(const sink *s, int64_t row, const real *g) {
 }
 
 static void sink_mask_row(const sink *s, int64_t y, real *g) {
-    load_row(&s->weight, y, s->x0, s->x1 - s->x0, s->spread);
-    for (int64_t i = 0; i < s->x1 - s->x0; i++) g[i] = s->spread[i] != 0 ? g[i] : 0;
+    const bool direct = is_direct(&s->weight);
+    const real *const w = direct ? direct_row(&s->weight, y) + s->x0 : s->spread;
+    if (!direct) load_row(&s->weight, y, s->x0, s->x1 - s->x0, s->spread);
+    for (int64_t i = 0; i < s->x1 - s->x0; i++) g[i] = w[i] != 0 ? g[i] : 0;
 }
 /* Stores the batch's rows, unless sink_store has (`stored`: it was called for all of them) and could do so directly. */
 static void sink_flush(sink *s, int64_t first, int low, int high, bool stored) {
