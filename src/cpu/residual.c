@@ -6,7 +6,7 @@
  * Rings of 2R + 1 rows keep what later rows need. Without a gradient the map is at row r itself. */
 #include "residual.h"
 
-#include "charge.h"
+#include "tv.h"
 
 /* ---- Scratch ------------------------------------------------------------------------------------------------------------ */
 static real *take_rows(const residual *z, int64_t rows, pxli_arena *arena) {
@@ -205,6 +205,49 @@ static void push_back(residual *z, residual_term *t, int64_t row, double *sum) {
     for (int q = 0; q < t->map.components && pull; q++) linear_pull(&t->map, &z->frame, &t->back[q], row, slopes[q], !counts);
 }
 
+/* ---- One term alone ----------------------------------------------------------------------------------------------------- */
+/* rmse and psnr are functions of the mean square. */
+static pxl_penalty penalty_of(const pxli_term *term) { return pxli_is_function_of_mean(term->kind) ? PXL_L2 : term->penalty; }
+static bool is_tv(const pxli_term *term) { return term->kind == PXL_TV && !term->isotropic && !term->own_counts; }
+bool residual_is_single(const residual *z) {
+    const plane x = plane_of(z->call->args->pred, 0, 0), y = plane_of(z->call->args->target, 0, 0);
+    return z->pass->residual_count == 1 && (z->terms[0].map.identity || is_tv(z->terms[0].term)) && !z->weights.count &&
+           is_direct(&x) && is_direct(&y);
+}
+/* Row r of the image from column x on. */
+static tv_row tv_row_at(const residual *z, int64_t r, int64_t x, real *out) {
+    const real *row = direct_row(&z->x, r) + x, *below = r + 1 < z->call->h ? direct_row(&z->x, r + 1) + x : row;
+    const residual_term *t = &z->terms[0];
+    return (tv_row){row, below, z->charged[0] + (x - z->tile.x0), out, (real)t->term->param, t->scale};
+}
+static void start_tv(residual *z) {
+    const int64_t x0 = z->tile.x0, y0 = z->tile.y0;
+    if (y0 > 0) tv_span(TV_STEP, z->terms[0].term->penalty, z->tile.x1 - x0, tv_row_at(z, y0 - 1, x0, NULL));
+}
+static double tv_single(residual *z, int64_t r, real *gradient) {
+    real line[SPAN] __attribute__((aligned(PXLI_VECTOR_BYTES)));
+    double sum = 0;
+    z->next = r + 2;
+    for (int64_t x = z->tile.x0; x < z->tile.x1; x += SPAN) {
+        const int64_t end = smaller(x + SPAN, z->tile.x1);
+        prefetch_next(z, x, end);
+        sum += tv_columns(gradient, z->terms[0].term->penalty, x, end, z->call->w, tv_row_at(z, r, x, line));
+        if (gradient) stream_row(gradient + (x - z->tile.x0), line, end - x);
+    }
+    return sum;
+}
+void residual_single(residual *z, int64_t r, real *gradient) {
+    const residual_term *t = &z->terms[0];
+    const int64_t x0 = z->tile.x0, n = z->tile.x1 - x0;
+    real *const to = t->scale != 0 ? gradient : NULL; /* a term of weight 0 has no gradient, even where its slope is NaN */
+    if (t->map.identity)
+        z->sums[0] += charge_pair(penalty_of(t->term), n, direct_row(&z->x, r) + x0, direct_row(&z->y, r) + x0,
+                                  (real)t->term->param, t->scale, to);
+    else
+        z->sums[0] += tv_single(z, r, to);
+    if (gradient && !to) memset(gradient, 0, (size_t)n * sizeof(real));
+}
+
 /* ---- A tile -------------------------------------------------------------------------------------------------------- */
 static int lead_of(const residual *z, const residual_term *t) { return z->gradients ? t->map.R : 0; }
 
@@ -216,17 +259,18 @@ static void clear_cache(const residual *z, row_cache *cache) {
     clear_rows(z, cache->data, cache->count);
 }
 
-static void start_term(residual *z, int k) {
+static void start_term(residual *z, int k, bool single) {
     residual_term *t = &z->terms[k];
     const pxli_call *call = z->call;
     const pxli_term *term = t->term;
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
     const int lead = lead_of(z, t), R = t->map.R;
     t->scale = z->gradients ? to_real(call->scale[entry]) : 0;
+    if (single && term->kind == PXL_TV) start_tv(z);
     for (int q = 0; q < MAX_COMPONENTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */
     linear_size(&t->map, term->kind == PXL_TV ? PXL_REPLICATE : term->window.border, 2 * R + 1, call->h, call->w);
-    if (t->map.identity) return;
+    if (t->map.identity || single) return;
     linear_set(&t->map, &z->frame, z->pass->blur_taps[k]);
     ring_clear(&t->across, &t->map, &z->frame);
     for (int q = 0; q < t->map.components; q++) ring_clear(&t->back[q], &t->map, &z->frame);
@@ -236,7 +280,7 @@ static void start_term(residual *z, int k) {
     }
 }
 
-void residual_start(residual *z, const pxli_tile *tile, double *sums) {
+void residual_start(residual *z, const pxli_tile *tile, double *sums, bool single) {
     z->tile = *tile, z->sums = sums;
     z->frame.x0 = tile->x0, z->frame.x1 = tile->x1;
     z->x = plane_of(z->call->args->pred, tile->image, tile->channel);
@@ -244,7 +288,7 @@ void residual_start(residual *z, const pxli_tile *tile, double *sums) {
     if (z->weights.count) z->weight = plane_of(z->call->args->weight, tile->image, 0);
     clear_cache(z, &z->difference), clear_cache(z, &z->pred), clear_cache(z, &z->weights);
     for (int q = 0; q < MAX_COMPONENTS; q++) clear_rows(z, z->charged[q], 1), clear_rows(z, z->map[q], 1);
-    for (int k = 0; k < z->pass->residual_count; k++) start_term(z, k);
+    for (int k = 0; k < z->pass->residual_count; k++) start_term(z, k, single);
 }
 
 void residual_columns(residual *z, int64_t x0, int64_t x1) {
@@ -253,19 +297,6 @@ void residual_columns(residual *z, int64_t x0, int64_t x1) {
     for (int i = 0; i < z->weights.count; i++) z->weights.row[i] = -1;
 }
 
-/* rmse and psnr are functions of the mean square. */
-static pxl_penalty penalty_of(const pxli_term *term) { return pxli_is_function_of_mean(term->kind) ? PXL_L2 : term->penalty; }
-bool residual_is_single(const residual *z) {
-    return z->pass->residual_count == 1 && z->terms[0].map.identity && !z->weights.count && is_direct(&z->x) && is_direct(&z->y);
-}
-void residual_single(residual *z, int64_t r, real *gradient) {
-    const residual_term *t = &z->terms[0];
-    const int64_t x0 = z->tile.x0, n = z->tile.x1 - x0;
-    const real *x = direct_row(&z->x, r) + x0, *y = direct_row(&z->y, r) + x0;
-    real *const to = t->scale != 0 ? gradient : NULL; /* a term of weight 0 has no gradient, even where its slope is NaN */
-    z->sums[0] += charge_pair(penalty_of(t->term), n, x, y, (real)t->term->param, t->scale, to);
-    if (gradient && !to) memset(gradient, 0, (size_t)n * sizeof(real));
-}
 /* Adds the term's gradient of row r to `gradient`; the first term sets it instead. */
 static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, bool first, double *sum) {
     const int64_t n = z->tile.x1 - z->tile.x0, x0 = z->tile.x0;

@@ -94,11 +94,13 @@ INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int6
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
         const pxli_charge p = charge_of(penalty, stencil_value(stencil_taps[map][0], a, b, c, i), param);
-        sum += p.value, first[i] = scale * p.slope;
+        stencil_sum value = p.value;
+        first[i] = scale * p.slope;
         if (components == 2) {
             const pxli_charge q = charge_of(penalty, stencil_value(stencil_taps[map][1], a, b, c, i), param);
-            sum += q.value, second[i] = scale * q.slope;
+            value += q.value, second[i] = scale * q.slope;
         }
+        sum += value; /* one addition after another takes longest */
     }
     return (double)sum;
 }

@@ -320,6 +320,7 @@ typedef struct scratch {
     strip strip;
     residual residual;
     sink pred, target;
+    bool single; /* one term on pixels, or tv, in one loop */
 } scratch;
 static vf *take_vectors(int count, pxli_arena *arena) { return pxli_take(arena, (size_t)count * sizeof(vf)); }
 static void take_work(strip *s, pxli_arena *arena) {
@@ -348,6 +349,8 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     if (pass->residual_count) residual_take(&t->residual, call, pass, width, arena);
     sink_take(&t->pred, call, pass, s->to_pred ? call->grad_pred : NULL, width, arena);
     sink_take(&t->target, call, pass, s->to_target ? call->grad_target : NULL, width, arena);
+    const bool written = !t->target.tensor && (!t->pred.tensor || t->pred.direct);
+    t->single = !pass->window && written && residual_is_single(&t->residual);
 }
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass) {
@@ -413,9 +416,8 @@ static void run_pixels(scratch *t, int64_t y) {
 }
 static void run_residual(scratch *t) {
     const pxli_tile *tile = &t->strip.tile;
-    const bool single = residual_is_single(&t->residual) && !t->target.tensor && (!t->pred.tensor || t->pred.direct);
     for (int64_t y = tile->y0; y < tile->y1; y++) {
-        if (single)
+        if (t->single)
             residual_single(&t->residual, y, t->pred.tensor ? direct_row(&t->pred.plane, y) + tile->x0 : NULL);
         else if (t->strip.pass->residual_radius)
             run_residual_row(t, y);
@@ -432,7 +434,7 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
     t.strip.tile = pxli_tile_at(call, pass, index);
     for (int k = 0; k < pass->residual_count + pass->scored_count; k++) sums[k] = 0;
     sink_open(&t.pred, call, &t.strip.tile), sink_open(&t.target, call, &t.strip.tile);
-    if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums);
+    if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums, t.single);
     if (pass->window) {
         set_scales(&t.strip);
         run_structure(&t, sums + pass->residual_count);

@@ -36,7 +36,11 @@ typedef struct pxli_charge {
 
 PXLI_INLINE PXLI_REAL pxli_abs(PXLI_REAL d) { return sizeof d == 4 ? fabsf((float)d) : fabs((double)d); }
 PXLI_INLINE PXLI_REAL pxli_sqrt(PXLI_REAL d) { return PXLI_SQRT(d); }
-PXLI_INLINE PXLI_REAL pxli_sign(PXLI_REAL d) { return d > 0 ? 1 : d < 0 ? -1 : d; }
+/* One choice after the other: of nested ones gcc makes a third comparison. */
+PXLI_INLINE PXLI_REAL pxli_sign(PXLI_REAL d) {
+    const PXLI_REAL a = d > 0 ? 1 : d;
+    return d < 0 ? -1 : a;
+}
 
 /* sqrt(x^2 + y^2), also where the squares overflow or vanish */
 PXLI_INLINE PXLI_REAL pxli_magnitude(PXLI_REAL x, PXLI_REAL y) {
