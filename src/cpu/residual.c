@@ -214,27 +214,15 @@ bool residual_is_single(const residual *z) {
     return z->pass->residual_count == 1 && (z->terms[0].map.identity || is_tv(z->terms[0].term)) && !z->weights.count &&
            is_direct(&x) && is_direct(&y);
 }
-/* Row r of the image from column x on. */
-static tv_row tv_row_at(const residual *z, int64_t r, int64_t x, real *out) {
-    const real *row = direct_row(&z->x, r) + x, *below = r + 1 < z->call->h ? direct_row(&z->x, r + 1) + x : row;
+/* Row r at the tile's first column. */
+static tv_row tv_row_at(const residual *z, int64_t r, real *gradient) {
     const residual_term *t = &z->terms[0];
-    return (tv_row){row, below, z->charged[0] + (x - z->tile.x0), out, (real)t->term->param, t->scale};
+    const real *row = direct_row(&z->x, r) + z->tile.x0, *below = r + 1 < z->call->h ? row + z->x.dy : row;
+    return (tv_row){row, below, z->charged[0], gradient, (real)t->term->param, t->scale};
 }
 static void start_tv(residual *z) {
-    const int64_t x0 = z->tile.x0, y0 = z->tile.y0;
-    if (y0 > 0) tv_span(TV_STEP, z->terms[0].term->penalty, z->tile.x1 - x0, tv_row_at(z, y0 - 1, x0, NULL));
-}
-static double tv_single(residual *z, int64_t r, real *gradient) {
-    real line[SPAN] __attribute__((aligned(PXLI_VECTOR_BYTES)));
-    double sum = 0;
-    z->next = r + 2;
-    for (int64_t x = z->tile.x0; x < z->tile.x1; x += SPAN) {
-        const int64_t end = smaller(x + SPAN, z->tile.x1);
-        prefetch_next(z, x, end);
-        sum += tv_columns(gradient, z->terms[0].term->penalty, x, end, z->call->w, tv_row_at(z, r, x, line));
-        if (gradient) stream_row(gradient + (x - z->tile.x0), line, end - x);
-    }
-    return sum;
+    const int64_t above = z->tile.y0 - 1;
+    if (above >= 0) tv_span(TV_STEP, z->terms[0].term->penalty, z->tile.x1 - z->tile.x0, tv_row_at(z, above, NULL));
 }
 void residual_single(residual *z, int64_t r, real *gradient) {
     const residual_term *t = &z->terms[0];
@@ -244,7 +232,7 @@ void residual_single(residual *z, int64_t r, real *gradient) {
         z->sums[0] += charge_pair(penalty_of(t->term), n, direct_row(&z->x, r) + x0, direct_row(&z->y, r) + x0,
                                   (real)t->term->param, t->scale, to);
     else
-        z->sums[0] += tv_single(z, r, to);
+        z->sums[0] += tv_columns(to, t->term->penalty, x0, x0 + n, z->call->w, tv_row_at(z, r, to));
     if (gradient && !to) memset(gradient, 0, (size_t)n * sizeof(real));
 }
 

@@ -8,26 +8,48 @@
 typedef struct tv_row {
     const real *row, *below; /* past the last row that row again: a difference of 0 */
     real *above;             /* slopes of the steps from the row above to this one; then from this one to the one below */
-    real *out;               /* the gradient */
+    real *out;               /* the gradient; NULL: not wanted */
     real param, scale;
 } tv_row;
 INLINE tv_row tv_at(tv_row t, int64_t columns) {
-    return (tv_row){t.row + columns, t.below + columns, t.above + columns, t.out + columns, t.param, t.scale};
+    return (tv_row){t.row + columns, t.below + columns, t.above + columns, t.out ? t.out + columns : NULL, t.param, t.scale};
 }
 
-INLINE double tv_pulled(pxl_penalty penalty, int64_t n, tv_row t) {
+/* VL columns, or the n that are left: their charges, and their gradient. */
+INLINE void tv_block(pxl_penalty penalty, int64_t n, tv_row t, real *restrict value, real *restrict gradient) {
     const real *b = t.row, *c = t.below;
-    real *restrict above = t.above, *restrict out = t.out;
-    stencil_sum sum = 0;
-#pragma omp simd reduction(+ : sum)
+    real *restrict above = t.above;
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const pxli_charge p = charge_of(penalty, b[i + 1] - b[i], t.param), q = charge_of(penalty, c[i] - b[i], t.param);
         const real left = charge_of(penalty, b[i] - b[i - 1], t.param).slope;
-        sum += (stencil_sum)p.value + q.value;
-        out[i] = t.scale * ((left - p.slope) + (above[i] - q.slope));
+        value[i] = p.value + q.value;
+        gradient[i] = t.scale * ((left - p.slope) + (above[i] - q.slope));
         above[i] = q.slope;
     }
-    return (double)sum;
+}
+/* Streamed block by block: a burst of streamed stores would stand in the way of all others. */
+INLINE double tv_pulled(pxl_penalty penalty, int64_t n, tv_row t) {
+    vf value, gradient, sum = {0};
+    const bool streams = is_aligned(t.out);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        tv_block(penalty, VL, tv_at(t, i), (real *)&value, (real *)&gradient);
+        sum += value;
+        if (streams)
+            stream(t.out + i, gradient);
+        else
+            *(vu *)(t.out + i) = gradient;
+    }
+    if (i < n) {
+        value = (vf){0};
+        tv_block(penalty, n - i, tv_at(t, i), (real *)&value, (real *)&gradient);
+        sum += value;
+        store_part(t.out + i, gradient, n - i);
+    }
+    double total = 0;
+    for (int l = 0; l < VL; l++) total += (double)sum[l];
+    return total;
 }
 INLINE double tv_valued(pxl_penalty penalty, int64_t n, tv_row t) {
     const real *b = t.row, *c = t.below;
@@ -47,7 +69,7 @@ INLINE double tv_stepped(pxl_penalty penalty, int64_t n, tv_row t) {
 }
 
 typedef enum tv_task {
-    TV_PULL,  /* the sum of the charges, and their gradient; of few columns: the sum is of this precision, and it may overflow */
+    TV_PULL,  /* the sum of the charges, and their gradient; each lane's sum is of this precision, and it may overflow */
     TV_VALUE, /* the sum of the charges, in double precision */
     TV_STEP   /* `above` for the row below */
 } tv_task;
@@ -64,21 +86,31 @@ NOINLINE double tv_span(tv_task task, pxl_penalty penalty, int64_t n, tv_row t) 
     }
     return 0;
 }
-/* Columns [from, to), SPAN at most, of an image w wide; t is at the first of them. */
-static double tv_columns(bool pull, pxl_penalty penalty, int64_t from, int64_t to, int64_t w, tv_row t) {
-    const int64_t n = to - from;
+/* The same, in double precision where it is not finite otherwise; the rest of what is wanted stays as it is. */
+static double tv_charged(bool pull, pxl_penalty penalty, int64_t n, tv_row t) {
+    const double sum = pull ? tv_span(TV_PULL, penalty, n, t) : 0;
+    return pull && sum - sum == 0 ? sum : tv_span(TV_VALUE, penalty, n, t);
+}
+/* VL columns at most, at an edge of an image: what is not there reads as the pixel beside it, a difference of 0. */
+static double tv_edge(bool pull, pxl_penalty penalty, int64_t n, bool first, bool last, tv_row t) {
     const real above = *t.above;
-    real padded[SPAN + 2];
-    if (from == 0 || to == w) { /* what is not there reads as the pixel beside it: a difference of 0 */
-        memcpy(padded + 1, t.row, (size_t)n * sizeof(real));
-        padded[0] = from > 0 ? t.row[-1] : t.row[0], padded[n + 1] = to < w ? t.row[n] : t.row[n - 1];
-        if (t.below == t.row) t.below = padded + 1;
-        t.row = padded + 1;
-    }
-    double sum = tv_span(pull ? TV_PULL : TV_VALUE, penalty, n, t);
-    if (pull && sum - sum != 0) sum = tv_span(TV_VALUE, penalty, n, t); /* in double precision it may be finite */
-    if (pull && from == 0) /* but of infinity it is not, and before the first column there is no position */
+    real padded[VL + 2];
+    memcpy(padded + 1, t.row, (size_t)n * sizeof(real));
+    padded[0] = first ? t.row[0] : t.row[-1], padded[n + 1] = last ? t.row[n - 1] : t.row[n];
+    if (t.below == t.row) t.below = padded + 1;
+    t.row = padded + 1;
+    const double sum = tv_charged(pull, penalty, n, t);
+    if (pull && first) /* of infinity it is none, and before the first column there is no position */
         *t.out = t.scale * ((above - *t.above) - charge_of(penalty, t.row[1] - t.row[0], t.param).slope);
+    return sum;
+}
+/* Columns [from, to) of an image w wide; t is at the first of them. */
+static double tv_columns(bool pull, pxl_penalty penalty, int64_t from, int64_t to, int64_t w, tv_row t) {
+    const int64_t n = to - from, head = from > 0 ? 0 : n < VL ? n : VL, tail = to < w ? 0 : (n - head + VL - 1) % VL + 1;
+    const int64_t inner = n - head - (n > head ? tail : 0);
+    double sum = head ? tv_edge(pull, penalty, head, true, head == w, t) : 0;
+    if (inner > 0) sum += tv_charged(pull, penalty, inner, tv_at(t, head));
+    if (tail && n > head) sum += tv_edge(pull, penalty, tail, false, true, tv_at(t, head + inner));
     return sum;
 }
 #endif
