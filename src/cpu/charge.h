@@ -19,81 +19,79 @@ INLINE pxli_charge charge_of(pxl_penalty penalty, real d, real param) {
     return (pxli_charge){0, 0};
 }
 
-/* Returns the sum of w[i] value(d[i]); slope[i] = scale w[i] slope(d[i]). w may be NULL (all 1). slope may be d. */
-#define CHARGE(ENUMERATOR, FUNCTION)                                                                                       \
-    NOINLINE double charge_##FUNCTION(int64_t n, const real *d, const real *w, real param, real scale, real *slope) {      \
-        double sum = 0;                                                                                                    \
-        if (w) {                                                                                                           \
-            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                       \
-                const pxli_charge c = FUNCTION(d[i], param);                                                               \
-                sum += (double)(w[i] * c.value), slope[i] = scale * w[i] * c.slope;                                        \
-            }                                                                                                              \
-        } else {                                                                                                           \
-            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                       \
-                const pxli_charge c = FUNCTION(d[i], param);                                                               \
-                sum += (double)c.value, slope[i] = scale * c.slope;                                                        \
-            }                                                                                                              \
-        }                                                                                                                  \
-        return sum;                                                                                                        \
-    }                                                                                                                      \
-    /* Of d = x - y; the slopes go past the caches; NULL: they are not wanted. */                                          \
-    NOINLINE double charge_pair_##FUNCTION(int64_t n, const real *x, const real *y, real param, real scale, real *slope) { \
-        real line[SPAN] __attribute__((aligned(PXLI_VECTOR_BYTES)));                                                       \
-        double total = 0;                                                                                                  \
-        for (int64_t at = 0; at < n; at += SPAN) {                                                                         \
-            const int64_t count = n - at < SPAN ? n - at : SPAN;                                                           \
-            double sum = 0;                                                                                                \
-            _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < count; i++) {                                   \
-                const pxli_charge c = FUNCTION(x[at + i] - y[at + i], param);                                              \
-                sum += (double)c.value, line[i] = scale * c.slope;                                                         \
-            }                                                                                                              \
-            total += sum;                                                                                                  \
-            if (slope) stream_row(slope + at, line, count);                                                                \
-        }                                                                                                                  \
-        return total;                                                                                                      \
-    }                                                                                                                      \
-    /* The same of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. */                            \
-    NOINLINE double charge_isotropic_##FUNCTION(int64_t n, const real *dx, const real *dy, const real *w, real param,      \
-                                                real scale, real *sx, real *sy) {                                          \
-        double sum = 0;                                                                                                    \
-        _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                           \
-            const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = w ? w[i] : 1;                              \
-            const pxli_charge c = FUNCTION(m, param);                                                                      \
-            const real f = m == 0 ? 0 : scale * weight * c.slope / m;                                                      \
-            sum += (double)(weight * c.value), sx[i] = f * x, sy[i] = f * y;                                               \
-        }                                                                                                                  \
-        return sum;                                                                                                        \
+/* ---- Loops, of a penalty known when compiling --------------------------------------------------------------------------- */
+/* The sum of w[i] value(d[i]); slope[i] = scale w[i] slope(d[i]). weighted: w is not all 1. slope may be d. */
+INLINE double charged(pxl_penalty penalty, bool weighted, int64_t n, const real *d, const real *w, real param, real scale,
+                      real *slope) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        const pxli_charge c = charge_of(penalty, d[i], param);
+        sum += (double)(weighted ? w[i] * c.value : c.value);
+        slope[i] = weighted ? scale * w[i] * c.slope : scale * c.slope;
     }
-PXLI_PENALTIES(CHARGE)
-#undef CHARGE
+    return sum;
+}
+/* Of d = x - y; the slopes go past the caches; NULL: they are not wanted. */
+INLINE double charged_pair(pxl_penalty penalty, int64_t n, const real *x, const real *y, real param, real scale, real *slope) {
+    real line[SPAN] __attribute__((aligned(PXLI_VECTOR_BYTES)));
+    double total = 0;
+    for (int64_t at = 0; at < n; at += SPAN) {
+        const int64_t count = n - at < SPAN ? n - at : SPAN;
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < count; i++) {
+            const pxli_charge c = charge_of(penalty, x[at + i] - y[at + i], param);
+            sum += (double)c.value, line[i] = scale * c.slope;
+        }
+        total += sum;
+        if (slope) stream_row(slope + at, line, count);
+    }
+    return total;
+}
+/* Of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. w may be NULL. */
+INLINE double charged_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy, const real *w, real param,
+                                real scale, real *sx, real *sy) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = w ? w[i] : 1;
+        const pxli_charge c = charge_of(penalty, m, param);
+        const real f = m == 0 ? 0 : scale * weight * c.slope / m;
+        sum += (double)(weight * c.value), sx[i] = f * x, sy[i] = f * y;
+    }
+    return sum;
+}
 
-__attribute__((unused)) static double charge(pxl_penalty penalty, int64_t n, const real *d, const real *w, real param, real scale,
-                                             real *slope) {
+/* ---- The same of any penalty; w may be NULL (all 1) ---------------------------------------------------------------------- */
+__attribute__((unused)) NOINLINE double charge(pxl_penalty penalty, int64_t n, const real *d, const real *w, real param,
+                                               real scale, real *slope) {
     switch (penalty) {
-#define CASE(ENUMERATOR, FUNCTION) \
-    case ENUMERATOR: return charge_##FUNCTION(n, d, w, param, scale, slope);
+#define CASE(PENALTY, FUNCTION) \
+    case PENALTY:               \
+        return w ? charged(PENALTY, true, n, d, w, param, scale, slope) : charged(PENALTY, false, n, d, w, param, scale, slope);
         PXLI_PENALTIES(CASE)
 #undef CASE
         case PXL_PENALTY_DEFAULT: break;
     }
     return 0;
 }
-__attribute__((unused)) static double charge_pair(pxl_penalty penalty, int64_t n, const real *x, const real *y, real param,
-                                                  real scale, real *slope) {
+__attribute__((unused)) NOINLINE double charge_pair(pxl_penalty penalty, int64_t n, const real *x, const real *y, real param,
+                                                    real scale, real *slope) {
     switch (penalty) {
-#define CASE(ENUMERATOR, FUNCTION) \
-    case ENUMERATOR: return charge_pair_##FUNCTION(n, x, y, param, scale, slope);
+#define CASE(PENALTY, FUNCTION) \
+    case PENALTY: return charged_pair(PENALTY, n, x, y, param, scale, slope);
         PXLI_PENALTIES(CASE)
 #undef CASE
         case PXL_PENALTY_DEFAULT: break;
     }
     return 0;
 }
-__attribute__((unused)) static double charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy,
-                                                       const real *w, real param, real scale, real *sx, real *sy) {
+__attribute__((unused)) NOINLINE double charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy,
+                                                         const real *w, real param, real scale, real *sx, real *sy) {
     switch (penalty) {
-#define CASE(ENUMERATOR, FUNCTION) \
-    case ENUMERATOR: return charge_isotropic_##FUNCTION(n, dx, dy, w, param, scale, sx, sy);
+#define CASE(PENALTY, FUNCTION) \
+    case PENALTY: return charged_isotropic(PENALTY, n, dx, dy, w, param, scale, sx, sy);
         PXLI_PENALTIES(CASE)
 #undef CASE
         case PXL_PENALTY_DEFAULT: break;
