@@ -24,14 +24,14 @@
  * Conventions, once for all functions:
  *
  * - **Layout.** Sizes are N, C, H, W in this order whatever the memory layout; strides are in elements and arbitrary (also
- *   negative), so NCHW, NHWC, crops, flips and channel slices need no copy. An output may not have a stride of 0 on
- *   an axis longer than 1, nor overlap an input or another output; this is judged by the range of addresses, so
- *   interleaved views of one buffer are refused too. Inputs may overlap freely.
- * - **Devices.** All that a call points to lives on one device: tensors, values, grad_loss, term_weights, results, workspace.
- *   CPU calls are done when they return. CUDA calls are queued to `stream` and return at once: they neither
- *   allocate nor wait, may be captured into a CUDA graph, and leave the current device as it was. What they point
- *   to has to live until the stream has passed them; weight, term_weights and grad_loss are read when the stream
- *   gets there, so a captured step follows a schedule. Structs and losses are read before the call returns.
+ *   negative), so NCHW, NHWC, crops, flips and channel slices need no copy. An output may not have a stride of 0 on an axis
+ *   longer than 1, nor overlap an input or another output; this is judged by the range of addresses, so interleaved views of one
+ *   buffer are refused too. Inputs may overlap freely.
+ * - **Devices.** All that a call points to lives on one device: tensors, values, grad_loss, term_weights, results, workspace. CPU
+ *   calls are done when they return. CUDA calls are queued to `stream` and return at once: they neither allocate nor wait, may be
+ *   captured into a CUDA graph, and leave the current device as it was. What they point to has to live until the stream has
+ *   passed them; weight, term_weights and grad_loss are read when the stream gets there, so a captured step follows a schedule.
+ *   Structs and losses are read before the call returns.
  * - **Range.** Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
  *   images, 255 for u8 and 65535 for u16 unless it is given.
  * - **Precision.** f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
@@ -39,26 +39,25 @@
  *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
  *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
  * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
- *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN
- *   shares out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same
- *   model of GPU and versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
+ *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN shares
+ *   out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same model of GPU and
+ *   versions of cuDNN and cuBLAS, of which no plan is taken that is not deterministic.
  * - **Not a number.** NaN in gives NaN out. A pixel whose weight is 0 contributes nothing, whatever it holds.
  * - **Errors.** Every function that can fail returns a pxl_status and leaves all outputs untouched unless it is PXL_OK;
- *   pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA
- *   call that could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written);
- *   one that fails later, while it runs, is found by the next call that waits, as always in CUDA. Where oneDNN fails
- *   in the middle of an evaluation, for want of memory as a rule, gradients may have been written, too.
+ *   pxl_error_message() says which argument, which value and what would do. Nothing aborts, prints or throws. A CUDA call that
+ *   could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written); one that fails later,
+ *   while it runs, is found by the next call that waits, as always in CUDA. Where oneDNN fails in the middle of an evaluation,
+ *   for want of memory as a rule, gradients may have been written, too.
  * - **Threads.** Losses and contexts may be shared between threads; a workspace serves one call at a time.
  * - **Memory.** Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
- *   a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without
- *   gradients; on a GPU 256), its weights once over, twice with gradients, for all that take them in the same order
- *   (as a rule all do; on a GPU once for each precision), and oneDNN takes some memory of its own in a call. What
- *   pxl_workspace_size() has not prepared for these arguments, the next call does (on a GPU not while a thread captures). A call
- *   takes up to 96 KiB of the caller's stack. A view has at most 2^48 elements; fewer where a CUDA kernel would take more than
- *   2^31 - 1 blocks for them (PXL_UNSUPPORTED, before anything runs).
+ *   a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without gradients; on a
+ *   GPU 256), its weights once over, twice with gradients, for all that take them in the same order (as a rule all do; on a GPU
+ *   once for each precision), and oneDNN takes some memory of its own in a call. What pxl_workspace_size() has not prepared for
+ *   these arguments, the next call does (on a GPU not while a thread captures). A call takes up to 96 KiB of the caller's stack.
+ *   A view has at most 2^48 elements; fewer where a CUDA kernel would take more than 2^31 - 1 blocks for them (PXL_UNSUPPORTED,
+ *   before anything runs).
  * - **Versions.** Public structs begin with their size (in this version exactly sizeof) and are made by their macro; zero is the
- *   default of every other field, and must be in those that a kind does not use; enums only grow; functions never
- *   change. */
+ *   default of every other field, and must be in those that a kind does not use; enums only grow; functions never change. */
 #ifndef PIXLOSS_H
 #define PIXLOSS_H
 #include <stddef.h>
@@ -75,7 +74,6 @@
 extern "C" {
 #endif
 
-/* ---- Status --------------------------------------------------------------------------------------------------------- */
 /** @defgroup status Status
  * What a call returns, and why it failed.
  * @{ */
@@ -98,7 +96,6 @@ PXL_API const char *pxl_error_message(void);
 PXL_API const char *pxl_version(void);
 /** @} */
 
-/* ---- Devices and tensors -------------------------------------------------------------------------------------------- */
 /** @defgroup tensors Devices and tensors
  * Views of images, wherever and however they lie.
  * @{ */
@@ -119,11 +116,9 @@ typedef struct pxl_device {
 #define PXL_CPU_DEVICE     ((pxl_device){PXL_CPU, 0})  /**< The pxl_device that is the CPU. */
 #define PXL_CUDA_DEVICE(i) ((pxl_device){PXL_CUDA, i}) /**< The pxl_device that is GPU `i`, from 0. */
 #endif
-/** How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is not an error: then pxl_error_message() says
- * why there are none. */
+/** How many devices of a type this process can use: 1 for the CPU. 0 CUDA devices is no error; pxl_error_message() says why. */
 PXL_API pxl_status pxl_device_count(pxl_device_type type, int *count);
-/** One line about a device: "CPU, avx512 (of avx512, avx2, sse2), 2 threads"; name, compute capability, size, driver of a CUDA
- * device. Writes at most `size` bytes with the final 0. */
+/** One line, of `size` bytes at most: "CPU, avx512 (of avx512, avx2, sse2), 2 threads"; a GPU's name, capability, size, driver. */
 PXL_API pxl_status pxl_device_describe(pxl_device device, char *text, size_t size);
 
 /** What an element is. */
@@ -153,21 +148,18 @@ PXL_API pxl_tensor pxl_nhwc(void *data, pxl_dtype dtype, pxl_device device, int6
 PXL_API pxl_tensor pxl_crop(pxl_tensor tensor, int64_t y, int64_t x, int64_t height, int64_t width);
 /** @} */
 
-/* ---- Contexts ------------------------------------------------------------------------------------------------------- */
 /** @defgroup contexts Contexts
  * Needed to limit the threads, and for networks of one's own in expressions.
  * @{ */
 /** A device and what belongs to it: a limit on threads, networks by name. NULL does wherever a context is asked for: the tensors'
  * device, all its threads. */
 typedef struct pxl_context pxl_context;
-/** Makes a context. `threads`: at most so many on the CPU; 0: as many as OpenMP would use. Never more than 4 for each processor
- * (or 8). */
+/** Makes a context. `threads`: at most so many on the CPU; 0: as many as OpenMP would. Never more than 4 a processor (or 8). */
 PXL_API pxl_status pxl_context_create(pxl_device device, int threads, pxl_context **context);
 /** Gives it back. NULL is allowed. */
 PXL_API void pxl_context_destroy(pxl_context *context);
 /** @} */
 
-/* ---- Networks ------------------------------------------------------------------------------------------------------- */
 /** @defgroup networks Networks
  * For the perceptual terms: on the CPU by oneDNN, on a GPU by cuDNN and cuBLAS, which are looked for at run time.
  * @{ */
@@ -213,8 +205,7 @@ PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, p
 /** Reads weights from a safetensors file with torchvision's names, features.N.weight and features.N.bias, N the layer's number,
  * in f32, f16 or bf16; tensors of other names are passed over. `architecture` NULL: one that follows from the names and shapes
  * (pooling is by the maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL:
- * none. PXL_IO_ERROR names file and tensor (which libjansson may misread where there is no memory). scripts/convert_weights.py
- * makes both files from .pth. */
+ * none. PXL_IO_ERROR names file and tensor (libjansson may misread it without memory). scripts/convert_weights.py makes both. */
 PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
 /** Gives it back. Losses and contexts that use it keep it alive. NULL is allowed. On a GPU not before the streams have passed the
  * calls that use it, and not while CUDA graphs in which such calls were captured are launched. */
@@ -229,7 +220,6 @@ PXL_API const char *pxl_network_layer_name(const pxl_network *network, size_t la
 PXL_API pxl_status pxl_context_add_network(pxl_context *context, const char *name, pxl_network *network);
 /** @} */
 
-/* ---- Losses --------------------------------------------------------------------------------------------------------- */
 /** @defgroup losses Losses
  * What is computed: terms with their weights, as structs or as an expression.
  * @{ */
@@ -426,7 +416,6 @@ PXL_API double pxl_loss_term_weight(const pxl_loss *loss, size_t term);
 PXL_API void pxl_loss_destroy(pxl_loss *loss);
 /** @} */
 
-/* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
 /** @defgroup evaluation Evaluation
  * A loss on images: once per shape a workspace, then one call each step.
  * @{ */
@@ -489,8 +478,7 @@ typedef void *pxl_stream;
  * target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
  * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
  * images, as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks, add
- * up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), the size of that gradient in the precision
- * of the computation. */
+ * up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), that gradient as it is computed. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
 /** Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter, and loads the kernels
  * of this evaluation, so that a capture does not have to: convolutions run once, on zeros. Evaluations of other losses and
@@ -503,91 +491,9 @@ PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, cons
                                 pxl_stream stream);
 /** @} */
 
-/* ---- Operators ------------------------------------------------------------------------------------------------------ */
-/** @defgroup operators Operators
- * Linear filters of each plane and their adjoints, the statistics of SSIM's window and theirs, reductions. Each is called as a
- * loss is: first the bytes of its workspace, then itself.
- * @{ */
-/** A linear filter of each plane. Images f32, f16, bf16 or f64; input and output of one dtype. */
-typedef enum pxl_filter_kind {
-    PXL_FILTER_SOBEL = 0, /**< two components: output channel c is `[-1 0 1; -2 0 2; -1 0 1] *` channel c, output channel C + c
-                                   its transpose */
-    PXL_FILTER_LAPLACIAN = 1, /**< as PXL_LAPLACIAN; neighbours = 4 or 8 */
-    PXL_FILTER_BLUR = 2,      /**< Gaussian, normalised to a sum of 1 */
-    PXL_FILTER_BOX = 3        /**< mean over window x window; out of the image counts as the border says */
-} pxl_filter_kind;
-/** A filter; made by PXL_FILTER(). Zero is the default of every field that has one. */
-typedef struct pxl_filter {
-    size_t struct_size;   /**< sizeof(pxl_filter) */
-    pxl_filter_kind kind; /**< which */
-    pxl_border border;    /**< default zero */
-    int neighbours;       /**< laplacian: 4 (default) or 8 */
-    int window;           /**< blur, box: taps, 1 to 1023; even only with border = valid. blur's default:
-                               2 int(3.5 sigma + 0.5) + 1; box has none */
-    double sigma;         /**< blur: > 0, in pixels */
-} pxl_filter;
-#ifdef __cplusplus
-static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
-    pxl_filter filter = {};
-    filter.struct_size = sizeof filter, filter.kind = kind;
-    return filter;
-}
-#else
-/** A pxl_filter of this kind, the other fields 0. */
-#define PXL_FILTER(kind_) ((pxl_filter){.struct_size = sizeof(pxl_filter), .kind = (kind_)})
-#endif
-/** Bytes of scratch of pxl_filter_apply(); the adjoint with input and output exchanged needs no more. */
-PXL_API pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
-                                             const pxl_tensor *output, size_t *bytes);
-/** The filtered image: input N x C x H x W -> output N x kC x H' x W', k = 2 for sobel, else 1; H' = H but H - window + 1 for
- * valid. */
-PXL_API pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
-                                    const pxl_tensor *output, void *workspace, size_t bytes, pxl_stream stream);
-/** The filter's transpose, border included: grad_output N x kC x H' x W' -> grad_input N x C x H x W, with
- * `<filter(a), b> = <a, adjoint(b)>` for all a, b. */
-PXL_API pxl_status pxl_filter_adjoint(pxl_context *context, const pxl_filter *filter, const pxl_tensor *grad_output,
-                                      const pxl_tensor *grad_input, void *workspace, size_t bytes, pxl_stream stream);
-
-/** Bytes of scratch of pxl_ssim_statistics() and of its adjoint. */
-PXL_API pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
-                                                      const pxl_tensor *target, size_t *bytes);
-/** The window's statistics: channels [0,C) of `statistics` are the means mx, then my, the variances vx, vy, and the covariance
- * vxy. `term` is a windowed term (PXL_TERM(PXL_SSIM, 1)) whose window, sigma, uniform, border, sample_covariance and preset say
- * how; one that averages over blocks first is PXL_UNSUPPORTED. pred, target: f32, f16, bf16, f64; statistics: N x 5C x H' x W',
- * f32, or f64 with f64 images. */
-PXL_API pxl_status pxl_ssim_statistics(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
-                                       const pxl_tensor *target, const pxl_tensor *statistics, void *workspace, size_t bytes,
-                                       pxl_stream stream);
-/** The gradients of `sum(grad_statistics * statistics(pred, target))`, products element by element; either output may be NULL. */
-PXL_API pxl_status pxl_ssim_statistics_adjoint(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,
-                                               const pxl_tensor *target, const pxl_tensor *grad_statistics,
-                                               const pxl_tensor *grad_pred, const pxl_tensor *grad_target, void *workspace,
-                                               size_t bytes, pxl_stream stream);
-
-/** A deterministic reduction of any dtype, summed in f64; NaN anywhere gives NaN. */
-typedef enum pxl_reduce_kind {
-    PXL_REDUCE_SUM = 0,  /**< the sum */
-    PXL_REDUCE_MEAN = 1, /**< the mean */
-    PXL_REDUCE_MIN = 2,  /**< the smallest */
-    PXL_REDUCE_MAX = 3,  /**< the largest */
-    PXL_REDUCE_L1 = 4,   /**< sum of `|x|` */
-    PXL_REDUCE_L2 = 5    /**< `sqrt` of the sum of squares */
-} pxl_reduce_kind;
-/** What one result is of. */
-typedef enum pxl_reduce_over {
-    PXL_OVER_ALL = 0,    /**< everything: one result */
-    PXL_OVER_IMAGE = 1,  /**< one for each image: N */
-    PXL_OVER_CHANNEL = 2 /**< one for each channel of each image: N x C */
-} pxl_reduce_over;
-/** Bytes of scratch of pxl_reduce(). */
-PXL_API pxl_status pxl_reduce_workspace_size(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over,
-                                             const pxl_tensor *input, size_t *bytes);
-/** Reduces `input` to `results`: as many doubles as `over` says, on the tensor's device. */
-PXL_API pxl_status pxl_reduce(pxl_context *context, pxl_reduce_kind kind, pxl_reduce_over over, const pxl_tensor *input,
-                              double *results, void *workspace, size_t bytes, pxl_stream stream);
-/** @} */
-
 #ifdef __cplusplus
 }
 #endif
+
+#include "operators.h"
 #endif

@@ -28,9 +28,15 @@ INLINE void tv_block(pxl_penalty penalty, int64_t n, tv_row t, real *restrict va
         above[i] = q.slope;
     }
 }
+/* lanes += sum, which then is 0 */
+INLINE void add_lanes(vf *sum, double *restrict lanes) {
+    for (int l = 0; l < VL; l++) lanes[l] += (double)(*sum)[l];
+    *sum = (vf){0};
+}
 /* Streamed block by block: a burst of streamed stores would stand in the way of all others. */
 INLINE double tv_pulled(pxl_penalty penalty, int64_t n, tv_row t) {
-    vf value, gradient, sum = {0};
+    vf value = {0}, gradient, sum = {0};
+    double lanes[VL] = {0}, total = 0;
     const bool streams = is_aligned(t.out);
     int64_t i = 0;
     for (; i + VL <= n; i += VL) {
@@ -40,6 +46,7 @@ INLINE double tv_pulled(pxl_penalty penalty, int64_t n, tv_row t) {
             stream(t.out + i, gradient);
         else
             *(vu *)(t.out + i) = gradient;
+        if (i % SPAN == 0) add_lanes(&sum, lanes);
     }
     if (i < n) {
         value = (vf){0};
@@ -47,8 +54,8 @@ INLINE double tv_pulled(pxl_penalty penalty, int64_t n, tv_row t) {
         sum += value;
         store_part(t.out + i, gradient, n - i);
     }
-    double total = 0;
-    for (int l = 0; l < VL; l++) total += (double)sum[l];
+    add_lanes(&sum, lanes);
+    for (int l = 0; l < VL; l++) total += lanes[l];
     return total;
 }
 INLINE double tv_valued(pxl_penalty penalty, int64_t n, tv_row t) {
@@ -69,7 +76,7 @@ INLINE double tv_stepped(pxl_penalty penalty, int64_t n, tv_row t) {
 }
 
 typedef enum tv_task {
-    TV_PULL,  /* the sum of the charges, and their gradient; each lane's sum is of this precision, and it may overflow */
+    TV_PULL,  /* the sum of the charges, and their gradient; of SPAN columns in this precision, where it may overflow */
     TV_VALUE, /* the sum of the charges, in double precision */
     TV_STEP   /* `above` for the row below */
 } tv_task;

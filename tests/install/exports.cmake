@@ -1,9 +1,12 @@
-# The shared library exports the functions that the header declares, and nothing else.
+# The shared library exports the functions that the headers declare, and nothing else.
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 run(${nm} --dynamic --defined-only --format=posix ${library})
 string(REGEX MATCHALL "[^\n]+" lines "${output}")
 list(TRANSFORM lines REPLACE " .*" "" OUTPUT_VARIABLE exported)
-file(STRINGS ${header} declared REGEX "^PXL_API ")
+foreach(header pixloss operators)
+  file(STRINGS ${headers}/${header}.h lines REGEX "^PXL_API ")
+  list(APPEND declared ${lines})
+endforeach()
 list(TRANSFORM declared REPLACE "^.*[ *](pxl_[a-z0-9_]+)\\(.*" "\\1")
 list(SORT exported)
 list(SORT declared)
