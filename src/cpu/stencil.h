@@ -79,30 +79,36 @@ NOINLINE void stencil_forward(int map, int64_t n, stencil_rows s, real *first, r
     }
 }
 
-/* The map of n columns, charged: first and second are its slopes. The sum is of this precision, so it is of few columns, and it may
- * overflow where its parts do not. Where no vectors are made of loops it would be of all charges one by one, which rounds too
- * much. Map and penalty are known when compiling. */
-#if defined __OPTIMIZE__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-typedef real stencil_sum;
-#else
-typedef double stencil_sum;
-#endif
-INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
-                              real *restrict first, real *restrict second) {
+/* The map of VL columns, or the n that are left, charged. Map and penalty are known when compiling. */
+INLINE void stencil_block(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
+                          real *restrict value, real *restrict first, real *restrict second) {
     const real *a = s.row[0], *b = s.row[1], *c = s.row[2];
-    stencil_sum sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const pxli_charge p = charge_of(penalty, stencil_value(stencil_taps[map][0], a, b, c, i), param);
-        stencil_sum value = p.value;
-        first[i] = scale * p.slope;
+        value[i] = p.value, first[i] = scale * p.slope;
         if (components == 2) {
             const pxli_charge q = charge_of(penalty, stencil_value(stencil_taps[map][1], a, b, c, i), param);
-            value += q.value, second[i] = scale * q.slope;
+            value[i] += q.value, second[i] = scale * q.slope;
         }
-        sum += value; /* one addition after another takes longest */
     }
-    return (double)sum;
+}
+/* Of n columns: first and second are the slopes. The sum is of this precision, so it is of few columns, and it may overflow where
+ * its parts do not. */
+INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
+                              real *first, real *second) {
+    vf value = {0}, sum = {0};
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        stencil_block(map, components, penalty, VL, stencil_at(s, i), param, scale, (real *)&value, first + i, second + i);
+        sum += value;
+    }
+    if (i < n) {
+        value = (vf){0};
+        stencil_block(map, components, penalty, n - i, stencil_at(s, i), param, scale, (real *)&value, first + i, second + i);
+        sum += value;
+    }
+    return sum_of_lanes(sum);
 }
 INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
                                  real *first, real *second) {

@@ -43,6 +43,13 @@ INLINE real to_real(double a) {
 INLINE vf load(const real *p) { return *(const vu *)p; }
 INLINE vf all(real a) { return (vf){0} + a; }
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+/* The sum of the lanes, by halves: one after another would take as long as the whole of a short row. */
+INLINE double sum_of_lanes(vf a) {
+    double lanes[VL];
+    for (int l = 0; l < VL; l++) lanes[l] = (double)a[l];
+    UNROLL for (int half = VL / 2; half; half /= 2) for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    return lanes[0];
+}
 INLINE vf load_part(const real *p, int64_t n) {
     vf a = {0};
     memcpy(&a, p, (size_t)n * sizeof(real));
