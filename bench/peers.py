@@ -5,9 +5,10 @@
     peers.py --device cpu [...]
 
 Peers: torch's own operations, eager and compiled; SSIM written with conv2d as pytorch-msssim has it (and that package itself),
-fused-ssim, torchmetrics, piq, kornia; on the CPU scikit-image and OpenCV, too. What cannot be imported, built or run is named with its reason and left out. On a GPU times
-are medians of CUDA events around several calls; `RAW.json` is pixloss_bench's own output (--benchmark_out) of the same session.
-Every peer's value is compared with the same formula in float64 first: one that is not what it is taken for is not timed.
+fused-ssim, torchmetrics, piq, kornia; on the CPU scikit-image and OpenCV, too. What cannot be imported, built or run is named
+with its reason and left out. On a GPU times are medians of CUDA events around several calls; `RAW.json` is pixloss_bench's own
+output (--benchmark_out) of the same session. Every peer's value is compared with the same formula in float64 first: one that
+is not what it is taken for is not timed.
 """
 import argparse
 import contextlib
