@@ -2,12 +2,13 @@
 # Builds pixloss_bench optimised, runs it, prints tables of the medians. How to read them: bench/README.md. About 15 minutes, on a
 # machine that does nothing else meanwhile.
 #   scripts/bench.sh             the default list, then SSIM by one thread and by lesser instruction sets, then other libraries if
-#                                ${PYTHON:-python3} has torch; results go to bench/results/cpu*.json and cpu.md, for committing
+#                                ${PYTHON:-python3} has torch; results go to bench/results/cpu*.json and cpu.md and the short
+#                                table to README.md, for committing
 #                                (REPETITIONS=3 in the environment: quicker and noisier)
 #   scripts/bench.sh OPTION...   with options of pixloss_bench (--loss=, --benchmark_filter=, ...); results stay in build/bench
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-case "${1-}" in -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;; esac
+case "${1-}" in -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;; esac
 
 scripts/setup.sh
 python=${PYTHON:-python3}
@@ -41,6 +42,7 @@ run() {
   mv "$build/clean.json" "$out/$name.json"
 }
 all() {
+  rm -f "$out"/cpu*.json # of a run before
   local ssim='^cpu/(ssim|0[.]5[*]mse.*)/f32/(1x3x1080x1920|16x1x256x256)/gradient' isa
   run cpu
   printf '\n## One thread\n\n'
@@ -58,4 +60,5 @@ all() {
 }
 if [ $# -eq 0 ]; then all >"$build/table.md"; else run cpu "$@" >"$build/table.md"; fi
 mv "$build/table.md" "$out/cpu.md"
+if [ $# -eq 0 ]; then "$python" bench/readme.py; fi
 cat "$out/cpu.md"
