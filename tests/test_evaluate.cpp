@@ -243,6 +243,39 @@ TEST(Evaluate, inputs_may_overlap_and_repeat) {
         ASSERT_EQ(gradient[i], gradient[i + 2 * image.size()]); // same images, same gradients
 }
 
+// An axis of one element is never stepped along, so its stride may be anything.
+TEST(Evaluate, strides_of_axes_of_one_do_not_matter) {
+    Device &device = tested_device();
+    const std::vector<float> x(60, 0.75f), y(60, 0.5f);
+    const DeviceArray<float> pred_data(device, x), target_data(device, y), grad_data(device, 60);
+    const DeviceArray<double> values(device, std::vector<double>(6, 0));
+    for (const char *expression : {"tv", "l1", "sobel + tv", "ssim(border=zero) + l1 + tv + blur", "ssim(preset=skimage)",
+                                   "ssim(border=zero, downsample=2)"})
+        for (const bool tall : {false, true}) {
+            LossHandle loss;
+            ASSERT_EQ(pxl_loss_parse(expression, nullptr, loss.receive()), PXL_OK) << pxl_error_message();
+            pxl_tensor pred = pxl_nchw(pred_data.data(), PXL_F32, device.id(), 1, 1, tall ? 60 : 1, tall ? 1 : 60);
+            pxl_tensor target = pred, grad = pred;
+            target.data = target_data.data(), grad.data = grad_data.data();
+            std::vector<double> outcomes[2];
+            for (const bool strange : {false, true}) {
+                for (pxl_tensor *tensor : {&pred, &target, &grad})
+                    for (int axis = 0; axis < 4 && strange; ++axis)
+                        if (tensor->size[axis] == 1) tensor->stride[axis] = std::numeric_limits<int64_t>::max() - 3 * axis;
+                pxl_args args = PXL_ARGS(&pred, &target);
+                args.grad_pred = &grad, args.values = values.data();
+                size_t bytes = 0;
+                if (pxl_workspace_size(nullptr, loss, &args, &bytes) == PXL_INVALID_ARGUMENT) continue; // no whole window fits
+                const DeviceBuffer workspace(device, bytes);
+                ASSERT_EQ(pxl_workspace_init(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << expression;
+                ASSERT_EQ(pxl_evaluate(nullptr, loss, &args, workspace.data(), bytes, nullptr), PXL_OK) << pxl_error_message();
+                outcomes[strange] = values.get();
+                for (const float g : grad_data.get()) outcomes[strange].push_back(g);
+            }
+            EXPECT_EQ(outcomes[0], outcomes[1]) << expression;
+        }
+}
+
 // A workspace may serve many calls, one after the other, whatever is in it and in the outputs.
 TEST(Evaluate, workspace_serves_again) {
     const Case test = make_case(mixture(), {1, 1, 30, 31});

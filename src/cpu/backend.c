@@ -81,8 +81,8 @@ static void clear(const pxl_tensor *t) {
         for (int64_t c = 0; c < t->size[1]; c++)
             for (int64_t y = 0; y < t->size[2]; y++) {
                 char *row = (char *)t->data + bytes * (n * t->stride[0] + c * t->stride[1] + y * t->stride[2]);
-                const int64_t step = t->stride[3] * bytes, run = t->stride[3] == 1 ? t->size[3] : 1;
-                for (int64_t x = 0; x < t->size[3]; x += run) memset(row + x * step, 0, (size_t)(run * bytes));
+                const int64_t run = t->stride[3] == 1 ? t->size[3] : 1; /* of an axis of 1 the stride may be anything */
+                for (int64_t x = 0; x < t->size[3]; x += run) memset(row + x * t->stride[3] * bytes, 0, (size_t)(run * bytes));
             }
 }
 

@@ -31,8 +31,9 @@ INLINE real *direct_row(const plane *p, int64_t y) { return (real *)p->data + y 
 INLINE void prefetch_rows(const plane *p, int64_t y, int64_t rows, int64_t x) {
     enum { LINE = 64 };
     const int64_t bytes = (int64_t)plane_bytes(p), span = VL * (p->dx < 0 ? -p->dx : p->dx) * bytes;
-    const char *at = p->data + (y * p->dy + x * p->dx) * bytes;
-    for (int64_t i = 0; i < rows; i++, at += p->dy * bytes)
+    for (int64_t i = 0; i < rows; i++) {
+        const char *at = p->data + ((y + i) * p->dy + x * p->dx) * bytes;
         for (int64_t k = 0; k < span && k < 8 * LINE; k += LINE) __builtin_prefetch(p->dx < 0 ? at - k : at + k);
+    }
 }
 #endif
