@@ -29,14 +29,15 @@ enum {
     LIKELY_THREADS = 16
 };
 static int64_t at_least_1(int64_t a) { return a > 1 ? a : 1; }
-/* Whether a row is done in one loop, which keeps few rows. */
-static bool is_one_loop(const pxli_call *call, const pxli_pass *pass) {
-    return pass->residual_radius == 0 || (pass->residual_count == 1 && call->terms[pass->residual[0]].kind == PXL_TV);
+bool pxli_is_one_loop(const pxli_call *call, const pxli_pass *pass) {
+    const pxli_term *term = &call->terms[pass->residual[0]];
+    if (pass->residual_count != 1 || call->args->weight) return false;
+    return pass->residual_radius == 0 || (term->kind == PXL_TV && !term->isotropic && !term->own_counts);
 }
 static void set_tiles(const pxli_call *call, pxli_pass *pass) {
-    const int R = pass->residual_radius, base = pass->window              ? STRUCTURE_COLUMNS
-                                                : is_one_loop(call, pass) ? PIXEL_COLUMNS
-                                                                          : STENCIL_COLUMNS;
+    const int R = pass->residual_radius;
+    const bool few_rows = R == 0 || pxli_is_one_loop(call, pass); /* are kept */
+    const int base = pass->window ? STRUCTURE_COLUMNS : few_rows ? PIXEL_COLUMNS : STENCIL_COLUMNS;
     const int64_t columns = base > 4 * R ? base : 4 * R;
     pass->strips = at_least_1((pass->w + columns / 2) / columns);
     const int64_t width = at_least_1(pass->w / pass->strips), halo_rows = 64 * (1 + R);

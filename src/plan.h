@@ -122,6 +122,8 @@ static inline int64_t pxli_tile_count(const pxli_call *call, const pxli_pass *pa
 pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t index);
 /* The widest strip of the pass. */
 int64_t pxli_strip_width(const pxli_pass *pass);
+/* Whether one term is all there is, and a row of it can be done in one loop, which keeps few rows. */
+bool pxli_is_one_loop(const pxli_call *call, const pxli_pass *pass);
 /* Radius of a residual term's map. */
 int pxli_term_radius(const pxli_term *term);
 /* The pixels [low, high) that positions [from, to) read. */

@@ -56,12 +56,12 @@ void expect_error(pxl_status status, const std::string &words, const Call &call)
 
 } // namespace
 
-TEST(Wrapper, CallsEveryFunctionOfTheHeader) {
+TEST(Wrapper, CallsEveryFunctionOfTheHeaders) {
     const auto read = [](const char *name) {
         std::ifstream file(PXL_TEST_INCLUDE + std::string("/pixloss/") + name);
         return std::string(std::istreambuf_iterator<char>(file), {});
     };
-    const std::string header = read("pixloss.h"), wrapper = read("pixloss.hpp");
+    const std::string header = read("pixloss.h") + read("operators.h"), wrapper = read("pixloss.hpp");
     const std::regex declaration("\nPXL_API [^(\n]*?(pxl_[a-z0-9_]+)\\(");
     std::set<std::string> functions;
     for (std::sregex_iterator it(header.begin(), header.end(), declaration), end; it != end; ++it) functions.insert((*it)[1]);

@@ -49,13 +49,13 @@ INLINE double charged_pair(pxl_penalty penalty, int64_t n, const real *x, const 
     }
     return total;
 }
-/* Of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. w may be NULL. */
-INLINE double charged_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy, const real *w, real param,
-                                real scale, real *sx, real *sy) {
+/* Of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. */
+INLINE double charged_isotropic(pxl_penalty penalty, bool weighted, int64_t n, const real *dx, const real *dy, const real *w,
+                                real param, real scale, real *sx, real *sy) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
-        const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = w ? w[i] : 1;
+        const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = weighted ? w[i] : 1;
         const pxli_charge c = charge_of(penalty, m, param);
         const real f = m == 0 ? 0 : scale * weight * c.slope / m;
         sum += (double)(weight * c.value), sx[i] = f * x, sy[i] = f * y;
@@ -90,8 +90,10 @@ __attribute__((unused)) NOINLINE double charge_pair(pxl_penalty penalty, int64_t
 __attribute__((unused)) NOINLINE double charge_isotropic(pxl_penalty penalty, int64_t n, const real *dx, const real *dy,
                                                          const real *w, real param, real scale, real *sx, real *sy) {
     switch (penalty) {
-#define CASE(PENALTY, FUNCTION) \
-    case PENALTY: return charged_isotropic(PENALTY, n, dx, dy, w, param, scale, sx, sy);
+#define CASE(PENALTY, FUNCTION)                                                         \
+    case PENALTY:                                                                       \
+        return w ? charged_isotropic(PENALTY, true, n, dx, dy, w, param, scale, sx, sy) \
+                 : charged_isotropic(PENALTY, false, n, dx, dy, w, param, scale, sx, sy);
         PXLI_PENALTIES(CASE)
 #undef CASE
         case PXL_PENALTY_DEFAULT: break;

@@ -21,26 +21,32 @@ static void take_term(residual *z, int k, pxli_arena *arena) {
     residual_term *t = &z->terms[k];
     t->term = &z->call->terms[z->pass->residual[k]];
     linear_take(&t->map, t->term->kind, t->term->neighbours, pxli_term_radius(t->term), &z->frame, arena);
-    if (t->map.identity) return;
+    if (t->map.identity || z->single) return;
     ring_take(&t->across, &t->map, &z->frame, t->map.stencil == NO_STENCIL, arena);
     for (int q = 0; q < t->map.components && z->gradients; q++) ring_take(&t->back[q], &t->map, &z->frame, true, arena);
 }
 
-void residual_take(residual *z, const pxli_call *call, const pxli_pass *pass, int64_t width, pxli_arena *arena) {
-    const int R = pass->residual_radius;
+static void take_caches(residual *z, pxli_arena *arena) {
+    const int R = z->pass->residual_radius;
     bool difference = false, pred = false;
-    z->call = call, z->pass = pass;
-    z->gradients = pass->gradients && (call->args->grad_pred || call->args->grad_target);
-    set_frame(&z->frame, R, width);
-    for (int k = 0; k < pass->residual_count; k++) {
-        const bool tv = call->terms[pass->residual[k]].kind == PXL_TV;
+    for (int k = 0; k < z->pass->residual_count; k++) {
+        const bool tv = z->call->terms[z->pass->residual[k]].kind == PXL_TV;
         pred = pred || tv, difference = difference || !tv;
     }
     if (difference) take_cache(z, &z->difference, 2 * R + 1, arena);
     if (pred) take_cache(z, &z->pred, 3, arena);
-    if (call->args->weight) take_cache(z, &z->weights, 2 * R + 2, arena);
+    if (z->call->args->weight) take_cache(z, &z->weights, 2 * R + 2, arena);
     for (int q = 0; q < MAX_COMPONENTS; q++) z->charged[q] = take_rows(z, 1, arena), z->map[q] = take_rows(z, 1, arena);
     z->spare = take_rows(z, 1, arena), z->line = take_rows(z, 1, arena);
+}
+void residual_take(residual *z, const pxli_call *call, const pxli_pass *pass, int64_t width, bool single, pxli_arena *arena) {
+    z->call = call, z->pass = pass, z->single = single;
+    z->gradients = pass->gradients && (call->args->grad_pred || call->args->grad_target);
+    set_frame(&z->frame, pass->residual_radius, width);
+    if (single)
+        z->charged[0] = take_rows(z, 1, arena);
+    else
+        take_caches(z, arena);
     for (int k = 0; k < pass->residual_count; k++) take_term(z, k, arena);
 }
 
@@ -208,11 +214,10 @@ static void push_back(residual *z, residual_term *t, int64_t row, double *sum) {
 /* ---- One term alone ----------------------------------------------------------------------------------------------------- */
 /* rmse and psnr are functions of the mean square. */
 static pxl_penalty penalty_of(const pxli_term *term) { return pxli_is_function_of_mean(term->kind) ? PXL_L2 : term->penalty; }
-static bool is_tv(const pxli_term *term) { return term->kind == PXL_TV && !term->isotropic && !term->own_counts; }
-bool residual_is_single(const residual *z) {
-    const plane x = plane_of(z->call->args->pred, 0, 0), y = plane_of(z->call->args->target, 0, 0);
-    return z->pass->residual_count == 1 && (z->terms[0].map.identity || is_tv(z->terms[0].term)) && !z->weights.count &&
-           is_direct(&x) && is_direct(&y);
+bool residual_is_single(const pxli_call *call, const pxli_pass *pass) {
+    const plane x = plane_of(call->args->pred, 0, 0), y = plane_of(call->args->target, 0, 0);
+    const bool tv = pass->residual_count == 1 && call->terms[pass->residual[0]].kind == PXL_TV;
+    return pxli_is_one_loop(call, pass) && pass->residual_count == 1 && is_direct(&x) && (tv || is_direct(&y));
 }
 /* Row r at the tile's first column. */
 static tv_row tv_row_at(const residual *z, int64_t r, real *gradient) {
@@ -232,7 +237,7 @@ void residual_single(residual *z, int64_t r, real *gradient) {
         z->sums[0] += charge_pair(penalty_of(t->term), n, direct_row(&z->x, r) + x0, direct_row(&z->y, r) + x0,
                                   (real)t->term->param, t->scale, to);
     else
-        z->sums[0] += tv_columns(to, t->term->penalty, x0, x0 + n, z->call->w, tv_row_at(z, r, to));
+        z->sums[0] += tv_columns(t->term->penalty, x0, x0 + n, z->call->w, tv_row_at(z, r, to));
     if (gradient && !to) memset(gradient, 0, (size_t)n * sizeof(real));
 }
 
@@ -247,18 +252,18 @@ static void clear_cache(const residual *z, row_cache *cache) {
     clear_rows(z, cache->data, cache->count);
 }
 
-static void start_term(residual *z, int k, bool single) {
+static void start_term(residual *z, int k) {
     residual_term *t = &z->terms[k];
     const pxli_call *call = z->call;
     const pxli_term *term = t->term;
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
     const int lead = lead_of(z, t), R = t->map.R;
     t->scale = z->gradients ? to_real(call->scale[entry]) : 0;
-    if (single && term->kind == PXL_TV) start_tv(z);
+    if (z->single && term->kind == PXL_TV && t->scale != 0) start_tv(z);
     for (int q = 0; q < MAX_COMPONENTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */
     linear_size(&t->map, term->kind == PXL_TV ? PXL_REPLICATE : term->window.border, 2 * R + 1, call->h, call->w);
-    if (t->map.identity || single) return;
+    if (t->map.identity || z->single) return;
     linear_set(&t->map, &z->frame, z->pass->blur_taps[k]);
     ring_clear(&t->across, &t->map, &z->frame);
     for (int q = 0; q < t->map.components; q++) ring_clear(&t->back[q], &t->map, &z->frame);
@@ -268,7 +273,7 @@ static void start_term(residual *z, int k, bool single) {
     }
 }
 
-void residual_start(residual *z, const pxli_tile *tile, double *sums, bool single) {
+void residual_start(residual *z, const pxli_tile *tile, double *sums) {
     z->tile = *tile, z->sums = sums;
     z->frame.x0 = tile->x0, z->frame.x1 = tile->x1;
     z->x = plane_of(z->call->args->pred, tile->image, tile->channel);
@@ -276,7 +281,7 @@ void residual_start(residual *z, const pxli_tile *tile, double *sums, bool singl
     if (z->weights.count) z->weight = plane_of(z->call->args->weight, tile->image, 0);
     clear_cache(z, &z->difference), clear_cache(z, &z->pred), clear_cache(z, &z->weights);
     for (int q = 0; q < MAX_COMPONENTS; q++) clear_rows(z, z->charged[q], 1), clear_rows(z, z->map[q], 1);
-    for (int k = 0; k < z->pass->residual_count; k++) start_term(z, k, single);
+    for (int k = 0; k < z->pass->residual_count; k++) start_term(z, k);
 }
 
 void residual_columns(residual *z, int64_t x0, int64_t x1) {

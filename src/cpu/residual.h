@@ -25,7 +25,7 @@ typedef struct residual {
     const pxli_pass *pass;
     pxli_tile tile;
     frame frame;
-    bool gradients;
+    bool gradients, single; /* single: by residual_single */
     double *sums;
     plane x, y, weight;
     row_cache difference, pred, weights;
@@ -34,17 +34,18 @@ typedef struct residual {
     residual_term terms[PXLI_MAX_TERMS];
 } residual;
 
-void PXLI_NAME(residual_take)(residual *z, const pxli_call *call, const pxli_pass *pass, int64_t width, pxli_arena *arena);
+void PXLI_NAME(residual_take)(residual *z, const pxli_call *call, const pxli_pass *pass, int64_t width, bool single,
+                              pxli_arena *arena);
 #define residual_take PXLI_NAME(residual_take)
-/* Begins a tile; `sums` receives the pass's residual terms' sums as rows are done. single: by residual_single. */
-void PXLI_NAME(residual_start)(residual *z, const pxli_tile *tile, double *sums, bool single);
+/* Begins a tile; `sums` receives the pass's residual terms' sums as rows are done. */
+void PXLI_NAME(residual_start)(residual *z, const pxli_tile *tile, double *sums);
 #define residual_start PXLI_NAME(residual_start)
 /* The rest of the tile is of columns [x0, x1): for terms without neighbours. */
 void PXLI_NAME(residual_columns)(residual *z, int64_t x0, int64_t x1);
 #define residual_columns PXLI_NAME(residual_columns)
 /* Row r, all rows of the tile in order, where one term, on pixels or tv, is all there is and the images can be read, and the
  * gradient written, where they lie. */
-bool PXLI_NAME(residual_is_single)(const residual *z);
+bool PXLI_NAME(residual_is_single)(const pxli_call *call, const pxli_pass *pass);
 #define residual_is_single PXLI_NAME(residual_is_single)
 void PXLI_NAME(residual_single)(residual *z, int64_t r, real *gradient);
 #define residual_single PXLI_NAME(residual_single)

@@ -346,11 +346,11 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
         reader_take(&s->reader, call, pass, width, s->lag + VL, VL + 2 * s->R, arena);
         if (s->backs) s->ring = pxli_take(arena, (size_t)((width + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
     }
-    if (pass->residual_count) residual_take(&t->residual, call, pass, width, arena);
     sink_take(&t->pred, call, pass, s->to_pred ? call->grad_pred : NULL, width, arena);
     sink_take(&t->target, call, pass, s->to_target ? call->grad_target : NULL, width, arena);
     const bool written = !t->target.tensor && (!t->pred.tensor || t->pred.direct);
-    t->single = !pass->window && written && residual_is_single(&t->residual);
+    t->single = !pass->window && written && residual_is_single(call, pass);
+    if (pass->residual_count) residual_take(&t->residual, call, pass, width, t->single, arena);
 }
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass) {
@@ -434,7 +434,7 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
     t.strip.tile = pxli_tile_at(call, pass, index);
     for (int k = 0; k < pass->residual_count + pass->scored_count; k++) sums[k] = 0;
     sink_open(&t.pred, call, &t.strip.tile), sink_open(&t.target, call, &t.strip.tile);
-    if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums, t.single);
+    if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums);
     if (pass->window) {
         set_scales(&t.strip);
         run_structure(&t, sums + pass->residual_count);

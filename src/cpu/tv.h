@@ -4,10 +4,10 @@
 #define PXLI_TV_H
 #include "stencil.h"
 
-/* A row at some column. */
+/* A row at some column. Slopes are scaled before they are added: huge ones may have a sum only then. */
 typedef struct tv_row {
     const real *row, *below; /* past the last row that row again: a difference of 0 */
-    real *above;             /* slopes of the steps from the row above to this one; then from this one to the one below */
+    real *above;             /* scaled slopes of the steps from the row above to this one; then from this one to the one below */
     real *out;               /* the gradient; NULL: not wanted */
     real param, scale;
 } tv_row;
@@ -22,10 +22,10 @@ INLINE void tv_block(pxl_penalty penalty, int64_t n, tv_row t, real *restrict va
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const pxli_charge p = charge_of(penalty, b[i + 1] - b[i], t.param), q = charge_of(penalty, c[i] - b[i], t.param);
-        const real left = charge_of(penalty, b[i] - b[i - 1], t.param).slope;
+        const real left = charge_of(penalty, b[i] - b[i - 1], t.param).slope, down = t.scale * q.slope;
         value[i] = p.value + q.value;
-        gradient[i] = t.scale * ((left - p.slope) + (above[i] - q.slope));
-        above[i] = q.slope;
+        gradient[i] = (t.scale * left - t.scale * p.slope) + (above[i] - down);
+        above[i] = down;
     }
 }
 /* lanes += sum, which then is 0 */
@@ -33,11 +33,10 @@ INLINE void add_lanes(vf *sum, double *restrict lanes) {
     for (int l = 0; l < VL; l++) lanes[l] += (double)(*sum)[l];
     *sum = (vf){0};
 }
-/* Streamed block by block: a burst of streamed stores would stand in the way of all others. */
-INLINE double tv_pulled(pxl_penalty penalty, int64_t n, tv_row t) {
+/* Whole vectors are streamed block by block: a burst of streamed stores would stand in the way of all others. */
+INLINE double tv_pulled(pxl_penalty penalty, bool streams, int64_t n, tv_row t) {
     vf value = {0}, gradient, sum = {0};
     double lanes[VL] = {0}, total = 0;
-    const bool streams = is_aligned(t.out);
     int64_t i = 0;
     for (; i + VL <= n; i += VL) {
         tv_block(penalty, VL, tv_at(t, i), (real *)&value, (real *)&gradient);
@@ -71,53 +70,55 @@ INLINE double tv_valued(pxl_penalty penalty, int64_t n, tv_row t) {
 INLINE double tv_stepped(pxl_penalty penalty, int64_t n, tv_row t) {
     const real *b = t.row, *c = t.below;
     real *restrict above = t.above;
-    for (int64_t i = 0; i < n; i++) above[i] = charge_of(penalty, c[i] - b[i], t.param).slope;
+    for (int64_t i = 0; i < n; i++) above[i] = t.scale * charge_of(penalty, c[i] - b[i], t.param).slope;
     return 0;
 }
 
 typedef enum tv_task {
-    TV_PULL,  /* the sum of the charges, and their gradient; of SPAN columns in this precision, where it may overflow */
-    TV_VALUE, /* the sum of the charges, in double precision */
-    TV_STEP   /* `above` for the row below */
+    TV_PULL,   /* the sum of the charges, and their gradient; of SPAN columns in this precision, where it may overflow */
+    TV_STREAM, /* the same past the caches, where `out` is aligned */
+    TV_VALUE,  /* the sum of the charges, in double precision */
+    TV_STEP    /* `above` for the row below */
 } tv_task;
 NOINLINE double tv_span(tv_task task, pxl_penalty penalty, int64_t n, tv_row t) {
     switch (penalty) {
 #define CASE(PENALTY, FUNCTION)                              \
     case PENALTY:                                            \
-        return task == TV_PULL    ? tv_pulled(PENALTY, n, t) \
-               : task == TV_VALUE ? tv_valued(PENALTY, n, t) \
-                                  : tv_stepped(PENALTY, n, t);
+        return task == TV_VALUE  ? tv_valued(PENALTY, n, t)  \
+               : task == TV_STEP ? tv_stepped(PENALTY, n, t) \
+                                 : tv_pulled(PENALTY, task == TV_STREAM, n, t);
         PXLI_PENALTIES(CASE)
 #undef CASE
         case PXL_PENALTY_DEFAULT: break;
     }
     return 0;
 }
-/* The same, in double precision where it is not finite otherwise; the rest of what is wanted stays as it is. */
-static double tv_charged(bool pull, pxl_penalty penalty, int64_t n, tv_row t) {
-    const double sum = pull ? tv_span(TV_PULL, penalty, n, t) : 0;
-    return pull && sum - sum == 0 ? sum : tv_span(TV_VALUE, penalty, n, t);
+/* The charges of n columns, in double precision where they are not finite otherwise, and their gradient if it is wanted. */
+static double tv_charged(tv_task pull, pxl_penalty penalty, int64_t n, tv_row t) {
+    const double sum = t.out ? tv_span(pull, penalty, n, t) : NAN;
+    return sum - sum == 0 ? sum : tv_span(TV_VALUE, penalty, n, t);
 }
 /* VL columns at most, at an edge of an image: what is not there reads as the pixel beside it, a difference of 0. */
-static double tv_edge(bool pull, pxl_penalty penalty, int64_t n, bool first, bool last, tv_row t) {
+static double tv_edge(pxl_penalty penalty, int64_t n, bool first, bool last, tv_row t) {
     const real above = *t.above;
     real padded[VL + 2];
     memcpy(padded + 1, t.row, (size_t)n * sizeof(real));
     padded[0] = first ? t.row[0] : t.row[-1], padded[n + 1] = last ? t.row[n - 1] : t.row[n];
     if (t.below == t.row) t.below = padded + 1;
     t.row = padded + 1;
-    const double sum = tv_charged(pull, penalty, n, t);
-    if (pull && first) /* of infinity it is none, and before the first column there is no position */
-        *t.out = t.scale * ((above - *t.above) - charge_of(penalty, t.row[1] - t.row[0], t.param).slope);
+    const double sum = tv_charged(TV_PULL, penalty, n, t);
+    if (t.out && first) /* of infinity it is none, and before the first column there is no position */
+        *t.out = (above - *t.above) - t.scale * charge_of(penalty, t.row[1] - t.row[0], t.param).slope;
     return sum;
 }
 /* Columns [from, to) of an image w wide; t is at the first of them. */
-static double tv_columns(bool pull, pxl_penalty penalty, int64_t from, int64_t to, int64_t w, tv_row t) {
+static double tv_columns(pxl_penalty penalty, int64_t from, int64_t to, int64_t w, tv_row t) {
     const int64_t n = to - from, head = from > 0 ? 0 : n < VL ? n : VL, tail = to < w ? 0 : (n - head + VL - 1) % VL + 1;
     const int64_t inner = n - head - (n > head ? tail : 0);
-    double sum = head ? tv_edge(pull, penalty, head, true, head == w, t) : 0;
+    const tv_task pull = is_aligned(t.out) ? TV_STREAM : TV_PULL;
+    double sum = head ? tv_edge(penalty, head, true, head == w, t) : 0;
     if (inner > 0) sum += tv_charged(pull, penalty, inner, tv_at(t, head));
-    if (tail && n > head) sum += tv_edge(pull, penalty, tail, false, true, tv_at(t, head + inner));
+    if (tail && n > head) sum += tv_edge(penalty, tail, false, true, tv_at(t, head + inner));
     return sum;
 }
 #endif
