@@ -29,6 +29,7 @@ enum {
     LIKELY_THREADS = 16
 };
 static int64_t at_least_1(int64_t a) { return a > 1 ? a : 1; }
+/* A radius of 0: a term on pixels. */
 bool pxli_is_one_loop(const pxli_call *call, const pxli_pass *pass) {
     const pxli_term *term = &call->terms[pass->residual[0]];
     if (pass->residual_count != 1 || call->args->weight) return false;

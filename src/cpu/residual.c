@@ -216,8 +216,8 @@ static void push_back(residual *z, residual_term *t, int64_t row, double *sum) {
 static pxl_penalty penalty_of(const pxli_term *term) { return pxli_is_function_of_mean(term->kind) ? PXL_L2 : term->penalty; }
 bool residual_is_single(const pxli_call *call, const pxli_pass *pass) {
     const plane x = plane_of(call->args->pred, 0, 0), y = plane_of(call->args->target, 0, 0);
-    const bool tv = pass->residual_count == 1 && call->terms[pass->residual[0]].kind == PXL_TV;
-    return pxli_is_one_loop(call, pass) && pass->residual_count == 1 && is_direct(&x) && (tv || is_direct(&y));
+    const bool tv = call->terms[pass->residual[0]].kind == PXL_TV; /* which does not read the target */
+    return pxli_is_one_loop(call, pass) && is_direct(&x) && (tv || is_direct(&y));
 }
 /* Row r at the tile's first column. */
 static tv_row tv_row_at(const residual *z, int64_t r, real *gradient) {
