@@ -58,13 +58,13 @@ INLINE void sink_store(const sink *s, vf *restrict g, int low, int high, int64_t
         for (int b = low; b < high; b++) *(vu *)(rows + b * pitch) = g[b];
         return;
     }
-    real *const to = direct_row(&s->plane, y) + x;
+    real *const to = direct_row(&s->plane, y + low) + x; /* rows before it may not exist, and a stride may be anything then */
     if (n == VL && is_aligned(to) && dy % VL == 0)
-        for (int b = low; b < high; b++) stream(to + b * dy, g[b]);
+        for (int b = low; b < high; b++) stream(to + (b - low) * dy, g[b]);
     else if (n == VL)
-        for (int b = low; b < high; b++) *(vu *)(to + b * dy) = g[b];
+        for (int b = low; b < high; b++) *(vu *)(to + (b - low) * dy) = g[b];
     else
-        for (int b = low; b < high; b++) store_part(to + b * dy, g[b], n);
+        for (int b = low; b < high; b++) store_part(to + (b - low) * dy, g[b], n);
 }
 
 /* Each pixel of a block receives the block's gradient over the block's size, as often as the block reads it. */
