@@ -76,6 +76,7 @@ static void mask_row(const plane *p, int64_t row, int64_t first, int64_t count, 
     const real *from = is_direct(p) ? direct_row(p, row) + first : x;
     for (int64_t i = 0; i < count; i++) x[i] = w[i] != 0 ? from[i] : 0;
 }
+/* Blocks are not averaged under a mask: such a call is refused (check.c). */
 static void fill_masked(reader *r, int64_t row, int64_t count, int64_t at) {
     real *const x = r->ring_x + at, *const y = r->ring_y + at, *const w = r->ring_w + at;
     load_row(&r->weight, row, r->left, count, w);

@@ -38,8 +38,8 @@ INLINE int64_t load_halves(const uint16_t *s, int64_t count, real *dst) {
 }
 #endif
 
-/* Channels last: neighbours of a row lie dx apart. Up to FEW, what lies between is read, too, and put aside (gathers take four times
- * as long); but only what is asked for is written, since other threads may be writing the rest. */
+/* Channels last: neighbours of a row lie dx apart. Up to FEW, what lies between is read, too, and put aside (gathers take longer);
+ * but only what is asked for is written, since other threads may be writing the rest. */
 #if defined __AVX512F__ && PXLI_VECTOR_BYTES == 64 && !PXLI_DOUBLE
 enum { FEW = 4 };
 /* For each of dx vectors in memory: which of its lanes are of this row, and which of the row's they are. */

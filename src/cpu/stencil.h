@@ -9,7 +9,8 @@
 enum { STENCIL_SOBEL, STENCIL_TV, STENCIL_LAPLACIAN_4, STENCIL_LAPLACIAN_8, NO_STENCIL };
 
 /* ---- The maps. To add one: its line here and in PXLI_STENCILS, its kind in stencil_of, its radius in plan.c, its line in term.c ---- */
-/* Coefficients in reading order, for each component. They sum to 0, so that a constant offset is not seen. */
+/* Coefficients in reading order, for each component. They sum to 0, so that a constant offset is not seen. (tv alone is written out
+ * in tv.h; tests/test_residual.cpp holds the two to each other.) */
 static const signed char stencil_taps[][2][9] = {
     [STENCIL_SOBEL] = {{-1, 0, 1, -2, 0, 2, -1, 0, 1}, {-1, -2, -1, 0, 0, 0, 1, 2, 1}},
     [STENCIL_TV] = {{0, 0, 0, 0, -1, 1, 0, 0, 0}, {0, 0, 0, 0, -1, 0, 0, 1, 0}},
