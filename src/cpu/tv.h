@@ -28,15 +28,10 @@ INLINE void tv_block(pxl_penalty penalty, int64_t n, tv_row t, real *restrict va
         above[i] = down;
     }
 }
-/* lanes += sum, which then is 0 */
-INLINE void add_lanes(vf *sum, double *restrict lanes) {
-    for (int l = 0; l < VL; l++) lanes[l] += (double)(*sum)[l];
-    *sum = (vf){0};
-}
 /* Whole vectors are streamed block by block: a burst of streamed stores would stand in the way of all others. */
 INLINE double tv_pulled(pxl_penalty penalty, bool streams, int64_t n, tv_row t) {
     vf value = {0}, gradient, sum = {0};
-    double lanes[VL] = {0}, total = 0;
+    double total = 0;
     int64_t i = 0;
     for (; i + VL <= n; i += VL) {
         tv_block(penalty, VL, tv_at(t, i), (real *)&value, (real *)&gradient);
@@ -45,7 +40,7 @@ INLINE double tv_pulled(pxl_penalty penalty, bool streams, int64_t n, tv_row t) 
             stream(t.out + i, gradient);
         else
             *(vu *)(t.out + i) = gradient;
-        if (i % SPAN == 0) add_lanes(&sum, lanes);
+        if (i % SPAN == 0) total += sum_of_lanes(sum), sum = (vf){0};
     }
     if (i < n) {
         value = (vf){0};
@@ -53,9 +48,7 @@ INLINE double tv_pulled(pxl_penalty penalty, bool streams, int64_t n, tv_row t) 
         sum += value;
         store_part(t.out + i, gradient, n - i);
     }
-    add_lanes(&sum, lanes);
-    for (int l = 0; l < VL; l++) total += lanes[l];
-    return total;
+    return total + sum_of_lanes(sum);
 }
 INLINE double tv_valued(pxl_penalty penalty, int64_t n, tv_row t) {
     const real *b = t.row, *c = t.below;
