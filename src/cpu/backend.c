@@ -10,6 +10,7 @@
 #include "../check.h"
 #include "../error.h"
 #include "../network/walk.h"
+#include "isa.h"
 #include "kernels.h"
 #include "normalise.h"
 #include "threads.h"

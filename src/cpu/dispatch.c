@@ -1,7 +1,9 @@
-/* Which build of the kernels this processor runs. To add an instruction set: a line here, a line in src/CMakeLists.txt. */
+/* Which build of the kernels this processor runs. To add an instruction set: its lines here, a line in
+ * src/CMakeLists.txt, which says by PXLI_BUILD_<name> what is built. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "isa.h"
 #include "kernels.h"
 
 #if defined __x86_64__ || defined __i386__
@@ -9,10 +11,17 @@
 #define HAS(FEATURE) (__builtin_cpu_supports(FEATURE) != 0)
 #define HAS_V3       (HAS("avx2") && HAS("fma") && HAS("bmi") && HAS("bmi2") && HAS("popcnt"))
 #define HAS_V4       (HAS_V3 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") && HAS("avx512vl"))
-#define PXLI_BUILDS(X) \
-    X(avx512, HAS_V4)  \
-    X(avx2, HAS_V3)    \
-    X(sse2, HAS("sse2"))
+#ifdef PXLI_BUILD_avx512
+#define BUILD_AVX512(X) X(avx512, HAS_V4)
+#else
+#define BUILD_AVX512(X)
+#endif
+#ifdef PXLI_BUILD_avx2
+#define BUILD_AVX2(X) X(avx2, HAS_V3)
+#else
+#define BUILD_AVX2(X)
+#endif
+#define PXLI_BUILDS(X) BUILD_AVX512(X) BUILD_AVX2(X) X(sse2, HAS("sse2"))
 #else
 #define PXLI_BUILDS(X) X(simd128, 1)
 #endif
@@ -37,9 +46,10 @@ static bool runs(int i) {
 }
 
 /* Written once with the same value by whoever comes first, so a race is harmless; atomic to be allowed to say so. */
+static _Atomic(const build *) choice;
+
 static const build *chosen(void) {
-    static _Atomic(const build *) memory;
-    const build *best = memory;
+    const build *best = choice;
     if (best) return best;
     const char *wanted = getenv("PXLOSS_ISA");
     for (int i = 0; i < BUILDS; i++) {
@@ -48,8 +58,17 @@ static const build *chosen(void) {
         if (wanted && !strcmp(wanted, builds[i].name)) best = &builds[i];
     }
     if (!best) best = &builds[BUILDS - 1];
-    memory = best;
+    choice = best;
     return best;
+}
+
+bool pxli_isa_choose(const char *name) {
+    for (int i = 0; i < BUILDS; i++)
+        if (runs(i) && !strcmp(name, builds[i].name)) {
+            choice = &builds[i];
+            return true;
+        }
+    return false;
 }
 
 const pxli_kernels *pxli_kernels_for(pxl_dtype dtype) { return dtype == PXL_F64 ? chosen()->f64() : chosen()->f32(); }

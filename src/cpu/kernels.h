@@ -26,10 +26,6 @@ typedef struct pxli_kernels {
                    pxli_partial *partial);
 } pxli_kernels;
 
-/* The best build that this processor runs; the environment's PXLOSS_ISA=avx2 (or sse2), read once, asks for less. One that is not
- * among those of pxli_isa_list is passed over. */
+/* Those of the instruction set that isa.h names. */
 const pxli_kernels *pxli_kernels_for(pxl_dtype dtype);
-/* Its name, and the names of all that this processor runs. */
-const char *pxli_isa_name(void);
-void pxli_isa_list(char *text, size_t size);
 #endif
