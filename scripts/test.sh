@@ -1,91 +1,117 @@
 #!/usr/bin/env bash
-# Everything that has to pass: builds with warnings as errors, the CUDA kernels for all architectures, and runs all tests; then,
-# under the address and undefined-behaviour sanitizers, all but those labelled slow, and under that of threads what threads share;
-# then fuzzes for a minute each what takes bytes from outside (scripts/fuzz.sh; clang is installed for it).
-# Ends with a summary and the names of what was skipped. Where there is no nvcc or no cuDNN, NVIDIA's is brought
-# into build/cuda (from PyPI, up to 960 MB); PIXLOSS_CUDA=OFF in the environment does without CUDA.
-#   scripts/test.sh           all of it
-#   scripts/test.sh --quick   without the sanitizers and the fuzzing
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# What every change has to pass, in some ten minutes on two cores: builds with warnings as errors, the CUDA kernels for two
+# architectures and as PTX; all tests but the long lists; the library under the address and undefined-behaviour sanitizers, and what
+# threads share under that of threads; fuzzing of what takes bytes from outside. Ends with a table of where the time went, what was
+# skipped and why.
+#   scripts/test.sh                 that
+#   scripts/test.sh --full          everything: the kernels for all architectures, with the check for spills on each; long lists,
+#                                   other orders of threads; the program, too, under the sanitizers
+#   scripts/test.sh --fuzz SECONDS  so long for each target of the fuzzer (10; with --full 60; 3600 before a release)
+# Where there is no nvcc or no cuDNN, NVIDIA's is brought into build/cuda (from PyPI, up to 960 MB); PIXLOSS_CUDA=OFF in the
+# environment does without CUDA. CONTRIBUTING.md says what runs when, and how long it may take.
+set -uo pipefail # what fails is noted, and the rest goes on
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-quick=no
-for argument in "$@"; do
-  case "$argument" in
-    --quick) quick=yes ;;
-    -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;;
-    *) echo "test.sh: unknown option '$argument' (there is --quick)" >&2; exit 2 ;;
+full=no
+fuzz_seconds=
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --full) full=yes ;;
+    --fuzz) fuzz_seconds=${2-}; shift ;;
+    -h | --help) sed -n '2,12s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "test.sh: unknown option '$1' (there are --full, --fuzz SECONDS)" >&2; exit 2 ;;
   esac
+  shift || break
 done
+[ -n "$fuzz_seconds" ] || { fuzz_seconds=10; [ "$full" = no ] || fuzz_seconds=60; }
+[[ $fuzz_seconds =~ ^[0-9]+$ ]] || { echo "test.sh: --fuzz takes a number of seconds" >&2; exit 2; }
+
 cuda=${PIXLOSS_CUDA:-ON}
-# Networks on a GPU are tested on the CPU, too, which takes cuDNN's headers; the rest does without.
-libraries=yes
-if [ "$cuda" = OFF ]; then
-  scripts/setup.sh --tests
-elif ! scripts/setup.sh --tests --cuda; then
-  libraries=no
-  scripts/setup.sh --tests --cuda-compiler
-fi
-
 jobs=$(nproc)
-summary=()
-skipped=()
+report=build/test
 status=0
+rm -rf "$report"
+mkdir -p "$report"
+: >"$report/steps.tsv"
 
-# run_suite PRESET CUDA [ctest options]: configures, builds, tests; notes the result and what ctest did not run.
-run_suite() {
-  local preset=$1 with_cuda=$2 log=build/$1/test.log line
-  shift 2
-  echo "== $preset: build"
-  cmake --preset "$preset" -DPIXLOSS_WERROR=ON -DPIXLOSS_CUDA="$with_cuda" >"build/$preset.configure.log" || { cat "build/$preset.configure.log"; return 1; }
-  cmake --build --preset "$preset" -j "$jobs" || { summary+=("$preset: the build failed"); status=1; return 0; }
-  echo "== $preset: test"
-  ctest --test-dir "build/$preset" --output-on-failure --progress --no-tests=error --output-log "$PWD/$log" -j "$jobs" "$@" || status=1
-  line=$(grep -E '^[0-9]+% tests passed|^No tests were found' "$log" || echo "ctest did not finish")
-  summary+=("$preset: $line")
-  # ctest lists below the summary what did not run: "  12 - name (Skipped)". The tests on a CUDA device share one reason.
-  while IFS= read -r line; do skipped+=("$preset: $line"); done < <(sed -nE 's/^[[:space:]]*[0-9]+ - (.*) \((Skipped|Not Run|Disabled)\)$/\1/p' "$log")
+# step NAME COMMAND...: runs it, and notes how long it took and whether it failed.
+step() {
+  local name=$1 begun=$SECONDS result=passed
+  shift
+  echo "== $name"
+  "$@" || { result=FAILED; status=1; }
+  printf '%s\t%s\t%s\n' "$name" "$((SECONDS - begun))" "$result" >>"$report/steps.tsv"
+  [ "$result" = passed ]
 }
+skip() { printf '%s\t%s\n' "$1" "$2" >>"$report/skipped.tsv"; }
 
-# A minute for each target of the fuzzer, two at a time.
-run_fuzz() {
-  local line
-  if ! scripts/setup.sh --fuzz; then
-    skipped+=("fuzz: all of it (clang could not be installed)")
-    return 0
+setup() {
+  if [ "$cuda" = OFF ]; then
+    scripts/setup.sh --tests
+  elif ! scripts/setup.sh --tests --cuda; then
+    # Networks on a GPU are tested on the CPU, too, which takes cuDNN's headers; the rest does without.
+    skip "networks in CUDA" "cuDNN and cuBLAS could not be brought"
+    scripts/setup.sh --tests --cuda-compiler
   fi
-  echo "== fuzz"
-  scripts/fuzz.sh 60 | tee build/fuzz.table || status=1
-  while IFS= read -r line; do summary+=("fuzz: $line"); done <build/fuzz.table
 }
 
-# The reason why there is no CUDA device, from the log of the tests that were skipped for it.
-no_device() { grep -m 1 -oE '(there are no CUDA devices|this build has no CUDA backend).*' "$1" || echo "see $1"; }
+# build PRESET [cmake options]
+build() {
+  local preset=$1
+  shift
+  cmake --preset "$preset" -DPIXLOSS_WERROR=ON "$@" >"$report/$preset.configure.log" || { cat "$report/$preset.configure.log"; return 1; }
+  cmake --build --preset "$preset" -j "$jobs"
+}
 
-mkdir -p build
-start=$SECONDS
-run_suite release "$cuda"
-if [ "$quick" = no ]; then
-  # Leaks count as errors; the allocator must say NULL, not stop, when a test asks it for too much.
-  export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-  # The kernels' own sanitizer builds are in the release suite: the self-test of tests/cuda_host, and short lists under TSan.
-  run_suite sanitize OFF -LE slow
-  run_suite thread OFF -L '^threads$'
-  run_fuzz
-  skipped+=("sanitize: the tests labelled slow, and the CUDA backend")
+# run PRESET [ctest options]: all but the long lists, or with --full all.
+run() {
+  local preset=$1
+  shift
+  [ "$full" = yes ] || set -- "$@" -LE slow
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --output-log "$PWD/$report/$preset.log" -j "$jobs" "$@"
+}
+
+# suite PRESET CMAKE_OPTIONS [ctest options]: both.
+suite() {
+  local preset=$1 options=$2
+  shift 2
+  # shellcheck disable=SC2086  # options are words
+  if step "$preset: build" build "$preset" $options; then step "$preset: tests" run "$preset" "$@"; fi
+}
+
+fuzz() {
+  scripts/setup.sh --fuzz || { skip "fuzz: all targets" "clang could not be installed"; return 0; }
+  scripts/fuzz.sh "$fuzz_seconds"
+}
+
+# All architectures if the kernels are not those that --full last compiled for all of them.
+checked=src/cuda/checked.txt
+kernels() { find src/cuda src/math -name '*.cu' -o -name '*.cuh' -o -name '*.h' | LC_ALL=C sort | xargs sha256sum | sha256sum; }
+architectures="75-real;90"
+[ "$(kernels)" = "$(cat $checked 2>/dev/null)" ] || architectures=
+release="-DPIXLOSS_CUDA=$cuda"
+sanitize="-DPIXLOSS_SANITIZE=library -DPIXLOSS_BUILD_BENCH=OFF -DPIXLOSS_BUILD_CLI=OFF -DPIXLOSS_INSTALL=OFF
+  -DPIXLOSS_INSTRUCTION_SETS=avx512"
+if [ "$full" = yes ]; then
+  architectures=
+  sanitize="-DPIXLOSS_SANITIZE=ON -DPIXLOSS_BUILD_BENCH=ON -DPIXLOSS_BUILD_CLI=ON -DPIXLOSS_INSTALL=ON
+    -DPIXLOSS_INSTRUCTION_SETS=avx512;avx2"
+  export PXLOSS_TEST_LISTS=long
 else
-  skipped+=("sanitize, thread and fuzz: all of it (--quick)")
+  skip "long lists, other orders of threads, the program under the sanitizers" "scripts/test.sh --full runs them"
 fi
-if [ "$cuda" = OFF ]; then skipped+=("CUDA: all of it (PIXLOSS_CUDA=OFF)"); fi
-if [ "$libraries" = no ]; then skipped+=("CUDA: networks (cuDNN and cuBLAS could not be brought)"); fi
+[ "$cuda" != OFF ] || skip "CUDA: all of it" "PIXLOSS_CUDA=OFF"
+# Leaks count as errors; the allocator must say NULL, not stop, when a test asks it for too much.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
-echo
-echo "== Summary ($((SECONDS - start)) s)"
-printf '  %s\n' "${summary[@]}"
-echo "Skipped:"
-printf '  %s\n' "${skipped[@]}"
-if grep -q 'cuda\..*(Skipped)' build/release/test.log; then
-  echo "The tests named cuda. take a GPU (scripts/gpu.sh): $(no_device build/release/test.log)"
+if step setup setup; then
+  suite release "$release -DPIXLOSS_CUDA_ARCHITECTURES=$architectures" && [ "$full$cuda" = yesON ] && kernels >$checked
+  # The kernels' own sanitizer builds are in the release suite: tests/cuda_host.
+  suite sanitize "$sanitize"
+  suite thread -DPIXLOSS_CUDA=OFF -L '^threads$'
+  step "fuzz, $fuzz_seconds s for each target" fuzz
 fi
+
+python3 scripts/test_report.py "$report" build/release/results build/sanitize/results build/thread/results
 [ "$status" -eq 0 ] && echo "PASSED" || echo "FAILED"
 exit "$status"

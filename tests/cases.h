@@ -65,4 +65,15 @@ void vary_delivery(Case &test, std::mt19937 &random);
 
 // Images of the case, rounded to its type; the weight map is empty for Mask::none, and N x 1 x H x W otherwise.
 oracle::Inputs make_inputs(const Case &test);
+
+// Thins out a list of cases whose every one takes long, for the default check: every nth case has its turn, and in the long lists
+// (PXLOSS_TEST_LISTS=long, scripts/test.sh --full) each. Where the list is a product, n is prime to the sizes of the inner loops.
+class Turn {
+  public:
+    explicit Turn(unsigned n);
+    bool comes() { return count_++ % every_ == 0; }
+
+  private:
+    unsigned every_, count_ = 0;
+};
 #endif

@@ -29,9 +29,31 @@ Device &cpu();
 // Whether workspaces are poisoned before the first call; PXLOSS_TEST_WORKSPACE=uninitialised leaves them to tools that look for
 // reads of what was never written (compute-sanitizer's initcheck).
 bool poisons_workspaces();
-// The device on which the tests of this process run: PXLOSS_TEST_DEVICE = cpu (default), cuda or cuda:1. Where that one
-// is missing every test is skipped with the reason before it begins.
+// The device on which the tests of this process run: PXLOSS_TEST_DEVICE = cpu (default), cuda, cuda:1, or all, which is the CPU for
+// whatever computes in one way alone. Where the device is missing, the program ends with 77 and the reason before any test.
 Device &tested_device();
+
+// One way to compute a case: a device and, on the CPU, an instruction set ("" elsewhere).
+struct Way {
+    Device *device;
+    std::string instruction_set;
+    std::string name() const { return device->name() + (instruction_set.empty() ? "" : " " + instruction_set); }
+};
+// What tests that compare with the oracle go through, so that it computes each case once: every instruction set of this processor
+// (with PXLOSS_ISA in the environment that one alone) or the CUDA device; for PXLOSS_TEST_DEVICE=all both.
+const std::vector<Way> &tested_ways();
+
+// Computes by that instruction set while it lives.
+class UsingWay {
+  public:
+    explicit UsingWay(const Way &way);
+    ~UsingWay();
+    UsingWay(const UsingWay &) = delete;
+    UsingWay &operator=(const UsingWay &) = delete;
+
+  private:
+    std::string before_;
+};
 
 // Bytes full of a NaN pattern (0xff) between two fences of the same.
 class DeviceBuffer {

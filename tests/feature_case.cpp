@@ -279,13 +279,19 @@ testing::AssertionResult features_agree(const Case &test, const Outcome &outcome
 }
 
 testing::AssertionResult agrees_with_oracle(Case test) {
+    std::vector<Way> ways = tested_ways(); // those that have not agreed yet
     testing::AssertionResult result = testing::AssertionSuccess();
-    for (int attempt = 0; attempt < 3; ++attempt, test.seed += 1000) {
+    for (int attempt = 0; attempt < 3 && !ways.empty(); ++attempt, test.seed += 1000) {
         const oracle::Inputs inputs = make_inputs(test);
-        result = features_agree(test, run(tested_device(), test, inputs), feature_reference(test, inputs));
-        if (result) break;
+        const oracle::Result expected = feature_reference(test, inputs);
+        const auto agrees_now = [&](const Way &way) {
+            testing::AssertionResult agreed = features_agree(test, run(way, test, inputs), expected);
+            if (!agreed) result = agreed << way.name();
+            return static_cast<bool>(agreed);
+        };
+        ways.erase(std::remove_if(ways.begin(), ways.end(), agrees_now), ways.end());
     }
-    return result;
+    return ways.empty() ? testing::AssertionSuccess() : result;
 }
 
 // ---- Random cases -----------------------------------------------------------------------------------------------------

@@ -191,6 +191,11 @@ Outcome run(Device &device, const Case &test, const oracle::Inputs &inputs) {
     return call.outcome(status);
 }
 
+Outcome run(const Way &way, const Case &test, const oracle::Inputs &inputs) {
+    const UsingWay using_way(way);
+    return run(*way.device, test, inputs);
+}
+
 std::vector<oracle::Term> resolve_all(const std::vector<pxl_term> &terms) {
     std::vector<oracle::Term> resolved;
     for (const pxl_term &term : terms) resolved.push_back(oracle::resolve(term));

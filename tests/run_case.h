@@ -79,6 +79,7 @@ class Evaluation {
 // All of it once.
 Outcome run(Device &device, const Case &test, const oracle::Inputs &inputs);
 inline Outcome run(const Case &test, const oracle::Inputs &inputs) { return run(tested_device(), test, inputs); }
+Outcome run(const Way &way, const Case &test, const oracle::Inputs &inputs);
 
 std::vector<oracle::Term> resolve_all(const std::vector<pxl_term> &terms);
 oracle::Result reference(const Case &test, const oracle::Inputs &inputs);

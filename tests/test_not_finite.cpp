@@ -27,10 +27,11 @@ class NotFinite : public testing::TestWithParam<std::string> {
     // Calls check(case, inputs, in_target) for each term of the family, type, and image to spoil.
     template <typename Check>
     void each(std::initializer_list<pxl_dtype> dtypes, Check check) {
+        Turn turn(5);
         for (const pxl_term &term : specs_of(GetParam()))
             for (const pxl_dtype dtype : dtypes)
                 for (const bool in_target : {false, true}) {
-                    if ((in_target && !reads_target(term)) || !tested_device().computes(dtype)) continue;
+                    if ((in_target && !reads_target(term)) || !tested_device().computes(dtype) || !turn.comes()) continue;
                     const Case test = make_case({term}, shape, dtype);
                     check(test, make_inputs(test), in_target);
                     if (HasFailure()) return;

@@ -94,44 +94,67 @@ std::string describe(const pxl_filter &filter, const Shape &s, pxl_dtype dtype) 
            "x" + std::to_string(s.w) + ' ' + dtype_name(dtype);
 }
 
-void check_filter(const pxl_filter &filter, const Shape &s, pxl_dtype dtype, Layout layout) {
-    const Planes planes = definition(filter);
-    const int64_t h = oracle::filtered_size(s.h, planes.kernels[0].h, planes.border);
-    const int64_t w = oracle::filtered_size(s.w, planes.kernels[0].w, planes.border);
-    if (h < 1 || w < 1) return; // refused: test_check.cpp
-    const auto channels = static_cast<int64_t>(planes.kernels.size()) * s.c;
-    const oracle::Image a = noise(s.n, s.c, s.h, s.w, 1, dtype), b = noise(s.n, channels, h, w, 2, dtype);
-    Device &device = tested_device();
-    Tensor input(device, layout, dtype, s.n, s.c, s.h, s.w), output(device, layout, dtype, s.n, channels, h, w);
-    Tensor grad_output(device, layout, dtype, s.n, channels, h, w), grad_input(device, layout, dtype, s.n, s.c, s.h, s.w);
+// What one call of a filter and one of its adjoint give.
+struct FilterCase {
+    pxl_filter filter;
+    Shape shape;
+    pxl_dtype dtype;
+    Layout layout;
+    Planes planes;
+    oracle::Image a, b;                           // the input of the filter and of its adjoint
+    oracle::Image output, grad_input;             // what they give
+    oracle::Image output_slack, grad_input_slack; // and how exactly
+};
+
+void check_filter_on(const Way &way, const FilterCase &test) {
+    const UsingWay using_way(way);
+    const oracle::Image &a = test.a, &b = test.b;
+    const std::string what = way.name() + ' ' + describe(test.filter, test.shape, test.dtype);
+    Device &device = *way.device;
+    Tensor input(device, test.layout, test.dtype, a.n, a.c, a.h, a.w), output(device, test.layout, test.dtype, b.n, b.c, b.h, b.w);
+    Tensor grad_output(device, test.layout, test.dtype, b.n, b.c, b.h, b.w);
+    Tensor grad_input(device, test.layout, test.dtype, a.n, a.c, a.h, a.w);
     input.set(a);
     grad_output.set(b);
     pxl_context *context = context_of(device, 2);
     size_t bytes = 0;
-    const pxl_status sized = pxl_filter_workspace_size(context, &filter, input.view(), output.view(), &bytes);
-    if (!device.computes(dtype)) {
-        EXPECT_EQ(sized, PXL_UNSUPPORTED) << describe(filter, s, dtype);
+    const pxl_status sized = pxl_filter_workspace_size(context, &test.filter, input.view(), output.view(), &bytes);
+    if (!device.computes(test.dtype)) {
+        EXPECT_EQ(sized, PXL_UNSUPPORTED) << what;
         return;
     }
-    ASSERT_EQ(sized, PXL_OK) << pxl_error_message() << describe(filter, s, dtype);
+    ASSERT_EQ(sized, PXL_OK) << pxl_error_message() << what;
     DeviceBuffer workspace(device, bytes, 16);
-    ASSERT_EQ(pxl_filter_apply(context, &filter, input.view(), output.view(), workspace.data(), bytes, nullptr), PXL_OK)
-        << pxl_error_message() << describe(filter, s, dtype);
+    ASSERT_EQ(pxl_filter_apply(context, &test.filter, input.view(), output.view(), workspace.data(), bytes, nullptr), PXL_OK)
+        << pxl_error_message() << what;
     workspace.poison(); // "the adjoint needs no more", and nothing of what apply left
-    ASSERT_EQ(pxl_filter_adjoint(context, &filter, grad_output.view(), grad_input.view(), workspace.data(), bytes, nullptr),
-              PXL_OK)
-        << pxl_error_message() << describe(filter, s, dtype);
-    EXPECT_TRUE(input.is_unchanged() && grad_output.is_unchanged()) << describe(filter, s, dtype);
-    EXPECT_TRUE(output.fences_intact() && grad_input.fences_intact() && workspace.fences_intact()) << describe(filter, s, dtype);
-    const Planes magnitudes = absolute(planes);
-    const oracle::Image slack = scaled(apply(magnitudes, oracle::absolute(a)), tolerance(dtype));
-    const oracle::Image adjoint_slack = scaled(apply_adjoint(magnitudes, oracle::absolute(b), a), tolerance(dtype));
-    EXPECT_TRUE(close(output.get(), apply(planes, a), slack, 0, dtype)) << "apply " << describe(filter, s, dtype);
-    EXPECT_TRUE(close(grad_input.get(), apply_adjoint(planes, b, a), adjoint_slack, 0, dtype))
-        << "adjoint " << describe(filter, s, dtype);
-    if (dtype != PXL_F64) return; // the identity is as sharp as the precision
+    ASSERT_EQ(
+        pxl_filter_adjoint(context, &test.filter, grad_output.view(), grad_input.view(), workspace.data(), bytes, nullptr), PXL_OK)
+        << pxl_error_message() << what;
+    EXPECT_TRUE(input.is_unchanged() && grad_output.is_unchanged()) << what;
+    EXPECT_TRUE(output.fences_intact() && grad_input.fences_intact() && workspace.fences_intact()) << what;
+    EXPECT_TRUE(close(output.get(), test.output, test.output_slack, 0, test.dtype)) << "apply " << what;
+    EXPECT_TRUE(close(grad_input.get(), test.grad_input, test.grad_input_slack, 0, test.dtype)) << "adjoint " << what;
+    if (test.dtype != PXL_F64) return; // the identity is as sharp as the precision
     const double scale = std::sqrt(inner(a, a) * inner(b, b));
-    EXPECT_NEAR(inner(output.get(), b), inner(a, grad_input.get()), 1e-12 * scale) << describe(filter, s, dtype);
+    EXPECT_NEAR(inner(output.get(), b), inner(a, grad_input.get()), 1e-12 * scale) << what;
+}
+
+void check_filter(const pxl_filter &filter, const Shape &s, pxl_dtype dtype, Layout layout) {
+    FilterCase test{filter, s, dtype, layout, definition(filter), {}, {}, {}, {}, {}, {}};
+    const Planes &planes = test.planes;
+    const int64_t h = oracle::filtered_size(s.h, planes.kernels[0].h, planes.border);
+    const int64_t w = oracle::filtered_size(s.w, planes.kernels[0].w, planes.border);
+    if (h < 1 || w < 1) return; // refused: test_check.cpp
+    const auto channels = static_cast<int64_t>(planes.kernels.size()) * s.c;
+    test.a = noise(s.n, s.c, s.h, s.w, 1, dtype);
+    test.b = noise(s.n, channels, h, w, 2, dtype);
+    const Planes magnitudes = absolute(planes);
+    test.output = apply(planes, test.a);
+    test.grad_input = apply_adjoint(planes, test.b, test.a);
+    test.output_slack = scaled(apply(magnitudes, oracle::absolute(test.a)), tolerance(dtype));
+    test.grad_input_slack = scaled(apply_adjoint(magnitudes, oracle::absolute(test.b), test.a), tolerance(dtype));
+    for (const Way &way : tested_ways()) check_filter_on(way, test);
 }
 
 std::vector<pxl_filter> filters() {
@@ -194,26 +217,37 @@ std::string describe(const StatisticsCase &test) {
            dtype_name(test.dtype) + ", statistics " + dtype_name(test.statistics_dtype) + ' ' + layout_name(test.layout);
 }
 
-// The tensors of a forward and a backward call.
+// The images of a call forward and back, and what the oracle makes of them.
+struct StatisticsReference {
+    explicit StatisticsReference(const StatisticsCase &test) {
+        const Shape &s = test.shape;
+        const oracle::Term term = oracle::resolve(test.term);
+        x = noise(s.n, s.c, s.h, s.w, 3, test.dtype);
+        y = noise(s.n, s.c, s.h, s.w, 4, test.dtype);
+        statistics = oracle::statistics(term, x, y);
+        upstream = noise(statistics.n, statistics.c, statistics.h, statistics.w, 5, test.statistics_dtype);
+        oracle::statistics_adjoint(term, x, y, upstream, grad_pred, grad_target);
+    }
+    oracle::Image x, y, statistics, upstream, grad_pred, grad_target;
+};
+
+// The tensors of both calls on a device.
 class StatisticsCall {
   public:
-    explicit StatisticsCall(const StatisticsCase &test)
-        : test_(test),
-          term_(oracle::resolve(test.term)),
-          x_(image(3)),
-          y_(image(4)),
-          expected_(oracle::statistics(term_, x_, y_)),
-          upstream_(noise(expected_.n, expected_.c, expected_.h, expected_.w, 5, test.statistics_dtype)),
+    StatisticsCall(Device &device, const StatisticsCase &test, const StatisticsReference &reference)
+        : device_(device),
+          test_(test),
+          expected_(reference),
           pred_(images(test.layout)),
           target_(images(Layout::nchw)),
           statistics_(maps()),
           grad_(maps()),
           grad_pred_(images(test.layout)),
           grad_target_(images(test.layout)) {
-        pred_.set(x_), target_.set(y_), grad_.set(upstream_);
+        pred_.set(reference.x), target_.set(reference.y), grad_.set(reference.upstream);
         EXPECT_EQ(pxl_ssim_statistics_workspace_size(context_, &test_.term, pred_.view(), target_.view(), &bytes_), PXL_OK)
             << pxl_error_message() << ' ' << describe(test_);
-        workspace_ = std::make_unique<DeviceBuffer>(tested_device(), bytes_, 16);
+        workspace_ = std::make_unique<DeviceBuffer>(device, bytes_, 16);
     }
 
     void check_forward() {
@@ -222,16 +256,14 @@ class StatisticsCall {
                   PXL_OK)
             << pxl_error_message() << ' ' << describe(test_);
         // Near a zero border all statistics are small, but not the pixels that they are made of.
-        oracle::Image slack = oracle::like(expected_);
+        oracle::Image slack = oracle::like(expected_.statistics);
         for (double &value : slack.v) value = test_.dtype == PXL_F64 ? 2e-15 : 1e-6;
-        EXPECT_TRUE(close(statistics_.get(), expected_, slack, 0, test_.statistics_dtype)) << describe(test_);
+        EXPECT_TRUE(close(statistics_.get(), expected_.statistics, slack, 0, test_.statistics_dtype)) << describe(test_);
         EXPECT_TRUE(statistics_.fences_intact()) << describe(test_);
     }
 
     // Both gradients, then each alone.
     void check_adjoint() {
-        oracle::Image expected_pred, expected_target;
-        oracle::statistics_adjoint(term_, x_, y_, upstream_, expected_pred, expected_target);
         const double allowed = test_.dtype == PXL_F64 ? 1e-12 : 1e-5;
         for (const int wishes : {3, 1, 2}) {
             const bool pred = wishes & 1, target = wishes & 2;
@@ -241,8 +273,8 @@ class StatisticsCall {
                                                   workspace_->data(), bytes_, nullptr),
                       PXL_OK)
                 << pxl_error_message() << ' ' << describe(test_);
-            EXPECT_TRUE(!pred || close(grad_pred_.get(), expected_pred, {}, allowed, test_.dtype)) << describe(test_);
-            EXPECT_TRUE(!target || close(grad_target_.get(), expected_target, {}, allowed, test_.dtype)) << describe(test_);
+            EXPECT_TRUE(!pred || close(grad_pred_.get(), expected_.grad_pred, {}, allowed, test_.dtype)) << describe(test_);
+            EXPECT_TRUE(!target || close(grad_target_.get(), expected_.grad_target, {}, allowed, test_.dtype)) << describe(test_);
             EXPECT_TRUE(grad_pred_.fences_intact() && grad_target_.fences_intact()) << describe(test_);
         }
         EXPECT_TRUE(pred_.is_unchanged() && target_.is_unchanged() && grad_.is_unchanged()) << describe(test_);
@@ -250,33 +282,40 @@ class StatisticsCall {
     }
 
   private:
-    oracle::Image image(uint32_t seed) const {
+    Tensor images(Layout layout) const {
         const Shape &s = test_.shape;
-        return noise(s.n, s.c, s.h, s.w, seed, test_.dtype);
+        return Tensor(device_, layout, test_.dtype, s.n, s.c, s.h, s.w);
     }
-    Tensor images(Layout layout) const { return Tensor(tested_device(), layout, test_.dtype, x_.n, x_.c, x_.h, x_.w); }
     Tensor maps() const {
-        return Tensor(tested_device(), test_.layout, test_.statistics_dtype, expected_.n, expected_.c, expected_.h, expected_.w);
+        const oracle::Image &shape = expected_.statistics;
+        return Tensor(device_, test_.layout, test_.statistics_dtype, shape.n, shape.c, shape.h, shape.w);
     }
 
-    StatisticsCase test_;
-    oracle::Term term_;
-    oracle::Image x_, y_, expected_, upstream_;
+    Device &device_;
+    const StatisticsCase &test_;
+    const StatisticsReference &expected_;
     Tensor pred_, target_, statistics_, grad_, grad_pred_, grad_target_;
-    pxl_context *context_ = context_of(tested_device(), 2);
+    pxl_context *context_ = context_of(device_, 2);
     size_t bytes_ = 0;
     std::unique_ptr<DeviceBuffer> workspace_;
 };
 
 void check_statistics(const StatisticsCase &test) {
     if (!oracle::fits(oracle::resolve(test.term), test.shape.h, test.shape.w)) return; // refused: test_check.cpp
-    StatisticsCall call(test);
-    call.check_forward();
-    call.check_adjoint();
+    const StatisticsReference reference(test);
+    for (const Way &way : tested_ways()) {
+        if (!way.device->computes(test.dtype)) continue;
+        const UsingWay using_way(way);
+        SCOPED_TRACE(way.name());
+        StatisticsCall call(*way.device, test, reference);
+        call.check_forward();
+        call.check_adjoint();
+    }
 }
 
 TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
     size_t i = 0;
+    Turn turn(3); // prime to the 5 shapes and 4 types
     for (const std::string family : {"ssim", "presets"})
         for (const pxl_term &term : specs_of(family)) {
             const oracle::Term resolved = oracle::resolve(term);
@@ -287,7 +326,7 @@ TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
             for (const Shape &shape : {Shape{1, 1, 1, 1}, {2, 3, 1, 12}, {1, 2, 13, 9}, {2, 1, 35, 36}, {1, 1, 11, 270}})
                 for (const pxl_dtype dtype : floating_types) {
                     const Layout layout = all_layouts[i++ % std::size(all_layouts)];
-                    if (!tested_device().computes(dtype)) continue;
+                    if (!turn.comes()) continue;
                     check_statistics({how, shape, dtype, dtype == PXL_F64 && i % 2 ? PXL_F64 : PXL_F32, layout});
                     if (HasFailure()) return;
                 }

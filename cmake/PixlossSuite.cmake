@@ -1,0 +1,43 @@
+# pixloss_suite(NAME PROGRAM [SHARDS n] [FILTER filter] [ENVIRONMENT NAME=VALUE ...] [LABELS label ...] [TIMEOUT seconds] [COST c])
+#
+# The tests of a Google Test program as one entry of ctest, or as n, each a process that runs every nth test: a process for each test
+# would cost more than most tests do. With several shards their names are NAME.1 to NAME.n. What each test took, and why one was
+# skipped, lies in results/<entry>.json of the build folder; scripts/test_report.py reads that.
+# A program that ends with 77 before any test (the tested device is missing) counts as skipped.
+set(PIXLOSS_TEST_SHARDS 4 CACHE STRING "Processes for each long list of tests; best twice the number of cores or more")
+
+function(pixloss_suite name program)
+  cmake_parse_arguments(PARSE_ARGV 2 suite "" "SHARDS;FILTER;TIMEOUT;COST" "ENVIRONMENT;LABELS")
+  if(NOT suite_SHARDS)
+    set(suite_SHARDS 1)
+  endif()
+  if(NOT suite_FILTER)
+    set(suite_FILTER "-*Slow*")
+  endif()
+  if(NOT suite_TIMEOUT)
+    set(suite_TIMEOUT 1800)
+  endif()
+  if(NOT suite_COST)
+    set(suite_COST 10)
+  endif()
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/results)
+  foreach(shard RANGE 1 ${suite_SHARDS})
+    set(entry ${name})
+    set(environment ${suite_ENVIRONMENT})
+    if(suite_SHARDS GREATER 1)
+      set(entry ${name}.${shard})
+      math(EXPR index "${shard} - 1")
+      list(APPEND environment GTEST_TOTAL_SHARDS=${suite_SHARDS} GTEST_SHARD_INDEX=${index})
+    endif()
+    add_test(NAME ${entry} COMMAND ${program} --gtest_brief=1 --gtest_filter=${suite_FILTER}
+             --gtest_output=json:${PROJECT_BINARY_DIR}/results/${entry}.json)
+    set_tests_properties(${entry} PROPERTIES LABELS "${suite_LABELS}" ENVIRONMENT "${environment}" TIMEOUT ${suite_TIMEOUT}
+                         COST ${suite_COST} SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()
+
+# pixloss_cheap_to_compile(TARGET): for tests, which take longer to compile than to run. (Headers compiled beforehand were tried:
+# Google Test's and JSON's take a quarter off a file of tests, but as long as eight of them to compile; CLI11's make it slower.)
+function(pixloss_cheap_to_compile target)
+  target_compile_options(${target} PRIVATE -O0)
+endfunction()
