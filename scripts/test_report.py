@@ -57,7 +57,7 @@ def print_tests(tests):
     print(f"\n== Tests ({sum(count for count, _ in suites.values())} run)")
     for suite, (count, seconds) in sorted(suites.items(), key=lambda item: -item[1][1]):
         print(f"  {seconds:7.1f} s  {count:5d}  {suite}")
-    print(f"Slowest:")
+    print("Slowest:")
     for suite, name, seconds, _ in sorted(tests, key=lambda test: -test[2])[:SLOWEST]:
         print(f"  {seconds:7.1f} s  {suite}: {name}")
 
@@ -93,7 +93,7 @@ def main():
     print_tests(tests)
     print_skipped(tests, list(skipped_suites(folder)) + read_table(os.path.join(folder, "skipped.tsv")))
     total = print_steps(steps)
-    if total > BUDGET_MINUTES * 60 and "--full" not in os.environ.get("PXLOSS_CHECK", ""):
+    if total > BUDGET_MINUTES * 60 and os.environ.get("PXLOSS_TEST_LISTS") != "long":
         print(f"\nWARNING: over {BUDGET_MINUTES} minutes, the budget of this check on two cores with AVX-512 (CONTRIBUTING.md).")
 
 
