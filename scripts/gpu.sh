@@ -97,19 +97,19 @@ generator=()
 if command -v ninja >/dev/null; then generator=(-G Ninja); fi
 compile() {
   cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DPIXLOSS_CUDA=ON -DPIXLOSS_CUDA_ARCHITECTURES="$arch" \
-    -DPIXLOSS_BUILD_TESTS=ON -DPIXLOSS_CUDA_HOST_TESTS=OFF "${options[@]}" &&
+    -DPIXLOSS_BUILD_TESTS=ON -DPIXLOSS_CUDA_HOST_TESTS=OFF -DPIXLOSS_GPU_TEST_SHARDS=12 "${options[@]}" &&
     cmake --build "$build" -j "$(nproc)"
 }
 export -f compile
 tests=$build/bin/pixloss_tests bench=$build/bin/pixloss_bench program=$build/bin/pixloss
-export PXLOSS_TEST_DEVICE=cuda # of the test program wherever it runs here
+export PXLOSS_TEST_DEVICE=cuda PXLOSS_TEST_LISTS=long # of the test program wherever it runs here; on a GPU no list takes long
 
 if wanted build; then
   # A shell of its own, since timeout runs programs and not functions.
   step build 195 env build="$build" arch="$arch" bash -c "generator=(${generator[*]}); options=(${options[*]@Q}); compile"
 fi
 if wanted tests; then
-  step tests 100 ctest --test-dir "$build" -L '^cuda$' -LE slow -E 'Network|Feature' --output-on-failure --no-tests=error -j 6
+  step tests 100 ctest --test-dir "$build" -L '^cuda$' -LE slow -E networks --output-on-failure --no-tests=error -j 6
   summary+=("  all labelled cuda but the slow ones (-LE slow)")
   grep -E '^[0-9]+% tests passed|^	? *[0-9]+ - .*\((Failed|Timeout|Skipped|Not Run)\)' "$logs/tests.log" | head -n 30
   # A test that finds no device is skipped, which ctest counts as passed.
@@ -169,7 +169,7 @@ if wanted sanitizer; then
 fi
 # Last of all tests, as cuDNN compiles kernels for each of their many small networks: in what time is left, or in a call of its own.
 if wanted networks; then
-  step networks 400 ctest --test-dir "$build" -L '^cuda$' -LE slow -R 'Network|Feature' --output-on-failure --no-tests=error -j 6
+  step networks 400 ctest --test-dir "$build" -L '^cuda$' -LE slow -R networks --output-on-failure --no-tests=error -j 6
   grep -E '^[0-9]+% tests passed|^	? *[0-9]+ - .*\((Failed|Timeout|Skipped|Not Run)\)' "$logs/networks.log" | head -n 30
 fi
 if wanted bench && [ -e "$build/clean.json" ]; then

@@ -34,19 +34,16 @@ from mutate_faults import draw
 from mutate_worker import ROOT, Failed, Processes, Run, Stopped, Worker
 
 HOST = "pixloss_cuda_host_tests"  # has the CPU's kernels and, compiled for the CPU, CUDA's
-# As in tests/CMakeLists.txt: all that the default check runs on each device.
-CPU_TESTS = "-*Slow*:Cuda*"
-CUDA_TESTS = ":".join((
-    "*/Terms.*:*/Sampled.*:*Mixes.*:Evaluate.*:*/Outputs.*:*/NotFinite.*:*/EqualImages.*:*/Finite.*",
-    "*/NearlyEqual.*:Outlier.*:Determinism.same_bits_on_every_run:Determinism.same_values*:*/Filter.*:Filters.*",
-    "Statistics.*:Reduce.*:*/FarApart.*:*/KnownValues.*:Check*:*Cuda*:Features.*:FeatureCalls.*",
-    "*/FeaturesSampled.*-*Slow*"))
-ORDER_TESTS = "*/Sampled.*/0:*/Sampled.*/1:Evaluate.*:Filters.*:*/Filter.*/f16:Statistics.*"
+# As in tests/CMakeLists.txt.
+ORACLE_TESTS = "*/Terms.*:*/Sampled.*:ChosenCases.*:*Mixes.*:*/Filter.*:Filters.*:Statistics.*:*/Outputs.*"
+DEVICE_TESTS = ("Evaluate.*:*/NotFinite.*:*/EqualImages.*:*/Finite.*:*/NearlyEqual.*:Outlier.*:Reduce.*:*/FarApart.*:"
+                "Determinism.same_bits_on_every_run:Determinism.same_values*:Check*:*Cuda*")
+NETWORK_TESTS = "Features.*:FeatureCalls.*:*/FeaturesSampled.*"
 SMALL_TESTS = "*/Sampled.*/2:*/Sampled.*/3:Evaluate.*:*/EqualImages.*:*/CudaStrip.*"
-ISA_TESTS = "*Terms*:*/Sampled*:*Filter*:Statistics*:Reduce*:*NearlyEqual*:Determinism*:Features*"
-RACE_TESTS = "CudaStream.*:CudaGraph.*:CudaShort.*:*/CudaOrder.*"
+RACE_TESTS = "CudaStream.*:CudaShort.*:*/CudaOrder.*/0:CudaLaunch.of_different_sizes*:CudaNetworkCalls.host_threads*"
 # Quick ones.
-CALLS = "Evaluate.*:Statistics.*:Reduce.*:Filters.*:TotalVariation.*:*/Filter.*/f32"
+CALLS = "Evaluate.*:Reduce.*:TotalVariation.*"
+CUDA_CALLS = "CudaShort.*:*/CudaOrder.*:Evaluate.*:Reduce.*"
 TEXTS = "Loss*:Check*:Presets.*:Status.*:Context.*:MapSize.*:Tensor.*:Workspace.*:Wrapper.*:Network*"
 NETWORKS = "Network*:Safetensors*:Features.*:FeatureCalls.*"
 
@@ -59,46 +56,37 @@ def on(device, name, tests, target=HOST, **options):
                {"PXLOSS_TEST_DEVICE": device, **environment}, **others)
 
 
-ALL_CPU = on("cpu", "all", CPU_TESTS, shards=4)
-ALL_CUDA = on("cuda", "all", CUDA_TESTS, shards=8)
+REST_CPU = on("cpu", "rest", f"-*Slow*:*Cuda*:{ORACLE_TESTS}", shards=4)
+REST_CUDA = on("cuda", "rest", f"{DEVICE_TESTS}:{NETWORK_TESTS}-*Slow*", shards=4)
+ORACLE_CPU = on("cpu", "oracle", ORACLE_TESTS, shards=4)  # in every instruction set
+ORACLE_CUDA = on("cuda", "oracle", ORACLE_TESTS, shards=4)
 # The tests by the files that the fault is in: the longest prefix counts. The quickest tests come first, and
-# all that the default check has last. A run's `kinds` are the kinds of faults that it is for: ThreadSanitizer
-# is slow to build and to run, and sees what a barrier was for.
+# all that the default check has last, but for those of the program and of what is allocated. A run's `kinds`
+# are the kinds of faults that it is for: ThreadSanitizer is slow to build and to run, and sees what a barrier
+# was for.
 LISTS = {
     "src/cuda/": [
-        on("cuda", "calls", "CudaShort.*:" + CALLS),
-        on("cuda", "terms", "*/Terms.*", shards=4),
-        on("cuda", "random order", ORDER_TESTS, PXLOSS_CUDA_ORDER="random", PXLOSS_CUDA_SEED="5"),
+        on("cuda", "calls", CUDA_CALLS),
+        ORACLE_CUDA,
         on("cuda", "races", RACE_TESTS, "pixloss_cuda_host_tsan", kinds=("barrier", "wait"), limited=False),
         on("cuda:1", "small device", SMALL_TESTS),
-        ALL_CUDA,
+        REST_CUDA,
     ],
-    "src/cpu/": [
-        on("cpu", "calls", CALLS),
-        on("cpu", "terms", "*/Terms.*:*/Residual.*"),
-        on("cpu", "sse2", ISA_TESTS, PXLOSS_ISA="sse2"),
-        on("cpu", "avx2", ISA_TESTS, PXLOSS_ISA="avx2"),
-        ALL_CPU,
-    ],
+    "src/cpu/": [on("cpu", "calls", CALLS), ORACLE_CPU, REST_CPU],
     "src/network/": [
         on("cpu", "networks", NETWORKS),
         on("cuda", "networks", "CudaNetwork*:*/CudaNetwork*:Features.*"),
-        ALL_CPU,
-        ALL_CUDA,
+        REST_CPU,
+        REST_CUDA,
     ],
-    "src/math/": [
-        on("cpu", "calls", CALLS),
-        on("cpu", "terms", "*/Terms.*"),
-        on("cuda", "calls", CALLS),
-        on("cuda", "terms", "*/Terms.*", shards=4),
-        ALL_CPU,
-        ALL_CUDA,
-    ],
+    "src/math/": [on("cpu", "calls", CALLS), ORACLE_CPU, REST_CPU, ORACLE_CUDA, REST_CUDA],
     "src/": [
         on("cpu", "texts", TEXTS),
         on("cpu", "calls", CALLS),
-        ALL_CPU,
-        ALL_CUDA,
+        ORACLE_CPU,
+        REST_CPU,
+        ORACLE_CUDA,
+        REST_CUDA,
     ],
 }
 OUTCOMES = ("killed", "survived", "compiler", "same code")

@@ -3,6 +3,7 @@
 #   scripts/setup.sh                   compilers, cmake, the libraries
 #   scripts/setup.sh --tests           what some tests ask for too: doxygen (the reference), lintian (the Debian packages)
 #   scripts/setup.sh --fuzz            clang with its sanitizers too
+#   scripts/setup.sh --coverage        gcovr too
 #   scripts/setup.sh --dev             the same, clang-format and clang-tidy
 #   scripts/setup.sh --cuda            too, where there is no nvcc with its runtime: NVIDIA's compiler, runtime, cuBLAS, cuDNN, NVRTC
 #                                      (wheels from PyPI: 960 MB, unpacked 1.5 GB) into build/cuda, laid out as a toolkit, where
@@ -55,12 +56,13 @@ want_libraries() {
 for argument in "$@"; do
   case "$argument" in
     --tests) packages+=(doxygen lintian) ;;
+    --coverage) packages+=(gcovr) ;;
     --fuzz) packages+=(clang libclang-rt-dev) ;;
     --dev) packages+=(clang libclang-rt-dev clang-format clang-tidy) ;;
     --cuda) want_compiler; want_libraries ;;
     --cuda-compiler) want_compiler ;;
-    -h | --help) sed -n '2,11s/^# \?//p' "$0"; exit 0 ;;
-    *) echo "setup.sh: unknown option '$argument' (there are --tests, --fuzz, --dev, --cuda, --cuda-compiler)" >&2; exit 2 ;;
+    -h | --help) sed -n '2,12s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "setup.sh: unknown option '$argument' (there are --tests, --coverage, --fuzz, --dev, --cuda, --cuda-compiler)" >&2; exit 2 ;;
   esac
 done
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
