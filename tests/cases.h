@@ -67,7 +67,8 @@ void vary_delivery(Case &test, std::mt19937 &random);
 oracle::Inputs make_inputs(const Case &test);
 
 // Thins out a list of cases whose every one takes long, for the default check: every nth case has its turn, and in the long lists
-// (PXLOSS_TEST_LISTS=long, scripts/test.sh --full) each. Where the list is a product, n is prime to the sizes of the inner loops.
+// (PXLOSS_TEST_LISTS=long, scripts/test.sh --full) each; in short ones, for sanitizers, every n + 6th. Where the list is a product, n
+// is prime to the sizes of the inner loops.
 class Turn {
   public:
     explicit Turn(unsigned n);

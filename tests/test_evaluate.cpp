@@ -145,8 +145,10 @@ void expect_agrees_in_every_way(const Case &test, const oracle::Inputs &inputs, 
 }
 
 TEST_P(Outputs, map_and_statistics_agree_with_the_oracle) {
+    Turn turn(2); // prime to the 3 types
     for (const pxl_term &term : specs_of(GetParam()))
         for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_BF16}) {
+            if (!turn.comes()) continue;
             Case test = make_case({PXL_TERM(PXL_TV, 1), term, windowed(PXL_LUMINANCE, "seed")}, {2, 2, 33, 18}, dtype);
             const oracle::Term resolved = oracle::resolve(term);
             if (!oracle::fits(resolved, test.shape.h, test.shape.w)) test.shape = {1, 1, 33, 34};
