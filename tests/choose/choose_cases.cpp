@@ -20,11 +20,12 @@ constexpr unsigned deliveries = 2; // as the tests have
 
 // The blocks that ran since reset(), each once.
 struct Trace {
-    std::vector<std::atomic<uint32_t>> seen{static_cast<size_t>(&etext - &__executable_start)}; // the last case that ran it
+    std::vector<std::atomic<uint32_t>> seen; // the last case that ran it
     std::vector<uint32_t> blocks;
     std::mutex mutex;
     std::atomic<uint32_t> turn{0};
 
+    Trace() : seen(static_cast<size_t>(&etext - &__executable_start)) {}
     void reset() {
         blocks.clear();
         ++turn;
