@@ -102,7 +102,7 @@ class Campaign:
 
     def __init__(self, options):
         self.options = options
-        self.lock, self.processes = threading.Lock(), Processes()
+        self.lock, self.drawing, self.processes = threading.Lock(), threading.Lock(), Processes()
         self.sources = read_sources(options.only)
         self.faults, self.drawn = draw(self.sources, options.seed), []
         only = "".join("-" + re.sub(r"\W+", "_", prefix).strip("_") for prefix in options.only)
@@ -112,12 +112,13 @@ class Campaign:
         self.judged, self.since = 0, None  # faults of this call, and when the first was begun
 
     def fault(self, number):
-        while len(self.drawn) <= number:
-            fault = next(self.faults, None)
-            if not fault:
-                return None
-            self.drawn.append(fault)
-        return self.drawn[number]
+        with self.drawing:
+            while len(self.drawn) <= number:
+                fault = next(self.faults, None)
+                if not fault:
+                    return None
+                self.drawn.append(fault)
+            return self.drawn[number]
 
     def describe(self, number):
         fault = self.fault(number)

@@ -66,8 +66,10 @@ template <typename Value>
 void expect_gradients(const Case &test, oracle::Inputs inputs, const oracle::Image &grad_pred, const oracle::Image &grad_target,
                       const char *whose, Value value) {
     Turn turn(5); // prime to the 7 columns: all of them, and all rows
-    const oracle::Image numeric_pred = differences(inputs.pred, [&] { return value(inputs); }, grad_pred, turn);
-    const oracle::Image numeric_target = differences(inputs.target, [&] { return value(inputs); }, grad_target, turn);
+    const oracle::Image numeric_pred = differences(
+        inputs.pred, [&] { return value(inputs); }, grad_pred, turn);
+    const oracle::Image numeric_target = differences(
+        inputs.target, [&] { return value(inputs); }, grad_target, turn);
     // A term that is the same for every small change has a gradient of 0, and differences of rounding errors.
     const oracle::Image noise(grad_pred.n, grad_pred.c, grad_pred.h, grad_pred.w, 1e-10);
     EXPECT_TRUE(close(grad_pred, numeric_pred, noise, tolerance, PXL_F64)) << whose << " grad_pred of " << describe(test);

@@ -111,7 +111,8 @@ void check_filter_on(const Way &way, const FilterCase &test) {
     const oracle::Image &a = test.a, &b = test.b;
     const std::string what = way.name() + ' ' + describe(test.filter, test.shape, test.dtype);
     Device &device = *way.device;
-    Tensor input(device, test.layout, test.dtype, a.n, a.c, a.h, a.w), output(device, test.layout, test.dtype, b.n, b.c, b.h, b.w);
+    Tensor input(device, test.layout, test.dtype, a.n, a.c, a.h, a.w),
+        output(device, test.layout, test.dtype, b.n, b.c, b.h, b.w);
     Tensor grad_output(device, test.layout, test.dtype, b.n, b.c, b.h, b.w);
     Tensor grad_input(device, test.layout, test.dtype, a.n, a.c, a.h, a.w);
     input.set(a);
@@ -128,8 +129,8 @@ void check_filter_on(const Way &way, const FilterCase &test) {
     ASSERT_EQ(pxl_filter_apply(context, &test.filter, input.view(), output.view(), workspace.data(), bytes, nullptr), PXL_OK)
         << pxl_error_message() << what;
     workspace.poison(); // "the adjoint needs no more", and nothing of what apply left
-    ASSERT_EQ(
-        pxl_filter_adjoint(context, &test.filter, grad_output.view(), grad_input.view(), workspace.data(), bytes, nullptr), PXL_OK)
+    ASSERT_EQ(pxl_filter_adjoint(context, &test.filter, grad_output.view(), grad_input.view(), workspace.data(), bytes, nullptr),
+              PXL_OK)
         << pxl_error_message() << what;
     EXPECT_TRUE(input.is_unchanged() && grad_output.is_unchanged()) << what;
     EXPECT_TRUE(output.fences_intact() && grad_input.fences_intact() && workspace.fences_intact()) << what;

@@ -31,8 +31,8 @@ int check_deliveries(Case test, int deliveries, std::mt19937 &random) {
 int check_refused(const Way &way, const Case &test, pxl_status status) {
     const Outcome outcome = run(way, test, make_inputs(test));
     const bool refused = outcome.status == status && outcome.damage.empty();
-    EXPECT_TRUE(refused) << way.name() << ": " << pxl_status_name(outcome.status) << " instead of " << pxl_status_name(status) << ' '
-                         << outcome.damage << "\n  " << describe(test);
+    EXPECT_TRUE(refused) << way.name() << ": " << pxl_status_name(outcome.status) << " instead of " << pxl_status_name(status)
+                         << ' ' << outcome.damage << "\n  " << describe(test);
     return !refused;
 }
 

@@ -111,5 +111,6 @@ int main(int argc, char **argv) {
     const std::vector<uint32_t> chosen = choose(choice, std::move(candidates));
     std::fprintf(stderr, "\r%zu basic blocks by the short list, %zu with %zu cases of the long one\n", by_short, choice.count(),
                  chosen.size());
-    for (size_t i = 0; i < chosen.size(); ++i) std::printf("%u,%s", chosen[i], i % 12 == 11 || i + 1 == chosen.size() ? "\n" : " ");
+    for (size_t i = 0; i < chosen.size(); ++i)
+        std::printf("%u,%s", chosen[i], i % 12 == 11 || i + 1 == chosen.size() ? "\n" : " ");
 }

@@ -43,8 +43,7 @@ std::vector<Way> all_ways() {
     char list[200];
     pxli_isa_list(list, sizeof list);
     std::istringstream names(list);
-    for (std::string isa; std::getline(names >> std::ws, isa, ',');)
-        ways.push_back({"cpu/" + isa, &cpu(), isa});
+    for (std::string isa; std::getline(names >> std::ws, isa, ',');) ways.push_back({"cpu/" + isa, &cpu(), isa});
     std::string why_not;
     Device *cuda = cuda_device(0, why_not);
 #ifdef PXLI_CUDA_HOST
@@ -87,8 +86,7 @@ void Digest::add(const std::string &prefix, const Case &test) {
     add(prefix, test, [](oracle::Inputs &) {});
 }
 
-void Digest::add(const std::string &prefix, const Case &test,
-                 const std::function<void(oracle::Inputs &)> &change) {
+void Digest::add(const std::string &prefix, const Case &test, const std::function<void(oracle::Inputs &)> &change) {
     oracle::Inputs inputs = make_inputs(test);
     change(inputs);
     add(prefix + name_of(test), [&](Device &device) {
@@ -108,8 +106,7 @@ namespace {
 
 std::string layouts(const Case &test) {
     std::string text = layout_name(test.pred_layout);
-    for (const Layout layout : {test.target_layout, test.grad_layout})
-        text += std::string(",") + layout_name(layout);
+    for (const Layout layout : {test.target_layout, test.grad_layout}) text += std::string(",") + layout_name(layout);
     return text == "nchw,nchw,nchw" ? "" : " " + text;
 }
 
@@ -117,8 +114,7 @@ std::string mask(const Case &test) {
     static const char *const masks[] = {"none", "binary", "fractional", "repeated", "empty_image"};
     if (test.mask == Mask::none) return "";
     const std::string kind = masks[static_cast<int>(test.mask)];
-    return " mask " + kind + ' ' + layout_name(test.mask_layout) + ' ' +
-           dtype_name(test.mask_dtype);
+    return " mask " + kind + ' ' + layout_name(test.mask_layout) + ' ' + dtype_name(test.mask_dtype);
 }
 
 std::string outputs(const Case &test) {
@@ -146,11 +142,8 @@ std::string conditions(const Case &test) {
 } // namespace
 
 std::string name_of(const Case &test) {
-    static const char *const patterns[] = {"independent", "noisy", "smooth", "sparse",
-                                           "equal_parts"};
-    const std::string images =
-        std::string(" ") + dtype_name(test.dtype) + ' ' + patterns[static_cast<int>(test.pattern)];
-    return expression(test.terms) + " on " + name_of(test.shape) + images + ' ' +
-           std::to_string(test.seed) + layouts(test) + mask(test) + outputs(test) +
-           conditions(test);
+    static const char *const patterns[] = {"independent", "noisy", "smooth", "sparse", "equal_parts"};
+    const std::string images = std::string(" ") + dtype_name(test.dtype) + ' ' + patterns[static_cast<int>(test.pattern)];
+    return expression(test.terms) + " on " + name_of(test.shape) + images + ' ' + std::to_string(test.seed) + layouts(test) +
+           mask(test) + outputs(test) + conditions(test);
 }

@@ -15,9 +15,7 @@ class Hash {
   public:
     void add(const void *bytes, size_t count);
     void add(const std::vector<uint8_t> &bytes) { add(bytes.data(), bytes.size()); }
-    void add(const std::vector<double> &values) {
-        add(values.data(), values.size() * sizeof(double));
-    }
+    void add(const std::vector<double> &values) { add(values.data(), values.size() * sizeof(double)); }
     uint64_t value() const { return value_; }
     std::string text() const; // "-" before anything was added
 
@@ -50,8 +48,7 @@ class Digest {
     void add(const Case &test);
     void add(const std::string &prefix, const Case &test);
     // Changes the inputs that the case draws.
-    void add(const std::string &prefix, const Case &test,
-             const std::function<void(oracle::Inputs &)> &change);
+    void add(const std::string &prefix, const Case &test, const std::function<void(oracle::Inputs &)> &change);
     size_t cases() const { return names_.size(); }
 
   private:

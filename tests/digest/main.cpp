@@ -13,11 +13,10 @@ struct Section {
     const char *name;
     void (*add)(Digest &digest);
 };
-constexpr Section sections[] = {
-    {"terms", add_terms},           {"shapes", add_shapes},    {"large", add_large},
-    {"mixes", add_mixes},           {"sampled", add_sampled},  {"maps", add_maps},
-    {"not_finite", add_not_finite}, {"filters", add_filters},  {"statistics", add_statistics},
-    {"reductions", add_reductions}, {"networks", add_networks}};
+constexpr Section sections[] = {{"terms", add_terms},           {"shapes", add_shapes},    {"large", add_large},
+                                {"mixes", add_mixes},           {"sampled", add_sampled},  {"maps", add_maps},
+                                {"not_finite", add_not_finite}, {"filters", add_filters},  {"statistics", add_statistics},
+                                {"reductions", add_reductions}, {"networks", add_networks}};
 
 bool is_wanted(const Section &section, int count, char **names) {
     for (int i = 1; i < count; ++i)
@@ -37,8 +36,7 @@ void add_section(Digest &digest, const Section &section) {
     digest.open(section.name);
     section.add(digest);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    std::cerr << "pixloss_digest: " << section.name << ", " << digest.cases() - before << " cases, "
-              << seconds.count() << " s\n";
+    std::cerr << "pixloss_digest: " << section.name << ", " << digest.cases() - before << " cases, " << seconds.count() << " s\n";
 }
 
 } // namespace

@@ -30,13 +30,11 @@ void add_kinds(Digest &digest) {
 }
 
 void add_penalties(Digest &digest) {
-    const char *const layers[] = {"conv1_1", "relu1_2", "pool1:0.5*conv2_1", "2*relu2_1:pool2",
-                                  "9:relu1_1:conv3_1"};
+    const char *const layers[] = {"conv1_1", "relu1_2", "pool1:0.5*conv2_1", "2*relu2_1:pool2", "9:relu1_1:conv3_1"};
     for (int penalty = PXL_L2; penalty <= PXL_CHARBONNIER; ++penalty)
         for (int reduction = PXL_MEAN; reduction <= PXL_SPATIAL; ++reduction)
             for (int unit = 0; unit < 2; ++unit) {
-                pxl_term term = in_network(model_of(architecture), PXL_FEATURES,
-                                           layers[(penalty + reduction + unit) % 5]);
+                pxl_term term = in_network(model_of(architecture), PXL_FEATURES, layers[(penalty + reduction + unit) % 5]);
                 term.penalty = static_cast<pxl_penalty>(penalty);
                 term.penalty_param = penalty > PXL_L1 ? 0.25 : 0;
                 term.reduction = static_cast<pxl_reduction>(reduction);
@@ -65,11 +63,9 @@ void add_kept_targets(Digest &digest) {
     const Model &model = model_of(architecture);
     for (const pxl_term_kind kind : {PXL_FEATURES, PXL_LPIPS, PXL_STYLE, PXL_COSINE})
         for (const pxl_dtype dtype : {PXL_F32, PXL_F16, PXL_U8}) {
-            Case test = network_case({in_network(model, kind), PXL_TERM(PXL_SOBEL, 0.5)},
-                                     {2, 3, 13, 16}, dtype);
+            Case test = network_case({in_network(model, kind), PXL_TERM(PXL_SOBEL, 0.5)}, {2, 3, 13, 16}, dtype);
             test.grad_target = false;
-            digest.add("kept target " + name_of(test),
-                       [&](Device &device) { return keep(device, test); });
+            digest.add("kept target " + name_of(test), [&](Device &device) { return keep(device, test); });
         }
 }
 
@@ -80,6 +76,5 @@ void add_networks(Digest &digest) {
     add_penalties(digest);
     add_kept_targets(digest);
     std::mt19937 random(sampled_seed);
-    for (int i = 0; i < sampled_cases; ++i)
-        digest.add(std::to_string(i) + ' ', random_feature_case(random));
+    for (int i = 0; i < sampled_cases; ++i) digest.add(std::to_string(i) + ' ', random_feature_case(random));
 }

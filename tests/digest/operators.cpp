@@ -39,8 +39,7 @@ std::string name_of(const FilterCase &test) {
     if (filter.neighbours) text += " neighbours " + std::to_string(filter.neighbours);
     if (filter.window) text += " window " + std::to_string(filter.window);
     if (filter.sigma > 0) text += " sigma " + std::to_string(filter.sigma);
-    return text + " on " + name_of(test.shape) + ' ' + dtype_name(test.dtype) + ' ' +
-           layout_name(test.layout);
+    return text + " on " + name_of(test.shape) + ' ' + dtype_name(test.dtype) + ' ' + layout_name(test.layout);
 }
 
 int taps_of(const pxl_filter &filter) {
@@ -72,20 +71,16 @@ Result filter(Device &device, const FilterCase &test) {
     result.status = pxl_filter_workspace_size(context, &how, input.view(), output.view(), &bytes);
     if (result.status) return result;
     DeviceBuffer workspace(device, bytes, 16);
-    result.status = pxl_filter_apply(context, &how, input.view(), output.view(), workspace.data(),
-                                     bytes, nullptr);
+    result.status = pxl_filter_apply(context, &how, input.view(), output.view(), workspace.data(), bytes, nullptr);
     if (result.status) return result;
-    result.status = pxl_filter_adjoint(context, &how, grad_output.view(), grad_input.view(),
-                                       workspace.data(), bytes, nullptr);
+    result.status = pxl_filter_adjoint(context, &how, grad_output.view(), grad_input.view(), workspace.data(), bytes, nullptr);
     result.values.add(output.element_bytes());
     result.images.add(grad_input.element_bytes());
-    result.damaged =
-        !output.fences_intact() || !grad_input.fences_intact() || !workspace.fences_intact();
+    result.damaged = !output.fences_intact() || !grad_input.fences_intact() || !workspace.fences_intact();
     return result;
 }
 
-pxl_filter make_filter(pxl_filter_kind kind, pxl_border border, int neighbours, int window,
-                       double sigma) {
+pxl_filter make_filter(pxl_filter_kind kind, pxl_border border, int neighbours, int window, double sigma) {
     pxl_filter filter = PXL_FILTER(kind);
     filter.border = border;
     filter.neighbours = neighbours;
@@ -96,15 +91,12 @@ pxl_filter make_filter(pxl_filter_kind kind, pxl_border border, int neighbours, 
 
 std::vector<pxl_filter> filters() {
     std::vector<pxl_filter> list;
-    for (const pxl_border border :
-         {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) {
+    for (const pxl_border border : {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) {
         list.push_back(make_filter(PXL_FILTER_SOBEL, border, 0, 0, 0));
-        for (const int neighbours : {0, 4, 8})
-            list.push_back(make_filter(PXL_FILTER_LAPLACIAN, border, neighbours, 0, 0));
+        for (const int neighbours : {0, 4, 8}) list.push_back(make_filter(PXL_FILTER_LAPLACIAN, border, neighbours, 0, 0));
         for (const int window : {0, 1, 3, 15, 33, 35, 101})
             list.push_back(make_filter(PXL_FILTER_BLUR, border, 0, window, 0.7 + window / 6.0));
-        for (const int window : {1, 3, 7, 35})
-            list.push_back(make_filter(PXL_FILTER_BOX, border, 0, window, 0));
+        for (const int window : {1, 3, 7, 35}) list.push_back(make_filter(PXL_FILTER_BOX, border, 0, window, 0));
     }
     for (const int window : {2, 4, 10, 34}) {
         list.push_back(make_filter(PXL_FILTER_BLUR, PXL_VALID, 0, window, 0.3 * window));
@@ -116,8 +108,7 @@ std::vector<pxl_filter> filters() {
 } // namespace
 
 void add_filters(Digest &digest) {
-    const Shape shapes[] = {{1, 1, 1, 1},   {2, 3, 1, 9},   {1, 2, 7, 5},
-                            {2, 3, 37, 36}, {1, 1, 3, 150}, {1, 1, 130, 4}};
+    const Shape shapes[] = {{1, 1, 1, 1}, {2, 3, 1, 9}, {1, 2, 7, 5}, {2, 3, 37, 36}, {1, 1, 3, 150}, {1, 1, 130, 4}};
     for (const pxl_filter &how : filters())
         for (const Shape &shape : shapes)
             for (const pxl_dtype dtype : floating_types) {
@@ -142,17 +133,15 @@ struct StatisticsCase {
 };
 
 std::string name_of(const StatisticsCase &test) {
-    const std::string wanted =
-        std::string(test.grad_pred ? " grad_pred" : "") + (test.grad_target ? " grad_target" : "");
-    return expression(test.term) + " on " + name_of(test.shape) + ' ' + dtype_name(test.dtype) +
-           ' ' + layout_name(test.layout) + wanted;
+    const std::string wanted = std::string(test.grad_pred ? " grad_pred" : "") + (test.grad_target ? " grad_target" : "");
+    return expression(test.term) + " on " + name_of(test.shape) + ' ' + dtype_name(test.dtype) + ' ' + layout_name(test.layout) +
+           wanted;
 }
 
 Shape statistics_shape(const StatisticsCase &test) {
     const oracle::Term term = oracle::resolve(test.term);
     const Shape &s = test.shape;
-    return {s.n, 5 * s.c, oracle::window_axis(term, s.h).outputs,
-            oracle::window_axis(term, s.w).outputs};
+    return {s.n, 5 * s.c, oracle::window_axis(term, s.h).outputs, oracle::window_axis(term, s.w).outputs};
 }
 
 class StatisticsCall {
@@ -169,8 +158,7 @@ class StatisticsCall {
         pred_.set(noise(test.shape, 3));
         target_.set(noise(test.shape, 4));
         grad_statistics_.set(noise(statistics_shape(test), 5));
-        result_.status = pxl_ssim_statistics_workspace_size(context_, &test_.term, pred_.view(),
-                                                            target_.view(), &bytes_);
+        result_.status = pxl_ssim_statistics_workspace_size(context_, &test_.term, pred_.view(), target_.view(), &bytes_);
         workspace_ = std::make_unique<DeviceBuffer>(device, bytes_, 16);
     }
 
@@ -189,16 +177,15 @@ class StatisticsCall {
         return tensor(device, test_.layout, dtype, statistics_shape(test_));
     }
     void forward() {
-        result_.status =
-            pxl_ssim_statistics(context_, &test_.term, pred_.view(), target_.view(),
-                                statistics_.view(), workspace_->data(), bytes_, nullptr);
+        result_.status = pxl_ssim_statistics(context_, &test_.term, pred_.view(), target_.view(), statistics_.view(),
+                                             workspace_->data(), bytes_, nullptr);
         result_.values.add(statistics_.element_bytes());
     }
     void adjoint() {
-        result_.status = pxl_ssim_statistics_adjoint(
-            context_, &test_.term, pred_.view(), target_.view(), grad_statistics_.view(),
-            test_.grad_pred ? grad_pred_.view() : nullptr,
-            test_.grad_target ? grad_target_.view() : nullptr, workspace_->data(), bytes_, nullptr);
+        result_.status =
+            pxl_ssim_statistics_adjoint(context_, &test_.term, pred_.view(), target_.view(), grad_statistics_.view(),
+                                        test_.grad_pred ? grad_pred_.view() : nullptr,
+                                        test_.grad_target ? grad_target_.view() : nullptr, workspace_->data(), bytes_, nullptr);
         result_.images.add(grad_pred_.element_bytes());
         result_.images.add(grad_target_.element_bytes());
     }
@@ -224,8 +211,7 @@ pxl_term window_of(const pxl_term &term) {
 }
 
 void add_window(Digest &digest, const pxl_term &how) {
-    for (const Shape &shape :
-         {Shape{1, 1, 1, 1}, {2, 3, 1, 12}, {1, 2, 13, 9}, {2, 1, 35, 36}, {1, 1, 11, 150}})
+    for (const Shape &shape : {Shape{1, 1, 1, 1}, {2, 3, 1, 12}, {1, 2, 13, 9}, {2, 1, 35, 36}, {1, 1, 11, 150}})
         for (const pxl_dtype dtype : floating_types) {
             if (!oracle::fits(oracle::resolve(how), shape.h, shape.w)) continue; // refused
             StatisticsCase test = {how, shape, dtype, Layout::nchw, true, true};
@@ -233,8 +219,7 @@ void add_window(Digest &digest, const pxl_term &how) {
             test.layout = all_layouts[drawn % std::size(all_layouts)];
             test.grad_pred = drawn / 8 % 4 != 1;
             test.grad_target = drawn / 8 % 4 != 2;
-            digest.add(name_of(test),
-                       [&](Device &device) { return StatisticsCall(device, test).compute(); });
+            digest.add(name_of(test), [&](Device &device) { return StatisticsCall(device, test).compute(); });
         }
 }
 
@@ -243,16 +228,14 @@ void add_window(Digest &digest, const pxl_term &how) {
 void add_statistics(Digest &digest) {
     for (const std::string family : {"ssim", "presets"})
         for (const pxl_term &term : specs_of(family))
-            if (oracle::resolve(term).downsample == 1 && term.kind == PXL_SSIM)
-                add_window(digest, window_of(term));
+            if (oracle::resolve(term).downsample == 1 && term.kind == PXL_SSIM) add_window(digest, window_of(term));
 }
 
 // ---- Reductions ---------------------------------------------------------------------------------
 
 namespace {
 
-Result reduce(Device &device, pxl_reduce_kind kind, pxl_reduce_over over, const Tensor &input,
-              size_t count) {
+Result reduce(Device &device, pxl_reduce_kind kind, pxl_reduce_over over, const Tensor &input, size_t count) {
     pxl_context *context = context_of(device, threads);
     Result result;
     size_t bytes = 0;
@@ -260,8 +243,7 @@ Result reduce(Device &device, pxl_reduce_kind kind, pxl_reduce_over over, const 
     if (result.status) return result;
     DeviceBuffer workspace(device, bytes, 16);
     const DeviceArray<double> sums(device, count);
-    result.status = pxl_reduce(context, kind, over, input.view(), sums.data(), workspace.data(),
-                               bytes, nullptr);
+    result.status = pxl_reduce(context, kind, over, input.view(), sums.data(), workspace.data(), bytes, nullptr);
     result.values.add(sums.get());
     result.damaged = !workspace.fences_intact() || !sums.fences_intact();
     return result;
@@ -280,18 +262,15 @@ void add_reductions_of(Digest &digest, const Shape &shape, pxl_dtype dtype, Layo
     static const char *const overs[] = {"all", "images", "channels"};
     const int64_t counts[] = {1, shape.n, shape.n * shape.c};
     const oracle::Image values = values_of(dtype, shape);
-    const std::string images =
-        " on " + name_of(shape) + ' ' + dtype_name(dtype) + ' ' + layout_name(layout);
+    const std::string images = " on " + name_of(shape) + ' ' + dtype_name(dtype) + ' ' + layout_name(layout);
     for (size_t kind = 0; kind < std::size(kinds); ++kind)
         for (size_t over = 0; over < std::size(overs); ++over)
-            digest.add(std::string(kinds[kind]) + " over " + overs[over] + images,
-                       [&](Device &device) {
-                           Tensor input = tensor(device, layout, dtype, shape);
-                           input.set(values);
-                           return reduce(device, static_cast<pxl_reduce_kind>(kind),
-                                         static_cast<pxl_reduce_over>(over), input,
-                                         static_cast<size_t>(counts[over]));
-                       });
+            digest.add(std::string(kinds[kind]) + " over " + overs[over] + images, [&](Device &device) {
+                Tensor input = tensor(device, layout, dtype, shape);
+                input.set(values);
+                return reduce(device, static_cast<pxl_reduce_kind>(kind), static_cast<pxl_reduce_over>(over), input,
+                              static_cast<size_t>(counts[over]));
+            });
 }
 
 } // namespace

@@ -84,8 +84,7 @@ void add_terms(Digest &digest) {
         for (const pxl_dtype dtype : dtypes)
             for (int variant = 0; variant < VARIANTS; ++variant) {
                 Draws draws(expression(spec.term) + dtype_name(dtype) + std::to_string(variant));
-                Case test = drawn_case(spec.term, draw_shape(spec.term, small_shapes(), draws),
-                                       dtype, draws);
+                Case test = drawn_case(spec.term, draw_shape(spec.term, small_shapes(), draws), dtype, draws);
                 set_variant(test, static_cast<Variant>(variant), draws);
                 digest.add(test);
             }
@@ -114,8 +113,7 @@ void add_large(Digest &digest) {
 
 void add_sampled(Digest &digest) {
     std::mt19937 random(sampled_seed);
-    for (int i = 0; i < sampled_cases; ++i)
-        digest.add(std::to_string(i) + ' ', random_case(random));
+    for (int i = 0; i < sampled_cases; ++i) digest.add(std::to_string(i) + ' ', random_case(random));
 }
 
 // ---- Mixes --------------------------------------------------------------------------------------
@@ -124,10 +122,9 @@ namespace {
 
 // Widths and heights around the strips and groups of rows of the CUDA kernel that computes windowed
 // terms and others together.
-const std::vector<Shape> mixed_shapes = {
-    {1, 1, 11, 11}, {1, 1, 37, 1},  {1, 2, 1, 40},  {2, 1, 2, 2},    {1, 1, 13, 117},
-    {1, 1, 6, 120}, {1, 3, 14, 36}, {2, 1, 7, 234}, {1, 1, 33, 129}, {1, 1, 70, 27},
-    {1, 1, 150, 3}, {3, 2, 19, 31}, {1, 1, 3, 128}, {1, 1, 23, 24},  {1, 1, 16, 349}};
+const std::vector<Shape> mixed_shapes = {{1, 1, 11, 11}, {1, 1, 37, 1},  {1, 2, 1, 40},  {2, 1, 2, 2},    {1, 1, 13, 117},
+                                         {1, 1, 6, 120}, {1, 3, 14, 36}, {2, 1, 7, 234}, {1, 1, 33, 129}, {1, 1, 70, 27},
+                                         {1, 1, 150, 3}, {3, 2, 19, 31}, {1, 1, 3, 128}, {1, 1, 23, 24},  {1, 1, 16, 349}};
 
 pxl_term mixed_ssim(double weight) {
     pxl_term term = weighted(weight, windowed(PXL_SSIM));
@@ -193,16 +190,13 @@ void add_maps(Digest &digest) {
 // ---- Not finite ---------------------------------------------------------------------------------
 
 void add_not_finite(Digest &digest) {
-    const double values[] = {std::numeric_limits<double>::quiet_NaN(),
-                             std::numeric_limits<double>::infinity()};
+    const double values[] = {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()};
     for (const std::string &family : all_families())
         for (const double value : values) {
             const std::vector<pxl_term> terms = specs_of(family);
             Draws draws(family + std::to_string(value));
-            const Case test =
-                drawn_case(terms[draws.below(terms.size())], {2, 1, 35, 36}, PXL_F32, draws);
-            digest.add(std::isnan(value) ? "NaN " : "infinity ", test, [&](oracle::Inputs &inputs) {
-                inputs.pred.v[inputs.pred.index(1, 0, 20, 20)] = value;
-            });
+            const Case test = drawn_case(terms[draws.below(terms.size())], {2, 1, 35, 36}, PXL_F32, draws);
+            digest.add(std::isnan(value) ? "NaN " : "infinity ", test,
+                       [&](oracle::Inputs &inputs) { inputs.pred.v[inputs.pred.index(1, 0, 20, 20)] = value; });
         }
 }
