@@ -101,7 +101,7 @@ header() {
 # ---- Sections ------------------------------------------------------------------------------------
 bits() {
   echo '[bits]'
-  unset PXLOSS_CUDA_ORDER PXLOSS_CUDA_SEED PXLOSS_CUDA_MISSING PXLOSS_TEST_WORKSPACE
+  unset PXLOSS_TEST_DEVICE PXLOSS_ISA PXLOSS_TEST_LISTS PXLOSS_CUDA_ORDER PXLOSS_CUDA_SEED PXLOSS_CUDA_MISSING PXLOSS_TEST_WORKSPACE
   # Threads that wait sleep: the cases are short, and the machine may be busy.
   OMP_WAIT_POLICY=passive "$build/bin/pixloss_digest"
 }

@@ -4,8 +4,6 @@
 #include <iostream>
 #include <sstream>
 
-#include "cpu/isa.h"
-#include "cuda_device.h"
 #include "dtype.h"
 
 void Hash::add(const void *bytes, size_t count) {
@@ -36,29 +34,10 @@ void add_outcome(Result &to, const Outcome &outcome) {
     to.images.add(bytes.data() + values, bytes.size() - values);
 }
 
-// ---- Ways to compute ----------------------------------------------------------------------------
-
-std::vector<Way> all_ways() {
-    std::vector<Way> ways;
-    char list[200];
-    pxli_isa_list(list, sizeof list);
-    std::istringstream names(list);
-    for (std::string isa; std::getline(names >> std::ws, isa, ',');) ways.push_back({"cpu/" + isa, &cpu(), isa});
-    std::string why_not;
-    Device *cuda = cuda_device(0, why_not);
-#ifdef PXLI_CUDA_HOST
-    const char *const name = "cuda"; // the kernels, compiled for the CPU
-#else
-    const char *const name = "gpu";
-#endif
-    if (cuda) ways.push_back({name, cuda, ""});
-    return ways;
-}
-
 namespace {
 
 Result compute_in(const Way &way, const std::function<Result(Device &)> &compute) {
-    if (!way.isa.empty()) pxli_isa_choose(way.isa.c_str());
+    const UsingWay using_way(way);
     return compute(*way.device);
 }
 
@@ -67,7 +46,7 @@ void print(const std::string &name, const Way &way, const Result &result) {
     std::string images = result.images.text();
     if (result.damaged) values = images = "damaged";
     if (result.status) values = images = pxl_status_name(result.status);
-    std::cout << name << '\t' << way.name << '\t' << values << '\t' << images << '\n';
+    std::cout << name << '\t' << way.name() << '\t' << values << '\t' << images << '\n';
 }
 
 } // namespace
@@ -77,7 +56,7 @@ void print(const std::string &name, const Way &way, const Result &result) {
 void Digest::add(const std::string &name, const std::function<Result(Device &)> &compute) {
     const std::string full = section_ + ": " + name;
     if (!names_.insert(full).second) return;
-    for (const Way &way : ways_) print(full, way, compute_in(way, compute));
+    for (const Way &way : tested_ways()) print(full, way, compute_in(way, compute));
 }
 
 void Digest::add(const Case &test) { add("", test); }

@@ -31,17 +31,9 @@ struct Result {
 };
 void add_outcome(Result &to, const Outcome &outcome);
 
-// A device and, on the CPU, an instruction set.
-struct Way {
-    std::string name;
-    Device *device;
-    std::string isa;
-};
-std::vector<Way> all_ways();
-
+// Computes its cases in all of tested_ways().
 class Digest {
   public:
-    explicit Digest(std::vector<Way> ways) : ways_(std::move(ways)) {}
     void open(const std::string &section) { section_ = section; }
     // `name` contains every condition of the case. A second case of the same name is left out.
     void add(const std::string &name, const std::function<Result(Device &)> &compute);
@@ -52,7 +44,6 @@ class Digest {
     size_t cases() const { return names_.size(); }
 
   private:
-    std::vector<Way> ways_;
     std::string section_;
     std::set<std::string> names_;
 };
