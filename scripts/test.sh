@@ -63,11 +63,11 @@ build() {
   cmake --build --preset "$preset" -j "$jobs"
 }
 
-# run PRESET [ctest options]: all but the long lists, or with --full all.
+# run PRESET [ctest options]: all but what is labelled slow; with --full that, too, but under the sanitizers.
 run() {
   local preset=$1
   shift
-  [ "$full" = yes ] || set -- "$@" -LE slow
+  [ "$full$preset" = yesrelease ] || set -- "$@" -LE slow
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --output-log "$PWD/$report/$preset.log" -j "$jobs" "$@"
 }
 
@@ -101,12 +101,13 @@ else
   skip "long lists, other orders of threads, the program under the sanitizers" "scripts/test.sh --full runs them"
 fi
 [ "$cuda" != OFF ] || skip "CUDA: all of it" "PIXLOSS_CUDA=OFF"
-# Leaks count as errors; the allocator must say NULL, not stop, when a test asks it for too much.
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 if step setup setup; then
   suite release "$release -DPIXLOSS_CUDA_ARCHITECTURES=$architectures" && [ "$full$cuda" = yesON ] && kernels >$checked
-  # The kernels' own sanitizer builds are in the release suite: tests/cuda_host.
+  # The kernels' own sanitizer builds are in the release suite: tests/cuda_host. Leaks count as errors; the allocator must say NULL,
+  # not stop, when a test asks it for too much.
+  export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
+  export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
   suite sanitize "$sanitize"
   suite thread -DPIXLOSS_CUDA=OFF -L '^threads$'
   step "fuzz, $fuzz_seconds s for each target" fuzz
