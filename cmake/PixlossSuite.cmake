@@ -6,6 +6,17 @@
 # A program that ends with 77 before any test (the tested device is missing) counts as skipped.
 set(PIXLOSS_TEST_SHARDS 4 CACHE STRING "Processes for each long list of tests; best twice the number of cores or more")
 
+# pixloss_count_tests(VARIABLE source ...): how many tests these have, for as many shards.
+function(pixloss_count_tests variable)
+  set(count 0)
+  foreach(source IN LISTS ARGN)
+    file(STRINGS ${source} tests REGEX "^TEST(_F)?\\(")
+    list(LENGTH tests in_source)
+    math(EXPR count "${count} + ${in_source}")
+  endforeach()
+  set(${variable} ${count} PARENT_SCOPE)
+endfunction()
+
 function(pixloss_suite name program)
   cmake_parse_arguments(PARSE_ARGV 2 suite "" "SHARDS;FILTER;TIMEOUT;COST" "ENVIRONMENT;LABELS")
   if(NOT suite_SHARDS)
@@ -15,7 +26,7 @@ function(pixloss_suite name program)
     set(suite_FILTER "-*Slow*")
   endif()
   if(NOT suite_TIMEOUT)
-    set(suite_TIMEOUT 1800)
+    set(suite_TIMEOUT 7200)
   endif()
   if(NOT suite_COST)
     set(suite_COST 10)

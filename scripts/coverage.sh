@@ -27,6 +27,7 @@ fi
 
 scripts/setup.sh --tests --cuda --coverage
 build=build/coverage
+mkdir -p build
 cmake --preset coverage -DPIXLOSS_CUDA=ON -DPIXLOSS_CUDA_ARCHITECTURES=90-real >"$build.configure.log"
 cmake --build --preset coverage -j "$(nproc)"
 find "$build" -name '*.gcda' -delete

@@ -3,8 +3,8 @@
 #   scripts/setup.sh                   compilers, cmake, the libraries
 #   scripts/setup.sh --tests           what some tests ask for too: doxygen (the reference), lintian (the Debian packages)
 #   scripts/setup.sh --fuzz            clang with its sanitizers too
-#   scripts/setup.sh --coverage        gcovr too
 #   scripts/setup.sh --dev             the same, clang-format and clang-tidy
+#   scripts/setup.sh --coverage        gcovr
 #   scripts/setup.sh --cuda            too, where there is no nvcc with its runtime: NVIDIA's compiler, runtime, cuBLAS, cuDNN, NVRTC
 #                                      (wheels from PyPI: 960 MB, unpacked 1.5 GB) into build/cuda, laid out as a toolkit, where
 #                                      CMake looks for it

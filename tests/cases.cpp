@@ -167,6 +167,11 @@ oracle::Inputs make_inputs(const Case &test) {
     return inputs;
 }
 
+bool Turn::comes() {
+    const uint32_t scattered = count_++ * 2654435761u; // Knuth's multiplicative hash
+    return (scattered >> 16) % every_ == 0;
+}
+
 Turn::Turn(unsigned n) : every_(n) {
     const char *lists = std::getenv("PXLOSS_TEST_LISTS");
     if (lists && std::string(lists) == "long") every_ = 1;

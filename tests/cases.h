@@ -66,15 +66,15 @@ void vary_delivery(Case &test, std::mt19937 &random);
 // Images of the case, rounded to its type; the weight map is empty for Mask::none, and N x 1 x H x W otherwise.
 oracle::Inputs make_inputs(const Case &test);
 
-// Thins out a list of cases whose every one takes long, for the default check: every nth case has its turn, and in the long lists
-// (PXLOSS_TEST_LISTS=long, scripts/test.sh --full) each; in short ones, for sanitizers, every n + 6th. Where the list is a product, n
-// is prime to the sizes of the inner loops.
+// Thins out a slow list of cases: about one in n has its turn, scattered, so that a list which is a product keeps some of every
+// factor; always the first. All of them in the long lists (PXLOSS_TEST_LISTS=long, scripts/test.sh --full); one in n + 6 in the
+// short lists, for sanitizers.
 class Turn {
   public:
     explicit Turn(unsigned n);
-    bool comes() { return count_++ % every_ == 0; }
+    bool comes();
 
   private:
-    unsigned every_, count_ = 0;
+    uint32_t every_, count_ = 0;
 };
 #endif

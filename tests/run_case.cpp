@@ -223,7 +223,7 @@ namespace {
 // u = 2^-24 of its result. A difference takes 1 (pixel, tv), a stencil 10 more; a magnitude and a penalty 32, since square roots
 // and quotients on a GPU are good to 2^-22 and 2^-21, 4 and 8 u, and two of each may follow one another; a value is summed in
 // f32, 8 by 8 on a GPU and over 256 columns in as many sums as a vector has elements on the CPU, then in f64. Errors are relative
-// to the sum of the charges, which are of one sign. A gradient of one term takes 1 for its slope, and a stencil's 10 more on the way
+// to the sum of the charges, which are of one sign. A gradient of one term takes 3 for weight, mean and upstream, and a stencil's 10 on the way
 // back, whose sum may be half as large as its parts; how far a slope may move with its difference, which may be as steep as 1 / eps,
 // is in the oracle's slack. Terms may cancel, so several have the general bound. Never more than that.
 constexpr double unit_roundoff = 5.97e-8;
@@ -237,7 +237,8 @@ double gradient_operations(const pxl_term &term) {
     if (!is_stencil(term) && term.kind != PXL_TV) return INFINITY;
     const oracle::Term resolved = oracle::resolve(term);
     const bool has_roots = resolved.isotropic || resolved.penalty == PXL_CHARBONNIER;
-    return 2 * (1 + (is_stencil(term) ? 10 : 0) + (has_roots ? 32 : 4) + 1 + (is_stencil(term) ? 10 : 4));
+    const double penalty = has_roots ? 32 : resolved.penalty == PXL_SMOOTH_L1 ? 12 : 4; // a root, a quotient, products
+    return 2 * (1 + (is_stencil(term) ? 10 : 0) + penalty + 3 + (is_stencil(term) ? 10 : 4));
 }
 
 Tolerance tolerance_of(const Case &test) {

@@ -34,7 +34,7 @@ std::vector<Case> mixtures() {
         cases[i].per_image = true;
         if (i % 2) cases[i].pred_layout = cases[i].grad_layout = Layout::nhwc;
     }
-    Turn turn(tested_device().id().type == PXL_CPU ? 1 : 5); // the kernels may run on the CPU, slowly
+    Turn turn(tested_device().id().type == PXL_CPU ? 1 : 3); // the kernels may run on the CPU, slowly
     cases.erase(std::remove_if(cases.begin(), cases.end(), [&](const Case &) { return !turn.comes(); }), cases.end());
     return cases;
 }

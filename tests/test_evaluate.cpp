@@ -145,7 +145,7 @@ void expect_agrees_in_every_way(const Case &test, const oracle::Inputs &inputs, 
 }
 
 TEST_P(Outputs, map_and_statistics_agree_with_the_oracle) {
-    Turn turn(2); // prime to the 3 types
+    Turn turn(2);
     for (const pxl_term &term : specs_of(GetParam()))
         for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_BF16}) {
             if (!turn.comes()) continue;

@@ -65,7 +65,7 @@ constexpr double tolerance = 3e-6;
 template <typename Value>
 void expect_gradients(const Case &test, oracle::Inputs inputs, const oracle::Image &grad_pred, const oracle::Image &grad_target,
                       const char *whose, Value value) {
-    Turn turn(5); // prime to the 7 columns: all of them, and all rows
+    Turn turn(5);
     const oracle::Image numeric_pred = differences(
         inputs.pred, [&] { return value(inputs); }, grad_pred, turn);
     const oracle::Image numeric_target = differences(

@@ -93,13 +93,15 @@ TEST(Mixes, of_weight_0_leave_the_gradient_alone) {
         return test;
     }();
     Case tests[] = {with, without};
-    Outcome outcomes[2];
-    for (int i = 0; i < 2; ++i) {
-        tests[i].grad_target = false;
-        outcomes[i] = run(tests[i], make_inputs(tests[i]));
-        ASSERT_EQ(outcomes[i].status, PXL_OK) << outcomes[i].message;
+    for (const Way &way : tested_ways()) {
+        Outcome outcomes[2];
+        for (int i = 0; i < 2; ++i) {
+            tests[i].grad_target = false;
+            outcomes[i] = run(way, tests[i], make_inputs(tests[i]));
+            ASSERT_EQ(outcomes[i].status, PXL_OK) << way.name() << ": " << outcomes[i].message;
+        }
+        EXPECT_TRUE(close(outcomes[0].grad_pred, outcomes[1].grad_pred, {}, 0, PXL_F64)) << way.name();
     }
-    EXPECT_TRUE(close(outcomes[0].grad_pred, outcomes[1].grad_pred, {}, 0, PXL_F64));
 }
 
 } // namespace

@@ -316,7 +316,7 @@ void check_statistics(const StatisticsCase &test) {
 
 TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
     size_t i = 0;
-    Turn turn(3); // prime to the 5 shapes and 4 types
+    Turn turn(3);
     for (const std::string family : {"ssim", "presets"})
         for (const pxl_term &term : specs_of(family)) {
             const oracle::Term resolved = oracle::resolve(term);
@@ -407,7 +407,7 @@ void check_reductions(const oracle::Image &image, pxl_dtype dtype, Layout layout
 }
 
 TEST(Reduce, agrees_with_direct_sums_for_every_type_and_layout) {
-    Turn turn(5); // prime to the 4 shapes and 6 layouts
+    Turn turn(5);
     for (const pxl_dtype dtype : {PXL_F32, PXL_F64, PXL_F16, PXL_BF16, PXL_U8, PXL_U16})
         for (const Layout layout : all_layouts)
             for (const Shape &s : {Shape{1, 1, 1, 1}, {2, 3, 17, 19}, {1, 2, 131, 257}, {3, 1, 1, 700}}) {

@@ -13,7 +13,7 @@ class Residual : public testing::TestWithParam<std::string> {};
 
 // Two strips of 960 columns and three segments; a strip's first columns; two strips of 4,096 columns, of one loop.
 TEST_P(Residual, strips_and_segments_agree_with_the_oracle) {
-    Turn turn(2); // prime to the 3 shapes
+    Turn turn(2);
     for (const pxl_term &term : specs_of(GetParam()))
         for (const Shape &shape : {Shape{1, 1, 130, 1500}, Shape{1, 1, 3, 2049}, Shape{1, 1, 3, 6200}}) {
             if (!turn.comes()) continue;

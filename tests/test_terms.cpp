@@ -36,7 +36,7 @@ int check_refused(const Way &way, const Case &test, pxl_status status) {
     return !refused;
 }
 
-// Of a type that some device does not compute. Whether any does.
+// Checks that devices refuse a type that they do not compute. Returns whether any device computes it.
 bool check_unsupported(const Case &test, int &failures) {
     bool computed = false;
     for (const Way &way : tested_ways()) {
@@ -116,7 +116,7 @@ class SlowSampled : public testing::TestWithParam<uint32_t> {};
 TEST_P(SlowSampled, conditions_agree_with_the_oracle) { check_random_cases(long_list, GetParam(), long_parts); }
 INSTANTIATE_TEST_SUITE_P(part, SlowSampled, testing::Range(0u, long_parts));
 
-// Of the long list, what reaches code that the short one does not: scripts/choose_cases.sh.
+// Cases of the long list that reach code which the short list does not: scripts/choose_cases.sh.
 const std::vector<uint32_t> chosen_cases = {
 #include "chosen_cases.inc"
 };

@@ -13,7 +13,7 @@ extern "C" {
 const char *pxli_isa_name(void);
 /* The names of all that this processor runs, best first: "avx512, avx2, sse2". */
 void pxli_isa_list(char *text, size_t size);
-/* Takes another one of that list from now on, for tests that compare them in one process; false: it is not in the list. A workspace
+/* Selects an instruction set of that list, for tests that compare them in one process; false: it is not in the list. A workspace
  * must be sized, initialised and evaluated with one instruction set; no call may be under way. */
 bool pxli_isa_choose(const char *name);
 

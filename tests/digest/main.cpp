@@ -49,6 +49,7 @@ int main(int count, char **arguments) {
             std::cerr << "pixloss_digest: unknown section '" << arguments[i] << "'\n";
             return 2;
         }
+    for (const Way &way : tested_ways()) std::cout << "# way: " << way.name() << '\n';
     Digest digest;
     for (const Section &section : sections)
         if (is_wanted(section, count, arguments)) add_section(digest, section);
