@@ -60,10 +60,10 @@ REST_CPU = on("cpu", "rest", f"-*Slow*:*Cuda*:{ORACLE_TESTS}", shards=4)
 REST_CUDA = on("cuda", "rest", f"{DEVICE_TESTS}:{NETWORK_TESTS}-*Slow*", shards=4)
 ORACLE_CPU = on("cpu", "oracle", ORACLE_TESTS, shards=4)  # in every instruction set
 ORACLE_CUDA = on("cuda", "oracle", ORACLE_TESTS, shards=4)
-# The tests by the files that the fault is in: the longest prefix counts. The quickest tests come first, and
-# all that the default check has last, but for those of the program and of what is allocated. A run's `kinds`
-# are the kinds of faults that it is for: ThreadSanitizer is slow to build and to run, and sees what a barrier
-# was for.
+# The tests by the files that the fault is in: the longest prefix counts. The quickest tests come first, then
+# the lists of the default check that this program has. The check has more: the program, what is allocated,
+# threads, single instruction sets, the address sanitizer. A run's `kinds` are the kinds of faults that it is
+# for: ThreadSanitizer is slow to build and to run, and sees what a barrier was for.
 LISTS = {
     "src/cuda/": [
         on("cuda", "calls", CUDA_CALLS),
