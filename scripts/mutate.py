@@ -45,7 +45,8 @@ RACE_TESTS = "CudaStream.*:CudaShort.*:*/CudaOrder.*/0:CudaLaunch.of_different_s
 CALLS = "Evaluate.*:Reduce.*:TotalVariation.*"
 CUDA_CALLS = "CudaShort.*:*/CudaOrder.*:Evaluate.*:Reduce.*"
 TEXTS = "Loss*:Check*:Presets.*:Status.*:Context.*:MapSize.*:Tensor.*:Workspace.*:Wrapper.*:Network*"
-NETWORKS = "Network*:Safetensors*:Features.*:FeatureCalls.*"
+NETWORKS = "Network*:Safetensors*:Features.*:FeatureCalls.*:*/FeaturesSampled.*"
+CUDA_NETWORKS = "CudaNetwork*:*/CudaNetwork*:Features.*:*/FeaturesSampled.*"
 
 
 def on(device, name, tests, target=HOST, **options):
@@ -58,10 +59,11 @@ def on(device, name, tests, target=HOST, **options):
 
 REST_CPU = on("cpu", "rest", f"-*Slow*:*Cuda*:{ORACLE_TESTS}", shards=4)
 REST_CUDA = on("cuda", "rest", f"{DEVICE_TESTS}:{NETWORK_TESTS}-*Slow*", shards=4)
+ALLOCATION = on("cpu", "allocation", "*", "pixloss_allocation_tests")
 ORACLE_CPU = on("cpu", "oracle", ORACLE_TESTS, shards=4)  # in every instruction set
 ORACLE_CUDA = on("cuda", "oracle", ORACLE_TESTS, shards=4)
 # The tests by the files that the fault is in: the longest prefix counts. The quickest tests come first, then
-# the lists of the default check that this program has. The check has more: the program, what is allocated,
+# the lists of the default check that this program has. The check has more: the program,
 # threads, single instruction sets, the address sanitizer. A run's `kinds` are the kinds of faults that it is
 # for: ThreadSanitizer is slow to build and to run, and sees what a barrier was for.
 LISTS = {
@@ -72,12 +74,18 @@ LISTS = {
         on("cuda:1", "small device", SMALL_TESTS),
         REST_CUDA,
     ],
-    "src/cpu/": [on("cpu", "calls", CALLS), ORACLE_CPU, REST_CPU],
+    "src/cuda/layer": [on("cuda", "networks", CUDA_NETWORKS), REST_CUDA],
+    "src/cuda/network": [on("cuda", "networks", CUDA_NETWORKS), REST_CUDA],
+    "src/cuda/pool": [on("cuda", "networks", CUDA_NETWORKS), REST_CUDA],
+    "src/cpu/": [on("cpu", "calls", CALLS), ORACLE_CPU, REST_CPU, ALLOCATION],
+    "src/cpu/features.c": [on("cpu", "networks", NETWORKS), REST_CPU, ALLOCATION],
+    "src/cpu/layer": [on("cpu", "networks", NETWORKS), REST_CPU],
     "src/network/": [
         on("cpu", "networks", NETWORKS),
-        on("cuda", "networks", "CudaNetwork*:*/CudaNetwork*:Features.*"),
+        on("cuda", "networks", CUDA_NETWORKS),
         REST_CPU,
         REST_CUDA,
+        ALLOCATION,
     ],
     "src/math/": [on("cpu", "calls", CALLS), ORACLE_CPU, REST_CPU, ORACLE_CUDA, REST_CUDA],
     "src/": [
@@ -87,6 +95,7 @@ LISTS = {
         REST_CPU,
         ORACLE_CUDA,
         REST_CUDA,
+        ALLOCATION,
     ],
 }
 OUTCOMES = ("killed", "survived", "compiler", "same code")
