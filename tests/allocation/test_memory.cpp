@@ -24,6 +24,21 @@ TEST(Memory, packed_weights_are_shared_by_sizes_of_images) {
     EXPECT_LT(interposed::held().bytes - own, 3 * one);
 }
 
+// Sizes that no call uses any more make room for new ones: the blocks of memory held do not grow with every new size.
+TEST(Memory, sizes_of_images_beyond_those_kept_are_let_go) {
+    SKIP_WITHOUT_NETWORKS();
+    const Network network("3:4,M,3");
+    const Loss loss("features(net=n, layers=1)", network);
+    const auto use = [&](int64_t first, int64_t count) {
+        for (int64_t i = first; i < first + count; ++i)
+            ASSERT_EQ(Images(loss, {1, 3, 8 + i, 8}).all(), PXL_OK) << pxl_error_message();
+    };
+    use(0, 32); // as many as are kept, and more
+    const auto blocks = interposed::held().blocks;
+    use(32, 32);
+    EXPECT_EQ(interposed::held().blocks, blocks);
+}
+
 // ---- Nothing grows ----------------------------------------------------------------------------------------------------
 // Of all libraries of the process, where its allocator says so (a sanitizer's does not).
 size_t bytes_in_use() {
