@@ -1,11 +1,3 @@
-# pixloss_suite(NAME PROGRAM [SHARDS n] [FILTER filter] [ENVIRONMENT NAME=VALUE ...] [LABELS label ...] [TIMEOUT seconds] [COST c])
-#
-# The tests of a Google Test program as one entry of ctest, or as n, each a process that runs every nth test: a process for each test
-# would cost more than most tests do. With several shards their names are NAME.1 to NAME.n. What each test took, and why one was
-# skipped, lies in results/<entry>.json of the build folder; scripts/test_report.py reads that.
-# A program that ends with 77 before any test (the tested device is missing) counts as skipped.
-set(PIXLOSS_TEST_SHARDS 4 CACHE STRING "Processes for each long list of tests; best twice the number of cores or more")
-
 # pixloss_count_tests(VARIABLE source ...): how many tests these have, for as many shards.
 function(pixloss_count_tests variable)
   set(count 0)
@@ -16,6 +8,14 @@ function(pixloss_count_tests variable)
   endforeach()
   set(${variable} ${count} PARENT_SCOPE)
 endfunction()
+
+# pixloss_suite(NAME PROGRAM [SHARDS n] [FILTER filter] [ENVIRONMENT NAME=VALUE ...] [LABELS label ...] [TIMEOUT seconds] [COST c])
+#
+# The tests of a Google Test program as one entry of ctest, or as n, each a process that runs every nth test: a process for each test
+# would cost more than most tests do. With several shards their names are NAME.1 to NAME.n. What each test took
+# lies in results/<entry>.json of the build folder, why one was skipped in ctest's log; scripts/test_report.py reads both.
+# A program that ends with 77 before any test (the tested device is missing) counts as skipped.
+set(PIXLOSS_TEST_SHARDS 4 CACHE STRING "Processes for each long list of tests; best twice the number of cores or more")
 
 function(pixloss_suite name program)
   cmake_parse_arguments(PARSE_ARGV 2 suite "" "SHARDS;FILTER;TIMEOUT;COST" "ENVIRONMENT;LABELS")

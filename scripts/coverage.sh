@@ -4,7 +4,7 @@
 #   scripts/coverage.sh FILE                 builds with counters, tests, writes FILE: a line for each source
 #   scripts/coverage.sh FILE --against OLD   compares with an earlier FILE too: ends with 1 if a source lost more than a percent
 #   scripts/coverage.sh --full FILE ...      with the long lists
-# Needs gcovr (installed by apt). Some twenty minutes on two cores. Vectorised loops run slower with counters, so times mean nothing.
+# Needs gcovr (installed by apt). Some seven minutes on two cores. Vectorised loops run slower with counters, so times mean nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

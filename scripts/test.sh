@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What every change has to pass, in some ten minutes on two cores: builds with warnings as errors, the CUDA kernels for two
+# What every change has to pass, in under 14 minutes on two cores: builds with warnings as errors, the CUDA kernels for two
 # architectures and as PTX; all tests but the long lists; the library under the address and undefined-behaviour sanitizers, and what
 # threads share under that of threads; fuzzing of what takes bytes from outside. Ends with a table of where the time went, what was
 # skipped and why.
