@@ -87,6 +87,14 @@ static void set_axis(const pxli_call *call, const pxli_window *window, bool iden
         if (call->args->pred->dtype != PXL_F64) pxli_round_taps(window->taps, taps);
     }
 }
+/* The most of a window's weight that lies inside a line of `size` pixels, which is in its middle. */
+static double weight_inside(const double *taps, int radius, int64_t size) {
+    const int64_t middle = (size - 1) / 2;
+    double sum = 0;
+    for (int k = 0; k <= 2 * radius; k++)
+        if (middle + k - radius >= 0 && middle + k - radius < size) sum += taps[k];
+    return sum;
+}
 static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window *window) {
     const double n = (double)window->taps * window->taps;
     pass->window = window, pass->radius = window->taps / 2;
@@ -98,9 +106,12 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
     const int crop_y = window->border == PXL_VALID && !pass->identity_y ? pass->radius : 0;
     const int crop_x = window->border == PXL_VALID && !pass->identity_x ? pass->radius : 0;
     pass->map_y0 = crop_y, pass->map_y1 = pass->h - crop_y, pass->map_x0 = crop_x, pass->map_x1 = pass->w - crop_x;
-    pass->variance_factor = window->sample_covariance ? n / (n - 1) : 1;
+    pass->variance_factor = pass->identity_y && pass->identity_x ? 0 : window->sample_covariance ? n / (n - 1) : 1;
     set_axis(call, window, pass->identity_y, pass->taps_y);
     set_axis(call, window, pass->identity_x, pass->taps_x);
+    pass->mostly_outside =
+        window->border == PXL_ZERO &&
+        weight_inside(pass->taps_y, pass->radius, pass->h) * weight_inside(pass->taps_x, pass->radius, pass->w) < 0.5;
 }
 
 static bool has_exponents(const pxli_term *t) { return t->kind == PXL_SSIM && !(t->alpha == 1 && t->beta == 1 && t->gamma == 1); }

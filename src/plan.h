@@ -43,9 +43,10 @@ typedef struct pxli_pass {
     int scored_count, scored[PXLI_MAX_TERMS];
     int radius;
     bool identity_y, identity_x; /* vainf: this axis is not smoothed */
+    bool mostly_outside;         /* of a zero border: even in the middle of the image most of a window's weight is on zeros */
     double taps_y[PXLI_MAX_WINDOW], taps_x[PXLI_MAX_WINDOW];
     pxli_folds folds;
-    double variance_factor;
+    double variance_factor;                 /* 0 where windows are of one pixel */
     bool covariance;                        /* the fifth map, cov(u, v), is needed */
     int64_t map_y0, map_y1, map_x0, map_x1; /* positions that count */
 
@@ -60,11 +61,6 @@ typedef struct pxli_pass {
     /* Tiles: (image, channel, segment of rows, strip of columns), by shape alone. */
     int64_t strips, segments;
 } pxli_pass;
-/* With a zero border and an image smaller than half a window, most of what a window sees is 0. */
-static inline bool pxli_is_mostly_outside(const pxli_pass *p) {
-    const int64_t taps = 2 * p->radius + 1, h = p->h < taps ? p->h : taps, w = p->w < taps ? p->w : taps;
-    return p->window->border == PXL_ZERO && 2 * h * w < taps * taps;
-}
 
 /* Terms that are compared in one network: walk.h. */
 typedef struct pxli_walk {

@@ -49,16 +49,16 @@ INLINE double charged_pair(pxl_penalty penalty, int64_t n, const real *x, const 
     }
     return total;
 }
-/* Of the magnitude m of (dx, dy): its slopes are slope(m) / m times dx and dy. */
+/* Of the length of (dx, dy): its slopes are slope(length) times the direction. */
 INLINE double charged_isotropic(pxl_penalty penalty, bool weighted, int64_t n, const real *dx, const real *dy, const real *w,
                                 real param, real scale, real *sx, real *sy) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
-        const real x = dx[i], y = dy[i], m = pxli_magnitude(x, y), weight = weighted ? w[i] : 1;
-        const pxli_charge c = charge_of(penalty, m, param);
-        const real f = m == 0 ? 0 : scale * weight * c.slope / m;
-        sum += (double)(weight * c.value), sx[i] = f * x, sy[i] = f * y;
+        const pxli_polar p = pxli_polar_of(dx[i], dy[i]);
+        const pxli_charge c = charge_of(penalty, p.length, param);
+        const real weight = weighted ? w[i] : 1, slope = scale * weight * c.slope;
+        sum += (double)(weight * c.value), sx[i] = slope * p.x, sy[i] = slope * p.y;
     }
     return sum;
 }

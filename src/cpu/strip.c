@@ -98,18 +98,19 @@ INLINE vf rounded_off(vf x, vf y, vf difference) {
 }
 INLINE void load_rows(bool whole, bool exact, bool blocks, const strip *s, const batch *a, int64_t column, const block *t) {
     const int64_t left = s->pass->w - column;
-    const vf c = all(s->c), d = all(s->d);
+    const vf c = all(s->c), d = all(s->d), scale = all(s->scale);
     const int rows = VL + 2 * s->R;
     vf *restrict u = t->u, *restrict v = t->v;
     for (int i = 0; i < rows; i++) {
         const real *p = a->x[i] + column, *q = a->y[i] + column;
         const vf x = whole ? load(p) : load_part(p, left), y = whole ? load(q) : load_part(q, left), difference = x - y;
         if (blocks) { /* already the sum and the difference */
-            u[i] = x - 2 * c, v[i] = y - d;
+            u[i] = x * scale - 2 * c, v[i] = y * scale - d;
             continue;
         }
-        u[i] = (x - c) + (y - c);
-        v[i] = exact ? (difference - d) + rounded_off(x, y, difference) : difference - d;
+        u[i] = (x * scale - c) + (y * scale - c);
+        v[i] = difference * scale - d;
+        if (exact) v[i] += rounded_off(x, y, difference) * scale;
     }
 }
 NOINLINE void load_block(const strip *s, const batch *a, int64_t column, const block *t) {
@@ -186,12 +187,12 @@ INLINE void combine_rows(bool covariance, const strip *s, const batch *a, const 
     vf *const *f = s->work.f;
     const vf *restrict u = t->u, *restrict v = t->v, *restrict m = f[to], *restrict uu = f[TO_UU], *restrict vv = f[TO_VV],
                        *restrict uv = f[TO_UV];
-    const vf unit = all(s->unit), sign = all(to == TO_PRED ? 1 : -1);
+    const vf unit = all(s->unit), scale = all(s->scale), sign = all(to == TO_PRED ? 1 : -1);
     for (int b = a->low; b < a->high; b++) {
         const vf x = u[b], y = sign * v[b]; /* u, v if the images change places */
         vf sum = m[b] + (2 * x * uu[b] + 2 * y * vv[b]);
         if (covariance) sum += (sign * x + v[b]) * uv[b];
-        g[b] = unit * sum;
+        g[b] = scale * (unit * sum); /* one by one: their product may overflow alone */
     }
 }
 static void combine(const strip *s, const batch *a, const block *t, int64_t column, int to, sink *sink) {
@@ -258,7 +259,7 @@ static void set_shifts(strip *s) {
     const pxli_tile *t = &s->tile;
     real sum[9], difference[9];
     int n = 0;
-    for (int i = 0; i < 9 && !pxli_is_mostly_outside(s->pass); i++) {
+    for (int i = 0; i < 9 && !s->pass->mostly_outside; i++) {
         real x, y;
         const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6,
                       column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
@@ -268,12 +269,23 @@ static void set_shifts(strip *s) {
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
     s->c = median(sum, n), s->d = median(difference, n);
-    if (pxli_is_mostly_outside(s->pass)) s->c = -s->reader.base / 2, s->d = -s->reader.gap;
+    if (s->pass->mostly_outside) s->c = -s->reader.base / 2, s->d = -s->reader.gap;
     for (int i = 0; i < n; i++) difference[i] = difference[i] > s->d ? difference[i] - s->d : s->d - difference[i];
     const real offset = s->d < 0 ? -s->d : s->d;
     s->exact = offset > 8 * median(difference, n);
-    const bool zero = s->pass->window->border == PXL_ZERO;
     s->two_c = 2 * s->c + s->reader.base, s->gap = s->d + s->reader.gap;
+}
+/* The units of the windows, and what is in them. */
+static void set_units(strip *s) {
+    const pxli_pass *p = s->pass;
+    const double L = p->scored_count ? s->call->range[s->tile.image * s->call->count + p->scored[0]] : 1;
+    const double pixel = fmax(fabs((double)s->two_c), fabs((double)s->gap)), least = PXLI_DOUBLE ? 1e-290 : 1e-36;
+    const double scale = p->scored_count ? pxli_window_scale(L, pixel, PXLI_DOUBLE ? 1022 : 126) : 1;
+    s->scale = (real)scale;
+    s->C1 = (real)pxli_stabiliser(p->window->k1, L * scale, least),
+    s->C2 = (real)pxli_stabiliser(p->window->k2, L * scale, least);
+    s->c *= s->scale, s->d *= s->scale, s->two_c *= s->scale, s->gap *= s->scale;
+    const bool zero = p->window->border == PXL_ZERO;
     s->outside[MAP_U] = zero ? -s->two_c : 0, s->outside[MAP_V] = zero ? -s->gap : 0;
     s->outside[MAP_UU] = s->outside[MAP_U] * s->outside[MAP_U], s->outside[MAP_VV] = s->outside[MAP_V] * s->outside[MAP_V];
     s->outside[MAP_UV] = s->outside[MAP_U] * s->outside[MAP_V];
@@ -294,8 +306,6 @@ static void set_maps(strip *s) {
 static void set_scales(strip *s) {
     const pxli_pass *p = s->pass;
     const int64_t row = s->tile.image * s->call->count;
-    const double L = p->scored_count ? s->call->range[row + p->scored[0]] : 1;
-    s->C1 = (real)pxli_stabiliser(p->window->k1, L), s->C2 = (real)pxli_stabiliser(p->window->k2, L);
     s->variance_factor = (real)p->variance_factor;
     s->unit = 1;
     bool any = p->mode == PXLI_SCORE_STATISTICS_ADJOINT;
@@ -387,7 +397,7 @@ static void run_structure(scratch *t, double *sums) {
     const int reach = s->backs ? s->R : 0;
     batch a;
     reader_start(&s->reader, s->call, &s->tile, s->lag + VL, s->tile.y0 - reach - s->R);
-    set_shifts(s), set_taps(s);
+    set_shifts(s), set_units(s), set_taps(s);
     if (s->backs) memset(s->ring, 0, (size_t)((s->tile.x1 - s->tile.x0 + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
     /* The first rows of a valid map do not count: on small images that saves a batch. (Without a gradient the residual terms' rows are
      * those of the map.) */

@@ -40,7 +40,10 @@ typedef struct strip {
     int R, lag, forward, taken[MAPS], backs; /* maps: forward 4 or 5; those of the derivatives in use */
     bool to_pred, to_target;
     bool exact; /* x - y is rounded more coarsely than v: keep what rounding drops */
-    real taps_x[PXLI_MAX_WINDOW], taps_y[PXLI_MAX_WINDOW], c, d, two_c, gap, C1, C2, variance_factor, unit;
+    real taps_x[PXLI_MAX_WINDOW], taps_y[PXLI_MAX_WINDOW], variance_factor;
+    real scale;                       /* of pixels as they are read: see pxli_window_scale */
+    real c, d, two_c, gap;            /* in these units */
+    real C1, C2, unit;                /* unit: of the gradient in these units */
     real coefficient[PXLI_MAX_TERMS]; /* of each scored term's derivatives */
     real outside[MAPS];               /* a map's value where both images are 0 */
 } strip;

@@ -47,12 +47,6 @@ __device__ void penalise(int penalty, float param, float (&d)[N], float (&value)
     }
 }
 
-// pxli_magnitude, without its divisions where the squares neither overflow nor vanish
-__device__ inline float magnitude(float x, float y) {
-    const float square = x * x + y * y;
-    const bool tiny = square < PXLI_SMALLEST && (x != 0 || y != 0);
-    return square > PXLI_LARGEST || tiny ? pxli_magnitude(x, y) : pxli_sqrt(square);
-}
 // Adds a few values to a thread's sum: in float, or where that overflows in double.
 template <int N>
 __device__ void add_values(const float (&value)[N], double *to) {

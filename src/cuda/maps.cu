@@ -35,7 +35,7 @@ void plan_window(Sequence &s, const Evaluation &e, const Step &step, Plan &p) {
     Tiles &t = p.tiles;
     t.channels = e.c, t.h = pass->h, t.w = pass->w;
     t.map_y0 = pass->map_y0, t.map_y1 = pass->map_y1, t.map_x0 = pass->map_x0, t.map_x1 = pass->map_x1;
-    p.border = pass->window->border, p.mostly_outside = pxli_is_mostly_outside(pass);
+    p.border = pass->window->border, p.mostly_outside = pass->mostly_outside;
     const int taps = pass->window->taps;
     p.x = given_axis(s, taps, pass->taps_x), p.y = given_axis(s, taps, pass->taps_y);
     p.backs = !step.gradients ? 0

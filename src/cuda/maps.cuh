@@ -41,9 +41,10 @@ struct Tile {
     int rows, columns, map_rows, map_columns, read_rows;
 };
 
-// A tile's constants: u = (x - c) + (y - c), v = (x - y) - d.
+// A tile's constants: u = (x - c) + (y - c), v = (x - y) - d, all times `scale`, see pxli_window_scale.
 struct Constants {
-    float c, d, sum, gap; // sum = 2c and gap = d, or with averaged blocks what they are of
+    float scale;
+    float c, d, sum, gap; // in these units; sum = 2c and gap = d, or with averaged blocks what they are of
     float C1, C2;         // SSIM's stabilisers
     bool exact;           // keep what rounding x - y drops: the images differ by an offset
     bool pulls;           // some term has a gradient
@@ -304,10 +305,12 @@ __device__ void pull_rows(const Axis &a, const float *taps, const BorderRows &ro
 // ---- Pixels -----------------------------------------------------------------------------------------------------------------
 __device__ inline void shift(const Constants &s, bool averaged, float x, float y, float *u, float *v) {
     const float difference = x - y;
-    if (averaged)
-        *u = x - 2 * s.c, *v = y - s.d;
-    else
-        *u = (x - s.c) + (y - s.c), *v = s.exact ? (difference - s.d) + rounded_off(x, y, difference) : difference - s.d;
+    if (averaged) {
+        *u = fmaf(x, s.scale, -2 * s.c), *v = fmaf(y, s.scale, -s.d);
+    } else {
+        *u = fmaf(x, s.scale, -s.c) + fmaf(y, s.scale, -s.c), *v = fmaf(difference, s.scale, -s.d);
+        if (s.exact) *v = fmaf(rounded_off(x, y, difference), s.scale, *v);
+    }
 }
 __device__ inline float weight_at(const View &weight, int64_t image, int64_t y, int64_t x) {
     return load(weight, row_of(weight, image, 0, y) + x * weight.stride[3]);

@@ -160,6 +160,7 @@ __global__ void __launch_bounds__(kRowThreads, 3) pull_along(const __grid_consta
         float u[4], v[4];
         read_shifted(g, here, y, x, last, u, v);
         combine(g, memory, staged + 4 * lane, span, x, u, v, to);
+        for (int j = 0; j < 4; j++) to.pred[j] *= here.constants.scale, to.target[j] *= here.constants.scale;
     }
     if (g.images.weight.data) mask_four(g.images.weight, t.image, y, x, last, to);
     store_gradient(g.grad_pred, t, y, x, last, g.accumulate, to.pred);

@@ -105,6 +105,14 @@ __device__ void set_shifts(const ConstantsArgs &g, const Tile &t, Samples &sampl
     c.c = shifts.c, c.d = shifts.d, c.exact = shifts.exact;
     c.sum = 2 * c.c + base, c.gap = c.d + gap;
 }
+__device__ void set_units(const Term &term, double L, Constants &c) {
+    const double pixel = max(fabs(static_cast<double>(c.sum)), fabs(static_cast<double>(c.gap)));
+    const double scale = pxli_window_scale(L, pixel, 126), unit = L * scale, least = 1e-36;
+    c.scale = static_cast<float>(scale);
+    c.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least));
+    c.C2 = static_cast<float>(pxli_stabiliser(term.k2, unit, least));
+    c.c *= c.scale, c.d *= c.scale, c.sum *= c.scale, c.gap *= c.scale;
+}
 // One block of 32 threads for each tile.
 __global__ void set_constants(const __grid_constant__ ConstantsArgs g, const __grid_constant__ Terms terms) {
     PXLI_SHARED(Samples, samples, [1]);
@@ -114,12 +122,9 @@ __global__ void set_constants(const __grid_constant__ ConstantsArgs g, const __g
     __syncthreads();
     if (threadIdx.x != 0) return;
     Constants c{};
+    c.scale = 1;
     if (g.windowed) set_shifts(g, t, samples[0], c);
-    if (g.windowed && g.slots) {
-        const Term &term = terms.term[g.term[0]];
-        const double L = range_of(terms, g.term[0], t.image);
-        c.C1 = static_cast<float>(pxli_stabiliser(term.k1, L)), c.C2 = static_cast<float>(pxli_stabiliser(term.k2, L));
-    }
+    if (g.windowed && g.slots) set_units(terms.term[g.term[0]], range_of(terms, g.term[0], t.image), c);
     c.pulls = g.gradients && g.slots == 0;
     for (int i = 0; i < g.slots && g.gradients; i++) c.pulls = c.pulls || scale_of(terms, g.term[i], t.image) != 0;
     g.constants[index] = c;

@@ -43,7 +43,8 @@ __host__ __device__ inline float quick_reciprocal(float a) {
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
     return r;
 #else
-    return 1.0f / a;
+    const float r = 1.0f / a;
+    return fabsf(r) < 0x1p-126f ? 0 : r;
 #endif
 }
 // 1 / a to 2^-22, also where the quick one is 0; 0 of infinity.

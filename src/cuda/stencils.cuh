@@ -88,22 +88,24 @@ __device__ __forceinline__ void pull_laplacian(bool eight, const float *s, float
 }
 
 // ---- Charges ----------------------------------------------------------------------------------------------
-// Of one component, or of the magnitude m of both, whose slopes are slope(m) / m times them. d: of each row both components of N
-// positions, one after the other.
+// Of one component, or of the length of both, whose slopes are slope(length) times their direction. d: of each row both components
+// of N positions, one after the other.
 template <int ROWS, int N>
 __device__ __forceinline__ void charge_one(const Charge &c, float (&d)[2 * ROWS * N], float (&value)[ROWS * N]) {
-    float m[ROWS * N], slope[ROWS * N];
+    float slope[ROWS * N];
 #pragma unroll
     for (int i = 0; i < ROWS * N; i++) {
-        const float *const at = d + i + i / N * N;
-        m[i] = slope[i] = c.isotropic ? magnitude(at[0], at[N]) : at[0];
+        float *const at = d + i + i / N * N;
+        slope[i] = at[0];
+        if (!c.isotropic) continue;
+        const pxli_polar p = pxli_polar_of(at[0], at[N]);
+        slope[i] = p.length, at[0] = p.x, at[N] = p.y;
     }
     penalise(c.penalty, c.param, slope, value);
 #pragma unroll
     for (int i = 0; i < ROWS * N; i++) {
         float *const at = d + i + i / N * N;
-        const float f = !c.isotropic || m[i] == 0 ? 0 : quotient(slope[i], m[i]);
-        at[0] = c.isotropic ? f * at[0] : slope[i], at[N] *= f;
+        at[0] = c.isotropic ? slope[i] * at[0] : slope[i], at[N] = c.isotropic ? slope[i] * at[N] : 0;
     }
 }
 

@@ -42,12 +42,12 @@ Args args_of(const Evaluation &e, const Step &step) {
     g.map_y0 = pass->map_y0, g.map_y1 = pass->map_y1, g.map_x0 = pass->map_x0, g.map_x1 = pass->map_x1;
     for (int k = 0; k <= 2 * pass->radius; k++) {
         g.taps_x[k] = static_cast<float>(pass->taps_x[k]), g.taps_y[k] = static_cast<float>(pass->taps_y[k]);
-        g.half[k] = 0.5f * g.taps_x[k], g.quarter[k] = 0.25f * g.taps_x[k];
+        g.quarter[k] = g.taps_x[k] / 4, g.sixteenth[k] = g.taps_x[k] / 16;
     }
     g.variance_factor = pass->variance_factor;
     g.others = step.count - 1, g.dssim = e.call->terms[step.term[0]].kind == PXL_DSSIM;
     for (int i = 1; i < step.count; i++) g.neighbours = g.neighbours || is_on_neighbours(e.call, step.term[i]);
-    g.shifted = !pxli_is_mostly_outside(pass), g.accumulate = step.accumulate;
+    g.shifted = !pass->mostly_outside, g.accumulate = step.accumulate;
     return g;
 }
 

@@ -54,7 +54,7 @@ struct Args {
     int64_t channels, h, w, strips, segments, rows;
     int64_t map_y0, map_y1, map_x0, map_x1;
     float taps_x[15], taps_y[15];
-    float half[15], quarter[15]; // of taps_x: the kernel scores both images halved, see strip_march.cuh
+    float quarter[15], sixteenth[15]; // of taps_x: the kernel scores a quarter of both images, see strip_march.cuh
     double variance_factor;
     int others;                         // terms beside 1 - SSIM, after it among the step's
     bool shifted;                       // subtract the tile's medians

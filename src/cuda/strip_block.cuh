@@ -21,7 +21,7 @@ struct Shared { // what all threads of a block read
     Rows rows;
     Shifts shifts;
     Samples samples;
-    float C1, C2;
+    float scale, C1, C2; // scale: of pixels as they are read, see pxli_window_scale; the shifts are in these units
     Charge charge[1 + kMaxOthers]; // of 1 - SSIM and the terms on pixels
 };
 struct Tile {
@@ -40,7 +40,7 @@ struct Block {
     int64_t in0 = 0, column = 0; // the first input row; the column of the thread's score
     int segment = 0, task_row = 0;
     bool counts = false, mine = false, has_map = false; // this thread's scores are of the map; are summed; are stored
-    float c = 0, d = 0;
+    float scale = 1, c = 0, d = 0;
     bool exact = false;
 };
 
@@ -97,6 +97,16 @@ __device__ inline void take_sample(const Args &g, const Tile &t, int i, Samples 
     const Sample s = sample_of(g.x, g.y, t.image, t.channel, y, x);
     to.sum[i] = s.a / 2 + s.b / 2, to.difference[i] = s.a - s.b;
 }
+// In units of L, a quarter of which is scored. A shift whose square might be beyond the reciprocal's range leaves no number.
+__device__ inline void set_units(const Args &g, const Term &term, double L, Shared &s) {
+    Shifts &to = s.shifts;
+    const double pixel = max(2 * fabs(static_cast<double>(to.c)), fabs(static_cast<double>(to.d)));
+    const double scale = pxli_window_scale(L, pixel, 126), unit = L * scale, least = 16 * 1e-36;
+    s.scale = static_cast<float>(scale);
+    s.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least) / 16);
+    s.C2 = static_cast<float>(pxli_stabiliser(term.k2, unit, least) / 16 / g.variance_factor); // in place of a factor on variances
+    to.c = pixel * scale > 0x1p61 ? NAN : to.c * s.scale, to.d *= s.scale;
+}
 // Shifts, stabilisers, scales; two barriers.
 template <class K>
 __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, const Finish &f) {
@@ -108,12 +118,11 @@ __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, c
         const Term &term = terms.term[f.term[0]];
         const double L = range_of(terms, f.term[0], b.tile.image);
         s.shifts = b.g.shifted ? shifts_of(s.samples) : Shifts{0, 0, false};
-        s.C1 = static_cast<float>(pxli_stabiliser(term.k1, L) / 4);
-        s.C2 = static_cast<float>(pxli_stabiliser(term.k2, L) / 4 / b.g.variance_factor); // in place of a factor on variances
+        set_units(b.g, term, L, s);
         if (b.g.dssim) s.charge[0].scale *= 0.5f;
     }
     __syncthreads();
-    b.c = s.shifts.c, b.d = s.shifts.d, b.exact = s.shifts.exact;
+    b.scale = s.scale, b.c = s.shifts.c, b.d = s.shifts.d, b.exact = s.shifts.exact;
     b.counts = b.column >= b.g.map_x0 && b.column < b.g.map_x1;
     for (int k = 1; k <= b.g.others; k++) b.sums[k * K::T + t] = 0;
 }

@@ -10,9 +10,10 @@
 //               beside it, where terms look at neighbours: these and the pixels' terms, see strip_neighbours.cuh -> sums of rows
 //   3 rows      maps -> horizontal window; gradient = A + 2u B + 2v D; pixels' terms, or sums of rows; stored
 // The adjoint of a separable filter may be taken in either order, so the score sits between the two vertical filters in one
-// thread: its halo is the score's, not the input's, and its values never leave the registers. SSIM does not change when both
-// images and L are halved: the horizontal taps do that, so that 1 / P is in the range of the quick reciprocal. What lies outside of
-// the image reads as x = y = 0; positions that do not count get infinite stabilisers, so that their score and derivatives vanish.
+// thread: its halo is the score's, not the input's, and its values never leave the registers. SSIM does not change when images and
+// L are divided by 4: the horizontal taps do that, so that squares overflow before P and Q leave the range of the quick reciprocal.
+// What lies outside of the image reads as x = y = 0; positions that do not count get stabilisers whose quick reciprocal is 0, so that
+// their score and derivatives vanish.
 #ifndef PXLI_STRIP_MARCH_CUH
 #define PXLI_STRIP_MARCH_CUH
 #include "strip_neighbours.cuh"
@@ -20,7 +21,7 @@
 namespace pxli {
 namespace strip {
 
-// Half an image does not reach where the quick one is 0.
+// A quarter of an image does not reach where the quick one is 0.
 #undef PXLI_RECIPROCAL
 #define PXLI_RECIPROCAL(x)    quick_reciprocal(x)
 #define PXLI_SCORE_TYPE       float
@@ -46,20 +47,21 @@ __device__ __forceinline__ void filter_row(const float *taps, const float (&v)[N
         for (int j = 0; j < P; j++) out[j] = k ? fmaf(taps[k], v[j + k + OFFSET], out[j]) : taps[0] * v[j + OFFSET];
 }
 // ---- Stage 1: u, v, their squares; horizontal window -------------------------------------------------------------------------
-// In place: x, y -> u = (x - c) + (y - c), v = (x - y) - d
+// In place: x, y -> u = (x - c) + (y - c), v = (x - y) - d, in units of 1 / scale
 template <int FROM, int N>
-__device__ __forceinline__ void shift(float (&x)[N], float (&y)[N], float c, float d, bool exact) {
+__device__ __forceinline__ void shift(float (&x)[N], float (&y)[N], float scale, float c, float d, bool exact) {
     if (exact) {
 #pragma unroll
         for (int k = FROM; k < N; k++) {
             const float a = x[k], b = y[k], difference = a - b;
-            x[k] = (a - c) + (b - c), y[k] = (difference - d) + rounded_off(a, b, difference);
+            x[k] = fmaf(a, scale, -c) + fmaf(b, scale, -c);
+            y[k] = fmaf(rounded_off(a, b, difference), scale, fmaf(difference, scale, -d));
         }
     } else {
 #pragma unroll
         for (int k = FROM; k < N; k++) {
             const float a = x[k], b = y[k];
-            x[k] = (a - c) + (b - c), y[k] = (a - b) - d;
+            x[k] = fmaf(a, scale, -c) + fmaf(b, scale, -c), y[k] = fmaf(a - b, scale, -d);
         }
     }
 }
@@ -69,13 +71,13 @@ __device__ __forceinline__ void filter_task(const Block<K> &b, int ring_row, int
     float *const to = b.maps + row * K::pitch + b.segment;
     float u[K::window], v[K::window], out[K::P];
     load_row(b.ring_x + at, u), load_row(b.ring_y + at, v);
-    shift<K::offset>(u, v, b.c, b.d, b.exact);
-    filter_row<K::R, K::offset>(b.g.half, u, out), store_row(to, out);
-    filter_row<K::R, K::offset>(b.g.half, v, out), store_row(to + K::map, out);
+    shift<K::offset>(u, v, b.scale, b.c, b.d, b.exact);
+    filter_row<K::R, K::offset>(b.g.quarter, u, out), store_row(to, out);
+    filter_row<K::R, K::offset>(b.g.quarter, v, out), store_row(to + K::map, out);
 #pragma unroll
     for (int k = K::offset; k < K::window; k++) u[k] *= u[k], v[k] *= v[k];
-    filter_row<K::R, K::offset>(b.g.quarter, u, out), store_row(to + 2 * K::map, out);
-    filter_row<K::R, K::offset>(b.g.quarter, v, out), store_row(to + 3 * K::map, out);
+    filter_row<K::R, K::offset>(b.g.sixteenth, u, out), store_row(to + 2 * K::map, out);
+    filter_row<K::R, K::offset>(b.g.sixteenth, v, out), store_row(to + 3 * K::map, out);
 }
 
 // ---- Stage 2: vertical window (score row = input row - R), score, its adjoint (output row = input row - 2R), in place ---------
@@ -86,8 +88,9 @@ struct Column { // pending sums of one column
     double score = 0; // the sum
 };
 // What a column's scores need besides the maps. WHOLE: every row of the batch is of the map and of the block's sum.
+constexpr float kNever = 0x1p127f; // a stabiliser whose quick reciprocal is 0
 struct Limits {
-    float C1, C2; // infinite for columns outside of the map: the score and its derivatives are 0
+    float C1, C2; // kNever for columns outside of the map: the score and its derivatives are 0
     int q;        // the row, counted from in0
 };
 template <bool WHOLE, class K>
@@ -96,8 +99,8 @@ __device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, cons
     const float u = fir<K::R>(p.u, taps, at[0]), v = fir<K::R>(p.v, taps, at[K::map]);
     const float uu = fir<K::R>(p.uu, taps, at[2 * K::map]), vv = fir<K::R>(p.vv, taps, at[3 * K::map]);
     const bool in_map = WHOLE || (l.q >= b.shared.rows.map0 && l.q < b.shared.rows.map1);
-    const quick_moments m = {u + b.c, fmaf(0.5f, b.d, v), fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
-    const quick_score s = quick_ssim(m, in_map ? l.C1 : INFINITY, in_map ? l.C2 : INFINITY);
+    const quick_moments m = {fmaf(0.5f, b.c, u), fmaf(0.25f, b.d, v), fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
+    const quick_score s = quick_ssim(m, in_map ? l.C1 : kNever, in_map ? l.C2 : kNever);
     if (!WHOLE && K::maps && b.has_map) at[3 * K::map] = s.value; // for store_scores: this map is free
     if (K::BACK != NONE) {
         const float lu = fmaf(-2 * u, s.su, s.M), lv = fmaf(-2 * v, s.sv, s.m);
@@ -127,7 +130,7 @@ template <class K>
 __device__ __forceinline__ void score_column(const Block<K> &b, Column<K> &p, int first) { // batch of input rows from `first` on
     const int fill = min(max(2 * K::R - first, 0), K::B), q = first - K::R;
     float *at = b.maps + threadIdx.x;
-    Limits l = {b.counts ? b.shared.C1 : INFINITY, b.counts ? b.shared.C2 : INFINITY, q + fill};
+    Limits l = {b.counts ? b.shared.C1 : kNever, b.counts ? b.shared.C2 : kNever, q + fill};
 #pragma unroll 1
     for (int k = 0; k < fill; k += 2, at += 2 * K::pitch) // the first 2R rows of a block only fill the forward filters
         fill_row(b, p, at), fill_row(b, p, at + K::pitch);
@@ -152,24 +155,24 @@ __device__ __forceinline__ void store_scores(const Block<K> &b, int first) {
 }
 
 // ---- Stage 3: horizontal adjoint, gradient, terms on pixels ------------------------------------------------------------------
-// x, y -> the structure's gradients, 1/2 unit (a + u uu + v vv): 1/2 because the scores are of halved images.
+// x, y -> the structure's gradients, 1/4 unit scale (a + 1/2 (u uu + v vv)): the scores are of a quarter of the images.
 template <class K>
 __device__ __forceinline__ void pull_back(const Block<K> &b, int row, float (&x)[K::P], float (&y)[K::P], float (&pred)[K::P],
                                           float (&target)[K::P]) {
     const float *const from = b.maps + row * K::pitch + b.segment, *const taps = b.g.taps_x;
-    const float unit = 0.5f * b.shared.charge[0].scale;
+    const float unit = 0.25f * b.shared.charge[0].scale;
     if (unit == 0) return; // leaves the gradient alone, whether the derivatives are finite or not
     float w[K::back_window], a[K::P], uu[K::P], vv[K::P];
-    shift<0>(x, y, b.c, b.d, b.exact);
+    shift<0>(x, y, 0.5f * b.scale, 0.5f * b.c, 0.5f * b.d, b.exact);
     load_row(from + K::map, w), filter_row<K::R, 0>(taps, w, uu);
     load_row(from + 2 * K::map, w), filter_row<K::R, 0>(taps, w, vv);
     load_row(from, w), filter_row<K::R, 0>(taps, w, a);
 #pragma unroll
-    for (int j = 0; j < K::P; j++) pred[j] = unit * fmaf(y[j], vv[j], fmaf(x[j], uu[j], a[j]));
+    for (int j = 0; j < K::P; j++) pred[j] = b.scale * (unit * fmaf(y[j], vv[j], fmaf(x[j], uu[j], a[j])));
     if (K::BACK != BOTH) return;
     load_row(from + 3 * K::map, w), filter_row<K::R, 0>(taps, w, a);
 #pragma unroll
-    for (int j = 0; j < K::P; j++) target[j] = unit * fmaf(-y[j], vv[j], fmaf(x[j], uu[j], a[j]));
+    for (int j = 0; j < K::P; j++) target[j] = b.scale * (unit * fmaf(-y[j], vv[j], fmaf(x[j], uu[j], a[j])));
 }
 template <class K>
 __device__ __forceinline__ void charge_pixels(const Block<K> &b, const float (&e)[K::P], int count, float (&pred)[K::P],

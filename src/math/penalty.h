@@ -6,6 +6,8 @@
 #ifndef PXLI_PENALTY_H
 #define PXLI_PENALTY_H
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #ifndef PXLI_INLINE
 #define PXLI_INLINE static inline __attribute__((always_inline))
@@ -27,8 +29,7 @@
     X(PXL_SMOOTH_L1, pxli_smooth_l1) \
     X(PXL_CHARBONNIER, pxli_charbonnier)
 
-#define PXLI_LARGEST  (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)3e38 : (PXLI_REAL)1e308)
-#define PXLI_SMALLEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)1e-30 : (PXLI_REAL)1e-290)
+#define PXLI_LARGEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)3e38 : (PXLI_REAL)1e308)
 
 typedef struct pxli_charge {
     PXLI_REAL value, slope;
@@ -42,11 +43,43 @@ PXLI_INLINE PXLI_REAL pxli_sign(PXLI_REAL d) {
     return d < 0 ? -1 : a;
 }
 
-/* sqrt(x^2 + y^2), also where the squares overflow or vanish */
-PXLI_INLINE PXLI_REAL pxli_magnitude(PXLI_REAL x, PXLI_REAL y) {
-    const PXLI_REAL a = pxli_abs(x), b = pxli_abs(y), large = a > b ? a : b, square = x * x + y * y;
-    const PXLI_REAL unit = large > 0 ? large : 1, p = PXLI_QUOTIENT(a, unit), q = PXLI_QUOTIENT(b, unit);
-    return square > PXLI_LARGEST || square < PXLI_SMALLEST ? large * pxli_sqrt(p * p + q * q) : pxli_sqrt(square);
+/* 2^e near `a` >= 0, and 2^-e: from its exponent's bits, within what has a reciprocal. */
+typedef struct pxli_power_of_two {
+    PXLI_REAL above, below;
+} pxli_power_of_two;
+PXLI_INLINE pxli_power_of_two pxli_power_of_two_f32(float a) {
+    int32_t bits, inverse;
+    float above, below;
+    memcpy(&bits, &a, sizeof bits);
+    bits &= 0x7f800000;
+    bits = bits < 0x00800000 ? 0x00800000 : bits;
+    bits = bits > 0x7e800000 ? 0x7e800000 : bits;
+    inverse = 0x7f000000 - bits;
+    memcpy(&above, &bits, sizeof above), memcpy(&below, &inverse, sizeof below);
+    return (pxli_power_of_two){(PXLI_REAL)above, (PXLI_REAL)below};
+}
+PXLI_INLINE pxli_power_of_two pxli_power_of_two_f64(double a) {
+    int64_t bits, inverse;
+    double above, below;
+    memcpy(&bits, &a, sizeof bits);
+    bits &= 0x7ff0000000000000;
+    bits = bits < 0x0010000000000000 ? 0x0010000000000000 : bits;
+    bits = bits > 0x7fd0000000000000 ? 0x7fd0000000000000 : bits;
+    inverse = 0x7fe0000000000000 - bits;
+    memcpy(&above, &bits, sizeof above), memcpy(&below, &inverse, sizeof below);
+    return (pxli_power_of_two){(PXLI_REAL)above, (PXLI_REAL)below};
+}
+
+/* The length of (x, y), and (x, y) divided by it; (0, 0) where the length is 0. Computed of x and y times a power of two, so that
+ * squares neither overflow nor vanish at any magnitude. */
+typedef struct pxli_polar {
+    PXLI_REAL length, x, y;
+} pxli_polar;
+PXLI_INLINE pxli_polar pxli_polar_of(PXLI_REAL x, PXLI_REAL y) {
+    const PXLI_REAL a = pxli_abs(x), b = pxli_abs(y), large = a > b ? a : b;
+    const pxli_power_of_two unit = sizeof x == 4 ? pxli_power_of_two_f32((float)large) : pxli_power_of_two_f64((double)large);
+    const PXLI_REAL p = x * unit.below, q = y * unit.below, length = pxli_sqrt(p * p + q * q), divisor = length == 0 ? 1 : length;
+    return (pxli_polar){length * unit.above, PXLI_QUOTIENT(p, divisor), PXLI_QUOTIENT(q, divisor)};
 }
 PXLI_INLINE pxli_charge pxli_l2(PXLI_REAL d, PXLI_REAL unused) {
     (void)unused;
@@ -60,13 +93,13 @@ PXLI_INLINE pxli_charge pxli_huber(PXLI_REAL d, PXLI_REAL delta) {
     const PXLI_REAL a = pxli_abs(d), slope = d > delta ? delta : d < -delta ? -delta : d;
     return (pxli_charge){a > delta ? delta * (a - delta / 2) : d * d / 2, slope};
 }
+/* A beta that rounds to 0 is below any difference but 0. */
 PXLI_INLINE pxli_charge pxli_smooth_l1(PXLI_REAL d, PXLI_REAL beta) {
-    const PXLI_REAL a = pxli_abs(d), slope = d > beta ? 1 : d < -beta ? -1 : PXLI_QUOTIENT(d, beta);
-    return (pxli_charge){a > beta ? a - beta / 2 : PXLI_QUOTIENT(d * d, 2 * beta), slope};
+    const PXLI_REAL a = pxli_abs(d), divisor = beta > 0 ? beta : 1, q = PXLI_QUOTIENT(d, divisor);
+    return (pxli_charge){a > beta ? a - beta / 2 : d * q / 2, d > beta ? 1 : d < -beta ? -1 : q};
 }
 PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
-    const PXLI_REAL square = d * d + eps * eps,
-                    value = square > PXLI_LARGEST ? pxli_abs(d) : pxli_sqrt(square); /* d^2 may overflow */
-    return (pxli_charge){value, PXLI_QUOTIENT(d, value)};
+    const pxli_polar p = pxli_polar_of(d, eps);
+    return (pxli_charge){p.length, p.x};
 }
 #endif

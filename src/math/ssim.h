@@ -44,7 +44,7 @@ PXLI_INLINE PXLI_REAL pxli_gap(pxli_deviations d, PXLI_REAL cuv) {
 /* 1 - c = (sx - sy)^2 / Q, with sx - sy = cuv / (sx + sy) */
 PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL noise, PXLI_REAL C2) {
     const pxli_deviations d = pxli_roots(s, noise);
-    const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = pxli_gap(d, s.cuv), b = gap * gap * r;
+    const PXLI_REAL Q = (s.su + s.sv) / 2 + C2, r = 1 / Q, gap = pxli_gap(d, s.cuv), b = gap * gap * r + (Q - Q);
     return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
 }
 /* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2. Where a deviation is 0, so is

@@ -11,10 +11,21 @@
 #define PXLI_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* (k L)^2. With k or L = 0 a flat window would divide 0 by 0: a stabiliser far below any image takes its place. */
-PXLI_INLINE double pxli_stabiliser(double k, double L) {
-    const double c = k * L * (k * L), tiny = 1e-30;
-    return c > tiny || c != c ? c : tiny;
+/* Windows are scored in units of the data range L: pixels are multiplied by this power of two as they are read, so that squares
+ * neither overflow nor vanish unless pixels and L are far apart, and a problem has the same bits in units of any power of two. Where
+ * `pixel`, the size of one, is 2^40 L and more (L is 0 for constant images), its own size counts. `most`: the largest exponent of the
+ * type, 126 or 1022. */
+PXLI_INLINE double pxli_window_scale(double L, double pixel, int most) {
+    const double size = L > pixel * 0x1p-40 ? L : pixel * 0x1p-40;
+    if (!(size > 0) || size - size != 0) return 1;
+    const int exponent = ilogb(size);
+    return ldexp(1.0, exponent > most ? -most : exponent < -most ? most : -exponent);
+}
+/* (k L)^2, L in the units above. With k or L = 0 a flat window would divide 0 by 0: no k counts as less than 1e-15, and `least` is
+ * far below any window that has a reciprocal. */
+PXLI_INLINE double pxli_stabiliser(double k, double L, double least) {
+    const double c = k * L * (k * L), tiny = 1e-30 * (L * L), floor = tiny > least ? tiny : least;
+    return c > floor || c != c ? c : floor;
 }
 /* features, lpips, style, cosine: compared in the layers of a network. */
 PXLI_INLINE bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
@@ -27,10 +38,10 @@ PXLI_INLINE double pxli_norm(pxl_term_kind kind, pxl_reduction reduction, double
     if (!function && reduction == PXL_SUM) return 1;
     return counts != 0 ? 1 / (counts * (!function && reduction == PXL_SPATIAL ? 1 : channels)) : 0;
 }
-/* rmse or psnr of a mean square; eps: psnr's */
+/* rmse or psnr of a mean square; eps: psnr's. Equal images have an infinite psnr also where L, taken from them, is 0. */
 PXLI_INLINE double pxli_function_of_mean(pxl_term_kind kind, double eps, double L, double mean) {
     if (kind == PXL_RMSE) return sqrt(mean);
-    return mean + eps == 0 ? (double)INFINITY : 20 * log10(L) - 10 * log10(mean + eps);
+    return mean == 0 && (eps == 0 || L == 0) ? (double)INFINITY : 20 * log10(L) - 10 * log10(mean + eps);
 }
 /* Its slope; 0 where it is not finite, at 0. After an overflow it is not known. */
 PXLI_INLINE double pxli_slope_of_mean(pxl_term_kind kind, double eps, double mean) {

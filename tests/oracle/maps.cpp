@@ -126,12 +126,11 @@ void charge_magnitude(const Term &term, const std::vector<Component> &parts, con
     each_position(parts[0].d, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
         const double w = weight_at(weight, n, y + m, x + m) * factor;
         if (w == 0) return;
-        double square = 0, error = 0;
+        double r = 0, error = 0;
         for (const Component &part : parts) {
-            square += part.d.at(n, c, y, x) * part.d.at(n, c, y, x);
+            r = std::hypot(r, part.d.at(n, c, y, x));
             error += rounding * part.magnitude.at(n, c, y, x);
         }
-        const double r = std::sqrt(square);
         const Charge charged = charge(term.penalty, term.param, r);
         to.value += w * charged.value;
         to.value_slack += w * value_uncertainty(term.penalty, term.param, r, error);

@@ -19,7 +19,7 @@ Charge charge(pxl_penalty penalty, double param, double d) {
         case PXL_L1: return {std::fabs(d), static_cast<double>((d > 0) - (d < 0))};
         case PXL_HUBER: return huber(param, d);
         case PXL_SMOOTH_L1: return {huber(param, d).value / param, huber(param, d).slope / param};
-        case PXL_CHARBONNIER: return {std::sqrt(d * d + param * param), d / std::sqrt(d * d + param * param)};
+        case PXL_CHARBONNIER: return {std::hypot(d, param), d / std::hypot(d, param)};
         default: return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
     }
 }
