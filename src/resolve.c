@@ -60,8 +60,13 @@ static pxl_status check_unused(const pxl_term *from, const pxli_place *place, co
 static pxl_status check_number(const pxl_term *from, const pxli_place *place, pxli_field field) {
     double value = pxli_get_number(from, field);
     const char *automatic = pxli_fields[field].automatic ? ", or PXL_FROM_DATA" : "";
-    if (isfinite(value) && (value >= 0 || (*automatic && value == PXL_FROM_DATA))) return PXL_OK;
-    return PXLI_FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
+    const bool taken = isfinite(value) && (value >= 0 || (*automatic && value == PXL_FROM_DATA));
+    if (!taken)
+        return PXLI_FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
+    const double most = 1e15; // f32 holds no (k L)^2 beside pixels near L otherwise
+    if ((field == PXLI_F_K1 || field == PXLI_F_K2) && value > most)
+        return PXLI_FAIL_FIELD(place, field, "is %g; at most %g is taken", value, most);
+    return PXL_OK;
 }
 
 static pxl_status check_integer(const pxl_term *from, const pxli_place *place, pxli_field field) {

@@ -305,6 +305,7 @@ const ErrorCase errors[] = {
     {"ssim(preset=torchmetrics, sigma=5)", PXL_INVALID_ARGUMENT, "column 27: sigma is 5, which takes 37 taps"},
     {"blur(sigma=1000)", PXL_INVALID_ARGUMENT, "column 6: sigma is 1000, which takes 7001 taps"},
     {"ssim(uniform, sigma=2)", PXL_INVALID_ARGUMENT, "column 15: sigma is 2, but a uniform window has no sigma"},
+    {"ssim(k1=1e16)", PXL_INVALID_ARGUMENT, "column 6: k1 is 1e+16; at most 1e+15 is taken"},
     {"ssim(k1=-0.1)", PXL_INVALID_ARGUMENT, "column 9: k1 is -0.1; a number of at least 0 is needed"},
     {"ssim(data_range=-1)", PXL_INVALID_ARGUMENT, "column 17: data_range is -1; a number above 0 is needed, or auto"},
     {"psnr(data_range=0)", PXL_INVALID_ARGUMENT, "column 17: data_range is 0; a number above 0 is needed, or auto"},

@@ -248,7 +248,7 @@ void expect_right(const pxl_term &term, const Pixels &pixels, pxl_dtype dtype) {
 void expect_value(const pxl_term &term, const Pixels &pixels, pxl_dtype dtype, double value,
                   const std::vector<double> &gradient) {
     with(term, pixels, dtype, [&](const Outcome &outcome, const oracle::Result &, const std::string &where) {
-        EXPECT_NEAR(outcome.values[1], value, 1e-6 * std::fabs(value)) << where;
+        EXPECT_NEAR(outcome.values[1], value, 1e-6 * std::fabs(value) + 1e-30) << where;
         for (size_t i = 0; i < gradient.size(); ++i) EXPECT_NEAR(outcome.grad_pred.v[i], gradient[i], 1e-6) << where;
     });
 }
@@ -301,6 +301,21 @@ TEST(UnitsEdge, parameters_far_from_1_give_numbers) {
     expect_value(charged(PXL_PIXEL, PXL_SMOOTH_L1, 1e-46), none, PXL_F32, 0, zeros);
     expect_value(charged(PXL_PIXEL, PXL_SMOOTH_L1, 1e-46), one, PXL_F32, 1, signs);
     expect_value(charged(PXL_PIXEL, PXL_CHARBONNIER, 1e200), one, PXL_F64, 1e200, zeros);
+}
+
+TEST(UnitsEdge, windows_have_numbers_for_every_k_and_range) {
+    const Pixels zeros = {12, 12, std::vector<double>(144, 0), {}}, ones = {12, 12, std::vector<double>(144, 1), {}};
+    for (const pxl_term_kind kind : {PXL_SSIM, PXL_LUMINANCE, PXL_CONTRAST, PXL_STRUCTURE})
+        for (const double k : {PXL_EXACT_ZERO, 1e-200, 1e-20, 1e15})
+            for (const double range : {1e-290, 1e-60, 1e-40, 1.0, 1e38, 1e60, 1e290}) {
+                pxl_term term = windowed(kind);
+                term.k1 = term.k2 = k, term.data_range = range;
+                expect_value(term, zeros, PXL_F32, 0, {0});
+                const double root = std::max(k, 1e-15) * range;
+                const bool small = root<1e-18, large = root> 1e18; // beside a pixel of 1
+                const bool has_mean = kind == PXL_SSIM || kind == PXL_LUMINANCE;
+                if (small || large) expect_value(term, ones, PXL_F32, small && has_mean ? 1 : 0, {});
+            }
 }
 
 Pixels pixels_near(double scale) {

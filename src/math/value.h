@@ -21,11 +21,11 @@ PXLI_INLINE double pxli_window_scale(double L, double pixel, int most) {
     const int exponent = ilogb(size);
     return ldexp(1.0, exponent > most ? -most : exponent < -most ? most : -exponent);
 }
-/* (k L)^2, L in the units above. With k or L = 0 a flat window would divide 0 by 0: no k counts as less than 1e-15, and `least` is
- * far below any window that has a reciprocal. */
+/* (k L)^2, L in the units above. With k or L = 0 a flat window would divide 0 by 0: no k counts as less than 1e-15, nor the result as
+ * less than `least`, or more than its reciprocal. */
 PXLI_INLINE double pxli_stabiliser(double k, double L, double least) {
-    const double c = k * L * (k * L), tiny = 1e-30 * (L * L), floor = tiny > least ? tiny : least;
-    return c > floor || c != c ? c : floor;
+    const double own = k > 1e-15 ? k * L : 1e-15 * L, c = own * own, most = 1 / least;
+    return c < least ? least : c > most ? most : c;
 }
 /* features, lpips, style, cosine: compared in the layers of a network. */
 PXLI_INLINE bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
