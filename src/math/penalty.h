@@ -70,6 +70,10 @@ PXLI_INLINE pxli_power_of_two pxli_power_of_two_f64(double a) {
     return (pxli_power_of_two){(PXLI_REAL)above, (PXLI_REAL)below};
 }
 
+PXLI_INLINE pxli_power_of_two pxli_power_of_two_of(PXLI_REAL a) {
+    return sizeof a == 4 ? pxli_power_of_two_f32((float)a) : pxli_power_of_two_f64((double)a);
+}
+
 /* The length of (x, y), and (x, y) divided by it; (0, 0) where the length is 0. Computed of x and y times a power of two, so that
  * squares neither overflow nor vanish at any magnitude. */
 typedef struct pxli_polar {
@@ -77,7 +81,7 @@ typedef struct pxli_polar {
 } pxli_polar;
 PXLI_INLINE pxli_polar pxli_polar_of(PXLI_REAL x, PXLI_REAL y) {
     const PXLI_REAL a = pxli_abs(x), b = pxli_abs(y), large = a > b ? a : b;
-    const pxli_power_of_two unit = sizeof x == 4 ? pxli_power_of_two_f32((float)large) : pxli_power_of_two_f64((double)large);
+    const pxli_power_of_two unit = pxli_power_of_two_of(large);
     const PXLI_REAL p = x * unit.below, q = y * unit.below, length = pxli_sqrt(p * p + q * q), divisor = length == 0 ? 1 : length;
     return (pxli_polar){length * unit.above, PXLI_QUOTIENT(p, divisor), PXLI_QUOTIENT(q, divisor)};
 }
@@ -98,8 +102,13 @@ PXLI_INLINE pxli_charge pxli_smooth_l1(PXLI_REAL d, PXLI_REAL beta) {
     const PXLI_REAL a = pxli_abs(d), divisor = beta > 0 ? beta : 1, q = PXLI_QUOTIENT(d, divisor);
     return (pxli_charge){a > beta ? a - beta / 2 : d * q / 2, d > beta ? 1 : d < -beta ? -1 : q};
 }
+/* In units of a power of two near eps. A difference beyond 2^60 of these has eps for nothing beside it: the slope does not change any
+ * more, and the value is |d|. An eps that rounds to 0 is below any difference but 0. */
 PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
-    const pxli_polar p = pxli_polar_of(d, eps);
-    return (pxli_charge){p.length, p.x};
+    const pxli_power_of_two unit = pxli_power_of_two_of(eps);
+    const PXLI_REAL far = (PXLI_REAL)0x1p60, own = eps * unit.below, q = own > 1 / far ? own : 1 / far;
+    const PXLI_REAL p = d * unit.below, below = p > far ? far : p, near = below < -far ? -far : below;
+    const PXLI_REAL length = pxli_sqrt(near * near + q * q), value = length * unit.above, a = pxli_abs(d);
+    return (pxli_charge){value > a ? value : a, PXLI_QUOTIENT(near, length)};
 }
 #endif
