@@ -35,7 +35,7 @@ from mutate_worker import ROOT, Failed, Processes, Run, Stopped, Worker
 
 HOST = "pixloss_cuda_host_tests"  # has the CPU's kernels and, compiled for the CPU, CUDA's
 # As in tests/CMakeLists.txt.
-ORACLE_TESTS = "*/Terms.*:*/Sampled.*:ChosenCases.*:*Mixes.*:*/Filter.*:Filters.*:Statistics.*:*/Outputs.*:*/NearlyEqual.*:Outlier.*:Sums.*"
+ORACLE_TESTS = "*/Terms.*:*/Sampled.*:ChosenCases.*:*Mixes.*:*/Filter.*:Filters.*:Statistics.*:*/Outputs.*:*Units*:*/NearlyEqual.*:Outlier.*:Sums.*"
 DEVICE_TESTS = ("Evaluate.*:*/NotFinite.*:*/EqualImages.*:*/Finite.*:Reduce.*:*/FarApart.*:"
                 "Determinism.same_bits_on_every_run:Determinism.same_values*:Check*:*Cuda*")
 NETWORK_TESTS = "Features.*:FeatureCalls.*:*/FeaturesSampled.*"

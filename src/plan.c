@@ -119,6 +119,7 @@ static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
     const pxli_term *term = &call->terms[k];
     const bool plain = (term->kind == PXL_SSIM || term->kind == PXL_DSSIM) && !has_exponents(term);
     pass->mode = pass->scored_count == 0 && plain ? PXLI_SCORE_SSIM : PXLI_SCORE_TERMS;
+    pass->means = (pass->means || pass->scored_count == 0) && term->kind == PXL_LUMINANCE;
     pass->scored[pass->scored_count++] = k;
     pass->covariance = pass->covariance || term->kind == PXL_CONTRAST || term->kind == PXL_STRUCTURE || has_exponents(term);
 }

@@ -47,6 +47,7 @@ typedef struct pxli_pass {
     double taps_y[PXLI_MAX_WINDOW], taps_x[PXLI_MAX_WINDOW];
     pxli_folds folds;
     double variance_factor;                 /* 0 where windows are of one pixel */
+    bool means;                             /* only these are: u and v, not their squares */
     bool covariance;                        /* the fifth map, cov(u, v), is needed */
     int64_t map_y0, map_y1, map_x0, map_x1; /* positions that count */
 

@@ -44,7 +44,7 @@ INLINE void store_some(float *p, vf a, int64_t n) {
         store_part(p, a, n);
 }
 INLINE vi is_larger(vf b, vf a) { return (b > a) | (b != b); }
-INLINE vf larger(vf a, vf b) { return choose(is_larger(b, a), b, a); }
+INLINE vf maximum(vf a, vf b) { return choose(is_larger(b, a), b, a); }
 
 /* Four pixels of C channels to one; top: a pixel and the next, bottom: those below. */
 static void pool_pixel(pxl_layer_kind kind, int64_t C, const float *top, const float *bottom, float *to) {
@@ -53,7 +53,7 @@ static void pool_pixel(pxl_layer_kind kind, int64_t C, const float *top, const f
         const vf a = load_some(top + c, n), b = load_some(top + C + c, n), d = load_some(bottom + c, n),
                  e = load_some(bottom + C + c, n);
         vf value = ((a + b) + (d + e)) * all(0.25f);
-        if (kind == PXL_MAX_POOL) value = larger(larger(a, b), larger(d, e));
+        if (kind == PXL_MAX_POOL) value = maximum(maximum(a, b), maximum(d, e));
         store_some(to + c, value, n);
     }
 }
@@ -68,7 +68,7 @@ static void unpool_max(int64_t C, const float *in, int64_t pitch, bool masks, co
     for (int64_t c = 0; c < C; c += VL) {
         const int64_t n = C - c;
         const vf a = load_some(in + c, n), b = load_some(in + C + c, n), d = load_some(in + pitch + c, n),
-                 e = load_some(in + pitch + C + c, n), top = larger(a, b), bottom = larger(d, e);
+                 e = load_some(in + pitch + C + c, n), top = maximum(a, b), bottom = maximum(d, e);
         const vi right = is_larger(b, a), low = is_larger(e, d), below = is_larger(bottom, top);
         const vf g = choose(choose(below, bottom, top) <= least, zero, load_some(gradient + c, n));
         store_some(out + c, choose(below | right, zero, g), n), store_some(out + C + c, choose(~below & right, g, zero), n);

@@ -29,8 +29,6 @@ typedef struct frame {
     int64_t x0, x1, pad, pitch;
 } frame;
 INLINE real *column_at(const frame *f, const real *row, int64_t column) { return (real *)row + f->pad + column - f->x0; }
-INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Room for strips of `width` and maps of radius R: 2R columns on both sides, and what filters overshoot. */
 INLINE void set_frame(frame *f, int R, int64_t width) {
     f->pad = (2 * R + VL - 1) / VL * VL + VL;

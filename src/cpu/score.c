@@ -18,21 +18,33 @@ static columns counted(const strip *s, int64_t first) {
     return (columns){(int)(low < VL ? low : VL), (int)(high > 0 ? high : 0)};
 }
 
-/* VL x VL values between a plane of an output tensor and vectors that are columns, rows m0 .. and columns first .. of the map */
+/* Rows m0 .. and columns first .. of the map: VL x VL positions in vectors that are columns. */
 typedef struct corner {
     int64_t m0, first;
     columns columns;
 } corner;
-static void store_columns(const strip *s, corner at, const pxl_tensor *tensor, int64_t channel, const vf *value) {
-    const plane p = plane_of(tensor, s->tile.image, channel);
+/* Of output q, until the batch's rows are whole: stores of single blocks to as many rows would each wait for its page and line. */
+static void keep_columns(const strip *s, corner at, int q, const vf *value) {
     vf rows[VL];
+    if (at.columns.low >= at.columns.high) return;
     transpose(value, rows);
-    for (int l = 0; l < VL; l++) {
-        const int64_t y = at.m0 + l;
-        if (y < s->tile.y0 || y >= s->tile.y1 || y < s->pass->map_y0 || y >= s->pass->map_y1 || at.columns.high <= at.columns.low)
-            continue;
-        store_row(&p, y - s->pass->map_y0, at.first + at.columns.low - s->pass->map_x0, at.columns.high - at.columns.low,
-                  (const real *)&rows[l] + at.columns.low, false);
+    real *const to = s->outputs[q] + s->output_pad + at.first - s->tile.x0;
+    for (int l = 0; l < VL; l++) *(vu *)(to + l * s->output_pitch) = rows[l];
+}
+void store_outputs(const strip *s, int64_t m0) {
+    const pxli_pass *p = s->pass;
+    const pxl_tensor *tensor = p->outputs ? s->call->args->map : s->call->args->statistics;
+    const int64_t first = larger(s->tile.y0, p->map_y0), end = smaller(s->tile.y1, p->map_y1);
+    const int64_t x0 = larger(s->tile.x0, p->map_x0), x1 = smaller(s->tile.x1, p->map_x1);
+    for (int q = 0; q < s->output_count && x0 < x1; q++) {
+        const plane to = plane_of(tensor, s->tile.image, q * s->call->c + s->tile.channel);
+        for (int64_t y = larger(m0, first); y < smaller(m0 + VL, end); y++) {
+            const real *row = s->outputs[q] + (y - m0) * s->output_pitch + s->output_pad + x0 - s->tile.x0;
+            if (is_direct(&to))
+                stream_row(direct_row(&to, y - p->map_y0) + x0 - p->map_x0, row, x1 - x0);
+            else
+                store_row(&to, y - p->map_y0, x0 - p->map_x0, x1 - x0, row, false);
+        }
     }
 }
 static void load_columns(const strip *s, corner at, const pxl_tensor *tensor, int64_t channel, vf *value) {
@@ -93,7 +105,11 @@ INLINE void pull_back(const strip *s, int i, pxli_vector_score r, vf *const m[MA
     vf *const *f = s->work.f;
     const vf mu = f[MAP_U][i], mv = f[MAP_V][i];
     const vf uu = r.su * s->variance_factor, vv = r.sv * s->variance_factor;
-    vf u = r.M - 2 * mu * uu, v = r.m - 2 * mv * vv;
+    vf u = r.M, v = r.m;
+    if (s->forward > MEANS) {
+        u -= 2 * mu * uu, v -= 2 * mv * vv;
+        m[TO_UU][i] = uu, m[TO_VV][i] = vv;
+    }
     if (s->forward == MAPS) {
         const vf uv = r.cuv * s->variance_factor;
         u -= mv * uv, v -= mu * uv;
@@ -101,7 +117,6 @@ INLINE void pull_back(const strip *s, int i, pxli_vector_score r, vf *const m[MA
     }
     if (s->to_pred) m[TO_PRED][i] = u + v;
     if (s->to_target) m[TO_TARGET][i] = u - v;
-    m[TO_UU][i] = uu, m[TO_VV][i] = vv;
 }
 
 static void score_ssim(strip *s, vf *const m[MAPS]) {
@@ -115,44 +130,115 @@ static void value_ssim(strip *s) {
     for (int i = 0; i < VL; i++) s->work.value[i] = pxli_vector_ssim(moments_at(s, i), s->C1, s->C2).value;
 }
 
-/* ---- Any terms: lane by lane, with the scalar definitions ---- */
-static void score_term(strip *s, int k, pxli_vector_score *sum) {
-    const pxli_term *term = &s->call->terms[s->pass->scored[k]];
-    const real half = term->kind == PXL_DSSIM ? (real)0.5 : 1, weight = s->coefficient[k] * half;
-    const real alpha = (real)term->alpha, beta = (real)term->beta, gamma = (real)term->gamma;
-    for (int i = 0; i < VL; i++) {
-        const pxli_vector_moments t = moments_at(s, i);
-        for (int l = 0; l < VL; l++) {
-            const pxli_moments at = {t.M[l], t.m[l], t.su[l], t.sv[l], t.cuv[l]};
-            const real noise = pxli_variance_noise(s->work.f[MAP_UU][i][l], s->work.f[MAP_VV][i][l]);
-            const pxli_score r = pxli_score_of(term->kind, at, noise, s->C1, s->C2, alpha, beta, gamma);
-            s->work.value[i][l] = r.value * half;
-            if (weight == 0) continue;
-            sum[i].M[l] += weight * r.M, sum[i].m[l] += weight * r.m;
-            sum[i].su[l] += weight * r.su, sum[i].sv[l] += weight * r.sv, sum[i].cuv[l] += weight * r.cuv;
-        }
+/* ---- Any terms: by the scalar definitions, in loops over a block's positions that the compiler makes vectors of ---------------- */
+enum { POSITIONS = VL * VL };
+enum { SCORE_RATIOS, SCORE_LUMINANCE, SCORE_CONTRAST, SCORE_STRUCTURE, SCORE_EXPONENTS };
+static int score_of(const pxli_term *term) {
+    switch (term->kind) {
+        case PXL_LUMINANCE: return SCORE_LUMINANCE;
+        case PXL_CONTRAST: return SCORE_CONTRAST;
+        case PXL_STRUCTURE: return SCORE_STRUCTURE;
+        default: return term->alpha == 1 && term->beta == 1 && term->gamma == 1 ? SCORE_RATIOS : SCORE_EXPONENTS;
     }
 }
-static void store_map(strip *s, corner at, const pxli_term *term) {
+typedef struct derivatives { /* of the weighted sum of the terms, to the statistics */
+    real M[POSITIONS], m[POSITIONS], su[POSITIONS], sv[POSITIONS], cuv[POSITIONS];
+} derivatives;
+typedef struct scoring {
+    const real *u, *v, *uu, *vv, *uv; /* the filtered maps */
+    real two_c, gap, factor, C1, C2, alpha, beta, gamma, weight;
+} scoring;
+
+/* `score` is known when compiling: maps that it does not need are not read. */
+INLINE pxli_score score_position(int score, const scoring *t, int i) {
+    const real mu = t->u[i], mv = t->v[i];
+    pxli_moments at = {mu + t->two_c, mv + t->gap, 0, 0, 0};
+    if (score == SCORE_LUMINANCE) return pxli_luminance(at, t->C1);
+    at.su = (t->uu[i] - mu * mu) * t->factor, at.sv = (t->vv[i] - mv * mv) * t->factor;
+    if (score == SCORE_RATIOS) return pxli_ssim(at, t->C1, t->C2);
+    at.cuv = (t->uv[i] - mu * mv) * t->factor;
+    const real noise = pxli_variance_noise(t->uu[i], t->vv[i]);
+    if (score == SCORE_CONTRAST) return pxli_contrast(at, noise, t->C2);
+    if (score == SCORE_STRUCTURE) return pxli_structure(at, noise, t->C2);
+    return pxli_ssim_exponents(at, noise, t->C1, t->C2, t->alpha, t->beta, t->gamma);
+}
+INLINE void score_positions(int score, const scoring *t, real *restrict value, derivatives *restrict to) {
+#pragma omp simd
+    for (int i = 0; i < POSITIONS; i++) {
+        const pxli_score r = score_position(score, t, i);
+        value[i] = r.value;
+        if (!to) continue;
+        to->M[i] += t->weight * r.M, to->m[i] += t->weight * r.m;
+        if (score == SCORE_LUMINANCE) continue;
+        to->su[i] += t->weight * r.su, to->sv[i] += t->weight * r.sv;
+        if (score != SCORE_RATIOS) to->cuv[i] += t->weight * r.cuv;
+    }
+}
+NOINLINE void score_all(int score, bool pulls, const scoring *t, real *value, derivatives *to) {
+    switch (score) {
+#define CASE(SCORE)                                 \
+    case SCORE:                                     \
+        if (pulls)                                  \
+            score_positions(SCORE, t, value, to);   \
+        else                                        \
+            score_positions(SCORE, t, value, NULL); \
+        break;
+        CASE(SCORE_RATIOS)
+        CASE(SCORE_LUMINANCE)
+        CASE(SCORE_CONTRAST)
+        CASE(SCORE_STRUCTURE)
+        CASE(SCORE_EXPONENTS)
+#undef CASE
+    }
+}
+static void score_term(strip *s, int k, derivatives *sum) {
+    const pxli_term *term = &s->call->terms[s->pass->scored[k]];
+    vf *const *f = s->work.f;
+    const real half = term->kind == PXL_DSSIM ? (real)0.5 : 1, weight = s->coefficient[k] * half;
+    const scoring t = {(const real *)f[MAP_U],
+                       (const real *)f[MAP_V],
+                       (const real *)f[MAP_UU],
+                       (const real *)f[MAP_VV],
+                       (const real *)f[MAP_UV],
+                       s->two_c,
+                       s->gap,
+                       s->variance_factor,
+                       s->C1,
+                       s->C2,
+                       (real)term->alpha,
+                       (real)term->beta,
+                       (real)term->gamma,
+                       weight};
+    score_all(score_of(term), s->backs && weight != 0, &t, (real *)s->work.value, sum);
+    for (int i = 0; i < VL && term->kind == PXL_DSSIM; i++) s->work.value[i] *= half;
+}
+static void keep_map(strip *s, corner at, const pxli_term *term) {
     const real factor = term->kind == PXL_DSSIM ? 2 : 1;
     vf map[VL];
     for (int i = 0; i < VL; i++) map[i] = 1 - factor * s->work.value[i];
-    store_columns(s, at, s->call->args->map, s->tile.channel, map);
+    keep_columns(s, at, 0, map);
 }
 static void score_terms(strip *s, corner at, vf *const m[MAPS]) {
-    pxli_vector_score sum[VL];
-    memset(sum, 0, sizeof sum);
+    derivatives sum __attribute__((aligned(PXLI_VECTOR_BYTES)));
+    if (s->backs) memset(&sum, 0, sizeof sum);
     for (int k = 0; k < s->pass->scored_count; k++) {
-        score_term(s, k, sum);
+        score_term(s, k, &sum);
         add_total(s, k, at.columns);
-        if (k == 0 && s->pass->outputs) store_map(s, at, &s->call->terms[s->pass->scored[k]]);
+        if (k == 0 && s->pass->outputs) keep_map(s, at, &s->call->terms[s->pass->scored[k]]);
     }
-    for (int i = 0; i < VL && s->backs; i++) pull_back(s, i, sum[i], m);
+    for (int i = 0; i < VL && s->backs; i++)
+        pull_back(s, i,
+                  (pxli_vector_score){{0},
+                                      load(sum.M + i * VL),
+                                      load(sum.m + i * VL),
+                                      load(sum.su + i * VL),
+                                      load(sum.sv + i * VL),
+                                      load(sum.cuv + i * VL)},
+                  m);
 }
 
 /* ---- The statistics themselves: mx = (M+m)/2, vx = (su+sv)/4 + cuv/2, vxy = (su-sv)/4 ---- */
-static void store_statistics(strip *s, corner at) {
-    const int64_t c = s->tile.channel, channels = s->call->c;
+static void keep_statistics(strip *s, corner at) {
     vf out[MAPS][VL];
     for (int i = 0; i < VL; i++) {
         const pxli_vector_moments t = moments_at(s, i);
@@ -160,7 +246,7 @@ static void store_statistics(strip *s, corner at) {
         out[2][i] = (t.su + t.sv) / 4 + t.cuv / 2, out[3][i] = (t.su + t.sv) / 4 - t.cuv / 2;
         out[4][i] = (t.su - t.sv) / 4;
     }
-    for (int q = 0; q < MAPS; q++) store_columns(s, at, s->call->args->statistics, q * channels + c, out[q]);
+    for (int q = 0; q < MAPS; q++) keep_columns(s, at, q, out[q]);
 }
 static void statistics_adjoint(strip *s, corner at, vf *const m[MAPS]) {
     vf *const *g = s->work.upstream;
@@ -192,10 +278,10 @@ void score_block(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]) {
             if (s->call->terms[s->pass->scored[0]].kind == PXL_DSSIM)
                 for (int i = 0; i < VL; i++) s->work.value[i] *= (real)0.5;
             add_total(s, 0, at.columns);
-            if (s->pass->outputs) store_map(s, at, &s->call->terms[s->pass->scored[0]]);
+            if (s->pass->outputs) keep_map(s, at, &s->call->terms[s->pass->scored[0]]);
             break;
         case PXLI_SCORE_TERMS: score_terms(s, at, m); break;
-        case PXLI_SCORE_STATISTICS: store_statistics(s, at); break;
+        case PXLI_SCORE_STATISTICS: keep_statistics(s, at); break;
         case PXLI_SCORE_STATISTICS_ADJOINT: statistics_adjoint(s, at, m); break;
     }
     if (s->backs && s->reader.masked) apply_weights(s, m);

@@ -132,8 +132,8 @@ static void set_outside(const strip *s, int from, int to) {
 static void vertical_forward(const strip *s, const block *t, int64_t column, int at) {
     const strip_work *w = &s->work;
     const int R = s->R;
-    filter(R, s->taps_y, t->u, w->f[MAP_U], w->f[MAP_UU]);
-    filter(R, s->taps_y, t->v, w->f[MAP_V], w->f[MAP_VV]);
+    filter(R, s->taps_y, t->u, w->f[MAP_U], s->forward > MEANS ? w->f[MAP_UU] : NULL);
+    filter(R, s->taps_y, t->v, w->f[MAP_V], s->forward > MEANS ? w->f[MAP_VV] : NULL);
     if (s->forward == MAPS) filter_product(R, s->taps_y, t->u, t->v, w->f[MAP_UV]);
     for (int q = 0; q < s->forward; q++) transpose(w->f[q], w->T[q] + at + 2 * R);
     const int64_t inside = s->pass->w - column;
@@ -183,15 +183,16 @@ static void backward(const strip *s, const batch *a, int64_t column, int at) {
 }
 
 /* The block's rows of one gradient, into g. Pointers are fetched once: any store might change what s points to. */
-INLINE void combine_rows(bool covariance, const strip *s, const batch *a, const block *t, int to, vf *restrict g) {
+INLINE void combine_rows(int forward, const strip *s, const batch *a, const block *t, int to, vf *restrict g) {
     vf *const *f = s->work.f;
     const vf *restrict u = t->u, *restrict v = t->v, *restrict m = f[to], *restrict uu = f[TO_UU], *restrict vv = f[TO_VV],
                        *restrict uv = f[TO_UV];
     const vf unit = all(s->unit), scale = all(s->scale), sign = all(to == TO_PRED ? 1 : -1);
     for (int b = a->low; b < a->high; b++) {
         const vf x = u[b], y = sign * v[b]; /* u, v if the images change places */
-        vf sum = m[b] + (2 * x * uu[b] + 2 * y * vv[b]);
-        if (covariance) sum += (sign * x + v[b]) * uv[b];
+        vf sum = m[b];
+        if (forward > MEANS) sum += 2 * x * uu[b] + 2 * y * vv[b];
+        if (forward == MAPS) sum += (sign * x + v[b]) * uv[b];
         g[b] = scale * (unit * sum); /* one by one: their product may overflow alone */
     }
 }
@@ -199,9 +200,11 @@ static void combine(const strip *s, const batch *a, const block *t, int64_t colu
     const int64_t left = s->tile.x1 - column;
     vf g[VL];
     if (s->forward == MAPS)
-        combine_rows(true, s, a, t, to, g);
+        combine_rows(MAPS, s, a, t, to, g);
+    else if (s->forward > MEANS)
+        combine_rows(MAPS - 1, s, a, t, to, g);
     else
-        combine_rows(false, s, a, t, to, g);
+        combine_rows(MEANS, s, a, t, to, g);
     sink_store(sink, g, a->low, a->high, a->out0, column, left < VL ? (int)left : VL);
 }
 
@@ -292,13 +295,13 @@ static void set_units(strip *s) {
 }
 
 static void set_maps(strip *s) {
-    s->forward = s->pass->covariance ? MAPS : MAPS - 1;
+    s->forward = s->pass->covariance ? MAPS : s->pass->means ? MEANS : MAPS - 1;
     s->backs = 0;
     s->to_pred = s->pass->gradients && s->call->args->grad_pred, s->to_target = s->pass->gradients && s->call->args->grad_target;
     if (!s->to_pred && !s->to_target) return;
     if (s->to_pred) s->taken[s->backs++] = TO_PRED;
     if (s->to_target) s->taken[s->backs++] = TO_TARGET;
-    s->taken[s->backs++] = TO_UU, s->taken[s->backs++] = TO_VV;
+    if (!s->pass->means) s->taken[s->backs++] = TO_UU, s->taken[s->backs++] = TO_VV;
     if (s->pass->covariance) s->taken[s->backs++] = TO_UV;
 }
 
@@ -345,6 +348,11 @@ static void take_work(strip *s, pxli_arena *arena) {
     for (int q = 0; q < MAPS && s->pass->mode == PXLI_SCORE_STATISTICS_ADJOINT; q++) w->upstream[q] = take_vectors(VL, arena);
     w->total = pxli_take(arena, (size_t)(s->pass->scored_count * VL) * sizeof(double));
 }
+static void take_outputs(strip *s, int64_t width, pxli_arena *arena) {
+    s->output_count = s->pass->mode == PXLI_SCORE_STATISTICS ? MAPS : s->pass->outputs ? 1 : 0;
+    s->output_pad = s->lag + VL, s->output_pitch = (width + VL - 1) / VL * VL + 2 * s->output_pad;
+    for (int q = 0; q < s->output_count; q++) s->outputs[q] = pxli_take(arena, (size_t)(s->output_pitch * VL) * sizeof(real));
+}
 static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_arena *arena) {
     const int64_t width = pxli_strip_width(pass);
     strip *s = &t->strip;
@@ -352,7 +360,7 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     s->call = call, s->pass = pass, s->R = pass->radius, s->lag = lag_of(pass->radius);
     set_maps(s);
     if (pass->window) {
-        take_work(s, arena);
+        take_work(s, arena), take_outputs(s, width, arena);
         reader_take(&s->reader, call, pass, width, s->lag + VL, VL + 2 * s->R, arena);
         if (s->backs) s->ring = pxli_take(arena, (size_t)((width + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
     }
@@ -407,6 +415,7 @@ static void run_structure(scratch *t, double *sums) {
         sink_start(&t->pred, a.low, a.high), sink_start(&t->target, a.low, a.high);
         if (s->pass->residual_count) residual_rows(t, a.out0, a.low, a.high);
         march(s, &a, &t->pred, &t->target);
+        if (s->output_count) store_outputs(s, m0);
         sink_flush(&t->pred, a.out0, a.low, a.high, s->backs > 0), sink_flush(&t->target, a.out0, a.low, a.high, s->backs > 0);
         end_batch(s, &a, sums);
     }

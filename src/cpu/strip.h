@@ -10,7 +10,8 @@ enum {
     MAX_LAG = (HALO + VL - 1) / VL * VL, /* columns by which the output trails the input: 2 radius, in whole blocks */
     TILES = MAX_LAG / VL + 1,
     WRAP = 32 / VL, /* blocks between two moves of a sliding window */
-    MAPS = 5        /* forward: u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
+    MEANS = 2,      /* forward: u, v; */
+    MAPS = 5        /* u, v, u^2, v^2, uv; backward: to pred, to target, to E u^2, E v^2, E uv */
 };
 enum { MAP_U = 0, MAP_V = 1, MAP_UU = 2, MAP_VV = 3, MAP_UV = 4 };
 enum { TO_PRED = 0, TO_TARGET = 1, TO_UU = 2, TO_VV = 3, TO_UV = 4 };
@@ -37,13 +38,17 @@ typedef struct strip {
     reader reader;
     strip_work work;
     vf *ring; /* [blocks][MAPS][2 radius]: rows of the vertical adjoint that the next batch needs */
-    int R, lag, forward, taken[MAPS], backs; /* maps: forward 4 or 5; those of the derivatives in use */
+    int R, lag, forward, taken[MAPS], backs; /* maps: forward 2, 4 or 5; those of the derivatives in use */
     bool to_pred, to_target;
     bool exact; /* x - y is rounded more coarsely than v: keep what rounding drops */
     real taps_x[PXLI_MAX_WINDOW], taps_y[PXLI_MAX_WINDOW], variance_factor;
-    real scale;                       /* of pixels as they are read: see pxli_window_scale */
-    real c, d, two_c, gap;            /* in these units */
-    real C1, C2, unit;                /* unit: of the gradient in these units */
+    real scale;            /* of pixels as they are read: see pxli_window_scale */
+    real c, d, two_c, gap; /* in these units */
+    real C1, C2, unit;     /* unit: of the gradient in these units */
+    real *outputs
+        [MAPS]; /* [VL][output_pitch]: a batch's rows of the map, or of the statistics; the tile's first column is at output_pad */
+    int output_count;
+    int64_t output_pad, output_pitch;
     real coefficient[PXLI_MAX_TERMS]; /* of each scored term's derivatives */
     real outside[MAPS];               /* a map's value where both images are 0 */
 } strip;
@@ -51,4 +56,7 @@ typedef struct strip {
 /* One batch of map rows m0 .. m0 + VL - 1, columns c - R ..: scores f, leaves derivatives in m[map][0..VL). score.c */
 void PXLI_NAME(score_block)(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]);
 #define score_block PXLI_NAME(score_block)
+/* Rows m0 .. of what the pass gives at each position, once all blocks of the batch are scored. */
+void PXLI_NAME(store_outputs)(const strip *s, int64_t m0);
+#define store_outputs PXLI_NAME(store_outputs)
 #endif

@@ -40,6 +40,8 @@ INLINE real to_real(double a) {
     const double largest = sizeof(real) == 4 ? 3.4e38 : 1.7e308;
     return (real)(a > largest && a < INFINITY ? largest : a < -largest && a > -INFINITY ? -largest : a);
 }
+INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 INLINE vf load(const real *p) { return *(const vu *)p; }
 INLINE vf all(real a) { return (vf){0} + a; }
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
@@ -76,11 +78,12 @@ INLINE void stream_end(void) {
 #endif
 }
 INLINE bool is_aligned(const void *p) { return ((uintptr_t)p & (PXLI_VECTOR_BYTES - 1)) == 0; }
-/* A row past the caches, where it is aligned. */
+/* A row past the caches, from its first aligned element on. */
 INLINE void stream_row(real *to, const real *from, int64_t count) {
-    int64_t i = 0;
-    if (is_aligned(to))
-        for (; i + VL <= count; i += VL) stream(to + i, load(from + i));
+    const int64_t head = (int64_t)(-((uintptr_t)to / sizeof(real)) & (VL - 1));
+    int64_t i = head < count ? head : count;
+    for (int64_t k = 0; k < i; k++) to[k] = from[k];
+    for (; i + VL <= count; i += VL) stream(to + i, load(from + i));
     memcpy(to + i, from + i, (size_t)(count - i) * sizeof(real));
 }
 
@@ -125,8 +128,11 @@ INLINE void transpose(const vf *restrict s, vf *restrict d) {
     d[0] = SHUFFLE(a, c, 0, 1, 4, 5), d[1] = SHUFFLE(a, c, 2, 3, 6, 7), d[2] = SHUFFLE(b, e, 0, 1, 4, 5),
     d[3] = SHUFFLE(b, e, 2, 3, 6, 7);
 #else /* doubles: the reference, so simple before fast */
-    for (int i = 0; i < VL; i++)
-        for (int j = 0; j < VL; j++) d[i][j] = s[j][i];
+    for (int i = 0; i < VL; i++) {
+        vf row = {0};
+        for (int j = 0; j < VL; j++) row[j] = s[j][i];
+        d[i] = row;
+    }
 #endif
 }
 #endif

@@ -7,6 +7,7 @@
  * so equal images score exactly 0 and nothing cancels near them. The parts that need no roots are in ssim_ratios.h. */
 #ifndef PXLI_SSIM_H
 #define PXLI_SSIM_H
+#include "elementary.h"
 #include "penalty.h"
 #include "pixloss/pixloss.h"
 
@@ -48,36 +49,31 @@ PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL noise, PXLI_REAL 
     return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
 }
 /* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2. Where a deviation is 0, so is
- * vxy. */
+ * vxy: the part is 0, and NaN where one is. */
 PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL noise, PXLI_REAL C2) {
     const pxli_deviations d = pxli_roots(s, noise);
-    if (d.x == 0 || d.y == 0) return (pxli_score){0, 0, 0, 0, 0, 0};
-    const PXLI_REAL gap = pxli_gap(d, s.cuv), r = 1 / (d.x * d.y + C2 / 2), b = (s.sv - gap * gap) / 2 * r;
+    const PXLI_REAL gap = pxli_gap(d, s.cuv), own = d.x == 0 ? 0 : 1, both = d.y == 0 ? 0 : own;
+    const PXLI_REAL root = d.x * d.y + C2 / 2, r = both / root, b = (s.sv - gap * gap) / 2 * r;
     return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
 }
 
-/* f^p and its derivative, f = 1 - b: below 1e-4 as at 1e-4, with a slope of 0. */
+/* f = 1 - b, log f^p, and d log f^p / df as a multiple of 1 / f: f below 1e-4 counts as 1e-4, with a slope of 0. */
 typedef struct pxli_power {
-    PXLI_REAL log, slope, factor; /* log f^p; d(f^p)/df; f^p */
+    PXLI_REAL f, log, slope;
 } pxli_power;
 PXLI_INLINE pxli_power pxli_power_of(PXLI_REAL b, PXLI_REAL p) {
-    const double f = 1 - (double)b, floor = 1e-4;
-    if (f < floor) return (pxli_power){(PXLI_REAL)(p * log(floor)), 0, (PXLI_REAL)pow(floor, p)};
-    const double factor = pow(f, p);
-    return (pxli_power){(PXLI_REAL)(p * log1p(-(double)b)), (PXLI_REAL)(p * factor / f), (PXLI_REAL)factor};
+    const PXLI_REAL most = (PXLI_REAL)(1 - 1e-4), bound = b > most ? most : b;
+    return (pxli_power){1 - bound, p * pxli_log1p(-bound), b > most ? 0 : p};
 }
 /* 1 - l^alpha c^beta s^gamma */
 PXLI_INLINE pxli_score pxli_ssim_exponents(pxli_moments s, PXLI_REAL noise, PXLI_REAL C1, PXLI_REAL C2, PXLI_REAL alpha,
                                            PXLI_REAL beta, PXLI_REAL gamma) {
     const pxli_score l = pxli_luminance(s, C1), c = pxli_contrast(s, noise, C2), t = pxli_structure(s, noise, C2);
     const pxli_power pl = pxli_power_of(l.value, alpha), pc = pxli_power_of(c.value, beta), pt = pxli_power_of(t.value, gamma);
-    const PXLI_REAL wl = pl.slope * pc.factor * pt.factor, wc = pl.factor * pc.slope * pt.factor,
-                    wt = pl.factor * pc.factor * pt.slope; /* value falls by d factor = -d part */
-    return (pxli_score){(PXLI_REAL)-expm1((double)pl.log + pc.log + pt.log),
-                        wl * l.M,
-                        wl * l.m,
-                        wc * c.su + wt * t.su,
-                        wc * c.sv + wt * t.sv,
+    const pxli_exponential product = pxli_exp(pl.log + pc.log + pt.log);
+    const PXLI_REAL fl = pl.f, fc = pc.f, ft = pt.f, share = product.value / (fl * fc * ft);
+    const PXLI_REAL wl = pl.slope * (share * fc * ft), wc = pc.slope * (share * fl * ft), wt = pt.slope * (share * fl * fc);
+    return (pxli_score){-product.minus_1,       wl * l.M, wl * l.m, wc * c.su + wt * t.su, wc * c.sv + wt * t.sv,
                         wc * c.cuv + wt * t.cuv};
 }
 
