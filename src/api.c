@@ -125,8 +125,7 @@ typedef struct statistics_call { /* what a plan points to */
 } statistics_call;
 
 static void plan_statistics(statistics_call *s, pxli_score_mode mode, const pxl_tensor *grad_statistics) {
-    pxli_plan_statistics(&s->args, &s->term, mode, &s->call);
-    s->call.grad_statistics = grad_statistics;
+    pxli_plan_statistics(&s->args, grad_statistics, &s->term, mode, &s->call);
     s->args.struct_size = sizeof s->args;
 }
 pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_term *term, const pxl_tensor *pred,

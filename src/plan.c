@@ -161,6 +161,50 @@ static void place_mean(pxli_call *call) {
         if (pxli_is_function_of_mean(call->terms[k].kind)) add_residual(call, &call->mean, k);
 }
 
+/* ---- Narrow images: other views of the same pixels --------------------------------------------------------------------- */
+static bool is_narrow(const pxl_tensor *pred) {
+    enum { NARROW = 32 };
+    return pred->device.type == PXL_CPU && pred->size[3] <= NARROW && pred->size[2] >= 4 * pred->size[3];
+}
+typedef void reshape(const pxl_tensor *from, pxl_tensor *to);
+static void turn(const pxl_tensor *from, pxl_tensor *to) {
+    to->size[2] = from->size[3], to->size[3] = from->size[2];
+    to->stride[2] = from->stride[3], to->stride[3] = from->stride[2];
+}
+/* All rows in one. */
+static void flatten(const pxl_tensor *from, pxl_tensor *to) {
+    to->size[2] = 1, to->size[3] = from->size[2] * from->size[3];
+    if (from->size[3] == 1) to->stride[3] = from->stride[2];
+}
+static bool can_flatten(const pxl_tensor *t) { return !t || t->size[3] == 1 || t->stride[2] == t->size[3] * t->stride[3]; }
+static const pxl_tensor *reshaped(reshape *function, const pxl_tensor *from, pxl_tensor *to) {
+    if (!from) return NULL;
+    *to = *from;
+    function(from, to);
+    return to;
+}
+static const pxl_args *reshape_all(reshape *function, const pxl_args *args, pxli_call *call) {
+    const pxl_tensor *const from[] = {args->pred,        args->target, args->weight,    args->grad_pred,
+                                      args->grad_target, args->map,    args->statistics};
+    pxl_args *to = &call->reshaped;
+    *to = *args;
+    const pxl_tensor **const at[] = {&to->pred,        &to->target, &to->weight,    &to->grad_pred,
+                                     &to->grad_target, &to->map,    &to->statistics};
+    for (int i = 0; i < 7; i++) *at[i] = reshaped(function, from[i], &call->reshaped_tensor[i]);
+    return to;
+}
+static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
+    bool pixels = can_flatten(args->pred) && can_flatten(args->target) && can_flatten(args->weight) &&
+                  can_flatten(args->grad_pred) && can_flatten(args->grad_target);
+    if (!is_narrow(args->pred)) return args;
+    for (int k = 0; k < loss->count; k++) {
+        const pxli_term *term = &loss->terms[k];
+        if (pxli_is_features(term->kind)) return args;
+        pixels = pixels && !pxli_is_windowed(term->kind) && pxli_term_radius(term) == 0;
+    }
+    return reshape_all(pixels ? flatten : turn, args, call);
+}
+
 static void set_call(const pxl_args *args, pxli_call *call) {
     call->args = args, call->count = 0, call->passes = call->walks = 0, call->grad_statistics = NULL;
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
@@ -175,14 +219,17 @@ static void set_statistics(const pxli_term *term, pxli_score_mode mode, pxli_cal
     pass->mode = mode, pass->covariance = true;
     set_tiles(call, pass);
 }
-void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call) {
-    set_call(args, call);
+void pxli_plan_statistics(const pxl_args *args, const pxl_tensor *grad_statistics, const pxli_term *term, pxli_score_mode mode,
+                          pxli_call *call) {
+    const bool narrow = is_narrow(args->pred);
+    set_call(narrow ? reshape_all(turn, args, call) : args, call);
+    call->grad_statistics = narrow ? reshaped(turn, grad_statistics, &call->reshaped_statistics) : grad_statistics;
     set_statistics(term, mode, call, &call->statistics);
 }
 
 void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
     const pxli_term *first = NULL;
-    set_call(args, call);
+    set_call(widened(loss, args, call), call);
     call->terms = loss->terms, call->count = loss->count;
     for (int k = 0; k < call->count; k++) {
         const pxli_term *term = &call->terms[k];
@@ -199,7 +246,7 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
         call->pass[p].accumulate = p > 0 || call->pass[p].factor > 1;
     }
     if (call->mean.residual_count) set_tiles(call, &call->mean);
-    if (args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
+    if (call->args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
 }
 
 pxli_crop pxli_crop_of(const pxli_call *call, int k) {

@@ -74,7 +74,9 @@ enum { PXLI_MAX_PASSES = PXLI_MAX_TERMS + 1 };
 typedef struct pxli_call {
     const pxli_term *terms;
     int count;
-    const pxl_args *args; /* images and outputs */
+    const pxl_args *args; /* images and outputs: the caller's, or `reshaped` */
+    pxl_args reshaped;    /* other views of the same: see pxli_plan */
+    pxl_tensor reshaped_tensor[7], reshaped_statistics;
     const pxl_tensor *grad_statistics;
     /* Where the passes write: the caller's, or, if several passes add up and its dtype would round each, a dense tensor of the
      * workspace in the precision of the computation. */
@@ -106,12 +108,15 @@ static inline double pxli_crop_area(pxli_crop c) { return (double)(c.y1 - c.y0) 
 /* Of term k's map inside the image: what its mean is taken over. */
 pxli_crop pxli_crop_of(const pxli_call *call, int k);
 
-/* Groups the terms of `loss` for these arguments (already checked). Allocation happens in pxli_plan_layout. */
+/* Groups the terms of `loss` for these arguments (already checked). Allocation happens in pxli_plan_layout. On the CPU, where a row
+ * of few pixels takes as long as one of many, narrow and tall images are turned on their side (every map, window and border is the
+ * same along both axes), or for terms on pixels alone seen as one row. */
 void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call);
 /* Takes the CPU's arrays from the arena and, unless it only counts, fills blurs' taps and folds. */
 void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
 /* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */
-void pxli_plan_statistics(const pxl_args *args, const pxli_term *term, pxli_score_mode mode, pxli_call *call);
+void pxli_plan_statistics(const pxl_args *args, const pxl_tensor *grad_statistics, const pxli_term *term, pxli_score_mode mode,
+                          pxli_call *call);
 
 static inline int64_t pxli_tile_count(const pxli_call *call, const pxli_pass *pass) {
     return call->n * call->c * pass->strips * pass->segments;
