@@ -171,12 +171,12 @@ static void turn(const pxl_tensor *from, pxl_tensor *to) {
     to->size[2] = from->size[3], to->size[3] = from->size[2];
     to->stride[2] = from->stride[3], to->stride[3] = from->stride[2];
 }
-/* All rows in one. */
-static void flatten(const pxl_tensor *from, pxl_tensor *to) {
+void pxli_flatten(const pxl_tensor *from, pxl_tensor *to) {
+    *to = *from;
     to->size[2] = 1, to->size[3] = from->size[2] * from->size[3];
     if (from->size[3] == 1) to->stride[3] = from->stride[2];
 }
-static bool can_flatten(const pxl_tensor *t) { return !t || t->size[3] == 1 || t->stride[2] == t->size[3] * t->stride[3]; }
+bool pxli_can_flatten(const pxl_tensor *t) { return t->size[3] == 1 || t->stride[2] == t->size[3] * t->stride[3]; }
 static const pxl_tensor *reshaped(reshape *function, const pxl_tensor *from, pxl_tensor *to) {
     if (!from) return NULL;
     *to = *from;
@@ -194,15 +194,16 @@ static const pxl_args *reshape_all(reshape *function, const pxl_args *args, pxli
     return to;
 }
 static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
-    bool pixels = can_flatten(args->pred) && can_flatten(args->target) && can_flatten(args->weight) &&
-                  can_flatten(args->grad_pred) && can_flatten(args->grad_target);
+    const pxl_tensor *const views[] = {args->pred, args->target, args->weight, args->grad_pred, args->grad_target};
+    bool pixels = true;
+    for (int i = 0; i < 5; i++) pixels = pixels && (!views[i] || pxli_can_flatten(views[i]));
     if (!is_narrow(args->pred)) return args;
     for (int k = 0; k < loss->count; k++) {
         const pxli_term *term = &loss->terms[k];
         if (pxli_is_features(term->kind)) return args;
         pixels = pixels && !pxli_is_windowed(term->kind) && pxli_term_radius(term) == 0;
     }
-    return reshape_all(pixels ? flatten : turn, args, call);
+    return reshape_all(pixels ? pxli_flatten : turn, args, call);
 }
 
 static void set_call(const pxl_args *args, pxli_call *call) {

@@ -126,6 +126,9 @@ pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t ind
 int64_t pxli_strip_width(const pxli_pass *pass);
 /* Whether one term is all there is, and a row of it can be done in one loop, which keeps few rows. */
 bool pxli_is_one_loop(const pxli_call *call, const pxli_pass *pass);
+/* Whether a view's rows lie one after the other; then all of them as one row. */
+bool pxli_can_flatten(const pxl_tensor *tensor);
+void pxli_flatten(const pxl_tensor *from, pxl_tensor *to);
 /* Radius of a residual term's map. */
 int pxli_term_radius(const pxli_term *term);
 /* The pixels [low, high) that positions [from, to) read. */

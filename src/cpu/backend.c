@@ -167,20 +167,32 @@ static double reduced(pxl_reduce_kind kind, const pxli_partial *p, int64_t count
         case PXL_REDUCE_MEAN: return p->sum / (double)count;
         case PXL_REDUCE_MIN: return p->min;
         case PXL_REDUCE_MAX: return p->max;
-        case PXL_REDUCE_L1: return p->absolute;
-        case PXL_REDUCE_L2: return sqrt(p->square);
+        case PXL_REDUCE_L1: return p->sum;
+        case PXL_REDUCE_L2: return sqrt(p->sum);
     }
     return NAN;
+}
+static pxli_needs needs_of(pxl_reduce_kind kind) {
+    switch (kind) {
+        case PXL_REDUCE_MIN:
+        case PXL_REDUCE_MAX: return PXLI_NEEDS_EXTREMES;
+        case PXL_REDUCE_L1: return PXLI_NEEDS_ABSOLUTE;
+        case PXL_REDUCE_L2: return PXLI_NEEDS_SQUARE;
+        default: return PXLI_NEEDS_SUM;
+    }
 }
 static pxl_status reduce(const pxl_context *context, const pxli_reduce_call *call, pxli_workspace workspace) {
     pxli_arena arena = {(uintptr_t)workspace.data, 0};
     pxli_partial *parts = pxli_take(&arena, PXLI_CHUNKS * sizeof *parts);
-    const int64_t *size = call->input->size;
+    pxl_tensor input = *call->input;
+    if (input.size[3] < 64 && pxli_can_flatten(call->input))
+        pxli_flatten(call->input, &input); /* a row takes as long as 64 elements */
+    const int64_t *size = input.size;
     const pxli_team team = {pxli_threads(context), (char *)parts, 0};
     const int64_t groups = call->over == PXL_OVER_ALL ? 1 : call->over == PXL_OVER_IMAGE ? size[0] : size[0] * size[1];
     const int64_t planes = size[0] * size[1] / groups;
     for (int64_t g = 0; g < groups; g++) {
-        const pxli_region region = {call->input, NULL, g * planes, (g + 1) * planes, 0, size[2]};
+        const pxli_region region = {needs_of(call->kind), &input, NULL, g * planes, (g + 1) * planes, 0, size[2]};
         const pxli_partial p = pxli_reduce_region(&team, &region, parts);
         call->results[g] = reduced(call->kind, &p, planes * size[2] * size[3]);
     }

@@ -138,8 +138,7 @@ static void run(const pxli_filter_call *call, int64_t index, void *scratch) {
         forward(&t, &tile);
 }
 
-void PXLI_NAME(reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
-                       pxli_partial *partial);
+void PXLI_NAME(reduce)(const pxli_region *region, int64_t image, int64_t channel, int64_t y0, int64_t y1, pxli_partial *to);
 void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
@@ -149,12 +148,14 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
 const pxli_kernels *PXLI_NAME(kernels)(void);
 #if PXLI_DOUBLE
 #define LAYERS NULL
+#define REDUCE PXLI_NAME(reduce)
 #else
 extern const struct pxli_layer_kernels PXLI_NAME(layers);
 #define LAYERS &PXLI_NAME(layers)
+#define REDUCE NULL
 #endif
 const pxli_kernels *PXLI_NAME(kernels)(void) {
     static const pxli_kernels kernels = {
-        TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(copy), LAYERS, PXLI_NAME(reduce)};
+        TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(copy), LAYERS, REDUCE};
     return &kernels;
 }

@@ -3,10 +3,16 @@
 #define PXLI_KERNELS_H
 #include "../backend.h"
 
-/* Of some elements: what every reduction is made from. */
+/* What is wanted of some elements: the sum of them, of their magnitudes or squares; or the extremes. */
+typedef enum pxli_needs { PXLI_NEEDS_SUM, PXLI_NEEDS_ABSOLUTE, PXLI_NEEDS_SQUARE, PXLI_NEEDS_EXTREMES } pxli_needs;
 typedef struct pxli_partial {
-    double sum, absolute, square, min, max; /* min and max are NaN if an element is */
+    double sum, min, max; /* min and max are NaN if an element is */
 } pxli_partial;
+typedef struct pxli_region { /* rows [y0, y1) of the planes [plane0, plane1), counted through the images */
+    pxli_needs needs;
+    const pxl_tensor *tensor, *weight; /* elements whose weight is 0 are left out; NULL: none */
+    int64_t plane0, plane1, y0, y1;
+} pxli_region;
 
 typedef struct pxli_kernels {
     const char *name; /* of the instruction set */
@@ -21,9 +27,8 @@ typedef struct pxli_kernels {
     /* Plane `index` (counted through the images) of `from`, in this precision, to that of `to`. */
     void (*copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
     const struct pxli_layer_kernels *layers; /* f32 alone */
-    /* Rows [y0, y1) of a plane; elements whose weight is 0 are left out (weight NULL: none). */
-    void (*reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
-                   pxli_partial *partial);
+    /* Rows [y0, y1) of a plane of the region; f64 alone */
+    void (*reduce)(const pxli_region *region, int64_t image, int64_t channel, int64_t y0, int64_t y1, pxli_partial *to);
 } pxli_kernels;
 
 /* Those of the instruction set that isa.h names. */

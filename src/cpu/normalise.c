@@ -10,7 +10,7 @@ typedef struct reduction {
 } reduction;
 
 static void merge(pxli_partial *into, const pxli_partial *p) {
-    into->sum += p->sum, into->absolute += p->absolute, into->square += p->square;
+    into->sum += p->sum;
     const bool nan = isnan(into->min) || isnan(p->min);
     into->min = nan ? NAN : fmin(into->min, p->min), into->max = nan ? NAN : fmax(into->max, p->max);
 }
@@ -22,19 +22,18 @@ static void reduce_chunk(const void *arguments, int64_t index, void *scratch) {
     const int64_t end = rows * (index + 1) / PXLI_CHUNKS;
     pxli_partial *total = &r->parts[index], part;
     (void)scratch;
-    *total = (pxli_partial){0, 0, 0, INFINITY, -INFINITY};
+    *total = (pxli_partial){0, INFINITY, -INFINITY};
     while (row < end) {
         const int64_t plane = g->plane0 + row / height, y = row % height, left = end - row,
                       count = left < height - y ? left : height - y;
-        pxli_kernels_for(PXL_F64)->reduce(g->tensor, g->weight, plane / channels, plane % channels, g->y0 + y, g->y0 + y + count,
-                                          &part);
+        pxli_kernels_for(PXL_F64)->reduce(g, plane / channels, plane % channels, g->y0 + y, g->y0 + y + count, &part);
         merge(total, &part);
         row += count;
     }
 }
 pxli_partial pxli_reduce_region(const pxli_team *team, const pxli_region *region, pxli_partial *parts) {
     const reduction r = {region, parts};
-    pxli_partial total = {0, 0, 0, INFINITY, -INFINITY};
+    pxli_partial total = {0, INFINITY, -INFINITY};
     pxli_run(team, PXLI_CHUNKS, (region->plane1 - region->plane0) * (region->y1 - region->y0) * region->tensor->size[3],
              reduce_chunk, &r);
     for (int i = 0; i < PXLI_CHUNKS; i++) merge(&total, &parts[i]);
@@ -49,7 +48,7 @@ static double weights_in(const pxli_team *team, const pxli_call *call, pxli_crop
     if (c.x1 <= c.x0 || c.y1 <= c.y0) return 0;
     view.data = (char *)view.data + bytes * (c.x0 * view.stride[3]);
     view.size[3] = c.x1 - c.x0;
-    const pxli_region region = {&view, NULL, image, image + 1, c.y0, c.y1};
+    const pxli_region region = {PXLI_NEEDS_SUM, &view, NULL, image, image + 1, c.y0, c.y1};
     return pxli_reduce_region(team, &region, parts).sum;
 }
 
@@ -111,7 +110,7 @@ void pxli_set_norms(const pxli_team *team, pxli_call *call, pxli_partial *parts)
 /* max - min over the images [first, last) */
 static double range_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, int64_t first, int64_t last,
                        pxli_partial *parts) {
-    const pxli_region region = {tensor, call->args->weight, first * call->c, last * call->c, 0, call->h};
+    const pxli_region region = {PXLI_NEEDS_EXTREMES, tensor, call->args->weight, first * call->c, last * call->c, 0, call->h};
     const pxli_partial p = pxli_reduce_region(team, &region, parts);
     return p.max < p.min ? 0 : p.max - p.min; /* nothing counts: 0 */
 }

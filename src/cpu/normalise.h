@@ -6,10 +6,6 @@
 
 enum { PXLI_CHUNKS = 64 }; /* of a reduction: a fixed number, so that the order of the sum is fixed too */
 
-typedef struct pxli_region { /* rows [y0, y1) of the planes [plane0, plane1), counted through the images */
-    const pxl_tensor *tensor, *weight;
-    int64_t plane0, plane1, y0, y1;
-} pxli_region;
 /* Over all of its elements; parts: PXLI_CHUNKS of them. */
 pxli_partial pxli_reduce_region(const pxli_team *team, const pxli_region *region, pxli_partial *parts);
 

@@ -1,4 +1,4 @@
-/* Sums, magnitudes and extremes of the rows of a plane, in double (compiled in the f64 builds only). */
+/* Sums and extremes of the rows of a plane, in double (compiled in the f64 builds only). f32 and f64 rows are read where they lie. */
 #include <math.h>
 
 #include "kernels.h"
@@ -6,33 +6,65 @@
 
 enum { CHUNK = 512 };
 
-/* NaN once, NaN for good: comparisons with NaN are false, so it is looked for by itself. */
-static void add_chunk(const real *x, const real *weight, int64_t n, pxli_partial *p) {
-    double sum = 0, absolute = 0, square = 0, min = INFINITY, max = -INFINITY, other = 0;
-#pragma omp simd reduction(+ : sum, absolute, square, other) reduction(min : min) reduction(max : max)
-    for (int64_t i = 0; i < n; i++) {
-        const bool counts = !weight || weight[i] != 0;
-        const double a = counts ? (double)x[i] : 0, low = counts ? a : INFINITY, high = counts ? a : -INFINITY;
-        sum += a, absolute += fabs(a), square += a * a;
-        other += a != a ? 1 : 0;
-        min = low < min ? low : min, max = high > max ? high : max;
+/* `needs` and `weighted` are known when compiling; elements of weight 0 are left out. */
+#define DEFINE_LOOPS(TYPE)                                                                                                   \
+    INLINE void sum_##TYPE(pxli_needs needs, bool weighted, const TYPE *x, const real *w, int64_t n, pxli_partial *p) {      \
+        double sum = 0;                                                                                                      \
+        _Pragma("omp simd reduction(+ : sum)") for (int64_t i = 0; i < n; i++) {                                             \
+            const double a = weighted && w[i] == 0 ? 0 : (double)x[i];                                                       \
+            sum += needs == PXLI_NEEDS_ABSOLUTE ? fabs(a) : needs == PXLI_NEEDS_SQUARE ? a * a : a;                          \
+        }                                                                                                                    \
+        p->sum += sum;                                                                                                       \
+    }                                                                                                                        \
+    /* NaN once, NaN for good: comparisons with NaN are false, so it is looked for by itself. */                             \
+    INLINE void extremes_##TYPE(bool weighted, const TYPE *x, const real *w, int64_t n, pxli_partial *p) {                   \
+        TYPE min = INFINITY, max = -INFINITY, other = 0;                                                                     \
+        _Pragma("omp simd reduction(+ : other) reduction(min : min) reduction(max : max)") for (int64_t i = 0; i < n; i++) { \
+            const bool counts = !weighted || w[i] != 0;                                                                      \
+            const TYPE low = counts ? x[i] : INFINITY, high = counts ? x[i] : -INFINITY;                                     \
+            other += low != low ? 1 : 0;                                                                                     \
+            min = low < min ? low : min, max = high > max ? high : max;                                                      \
+        }                                                                                                                    \
+        if (other > 0) p->min = p->max = NAN;                                                                                \
+        if (p->min == p->min) p->min = fmin(p->min, (double)min), p->max = fmax(p->max, (double)max);                        \
+    }                                                                                                                        \
+    INLINE void add_##TYPE(pxli_needs needs, bool weighted, const TYPE *x, const real *w, int64_t n, pxli_partial *p) {      \
+        switch (needs) {                                                                                                     \
+            case PXLI_NEEDS_SUM: sum_##TYPE(PXLI_NEEDS_SUM, weighted, x, w, n, p); break;                                    \
+            case PXLI_NEEDS_ABSOLUTE: sum_##TYPE(PXLI_NEEDS_ABSOLUTE, weighted, x, w, n, p); break;                          \
+            case PXLI_NEEDS_SQUARE: sum_##TYPE(PXLI_NEEDS_SQUARE, weighted, x, w, n, p); break;                              \
+            case PXLI_NEEDS_EXTREMES: extremes_##TYPE(weighted, x, w, n, p); break;                                          \
+        }                                                                                                                    \
     }
-    p->sum += sum, p->absolute += absolute, p->square += square;
-    if (other > 0) p->min = p->max = NAN;
-    if (p->min == p->min) p->min = min < p->min ? min : p->min, p->max = max > p->max ? max : p->max;
-}
+DEFINE_LOOPS(float)
+DEFINE_LOOPS(double)
 
-void PXLI_NAME(reduce)(const pxl_tensor *tensor, const pxl_tensor *weight, int64_t image, int64_t channel, int64_t y0, int64_t y1,
-                       pxli_partial *partial) {
-    const plane p = plane_of(tensor, image, channel), q = weight ? plane_of(weight, image, 0) : p;
-    const int64_t width = tensor->size[3];
+/* A part of a row that is converted first, or weighted. */
+static void add_converted(const pxli_region *g, const plane *p, const plane *q, int64_t y, int64_t c, int64_t n,
+                          pxli_partial *to) {
     real x[CHUNK], w[CHUNK];
-    *partial = (pxli_partial){0, 0, 0, INFINITY, -INFINITY};
-    for (int64_t y = y0; y < y1; y++)
-        for (int64_t c = 0; c < width; c += CHUNK) {
-            const int64_t n = width - c < CHUNK ? width - c : CHUNK;
-            load_row(&p, y, c, n, x);
-            if (weight) load_row(&q, y, c, n, w);
-            add_chunk(x, weight ? w : NULL, n, partial);
+    load_row(p, y, c, n, x);
+    if (!g->weight) {
+        add_double(g->needs, false, x, NULL, n, to);
+        return;
+    }
+    load_row(q, y, c, n, w);
+    add_double(g->needs, true, x, w, n, to);
+}
+void PXLI_NAME(reduce)(const pxli_region *region, int64_t image, int64_t channel, int64_t y0, int64_t y1, pxli_partial *to);
+void PXLI_NAME(reduce)(const pxli_region *region, int64_t image, int64_t channel, int64_t y0, int64_t y1, pxli_partial *to) {
+    const plane p = plane_of(region->tensor, image, channel), q = region->weight ? plane_of(region->weight, image, 0) : p;
+    const int64_t width = region->tensor->size[3];
+    const bool dense = p.dx == 1 && !region->weight;
+    *to = (pxli_partial){0, INFINITY, -INFINITY};
+    for (int64_t y = y0; y < y1; y++) {
+        if (dense && p.dtype == PXL_F32) {
+            add_float(region->needs, false, (const float *)p.data + y * p.dy, NULL, width, to);
+        } else if (dense && p.dtype == PXL_F64) {
+            add_double(region->needs, false, (const double *)p.data + y * p.dy, NULL, width, to);
+        } else {
+            for (int64_t c = 0; c < width; c += CHUNK)
+                add_converted(region, &p, &q, y, c, width - c < CHUNK ? width - c : CHUNK, to);
         }
+    }
 }
