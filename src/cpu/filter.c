@@ -38,7 +38,7 @@ static void take(filter_tile *t, const pxli_filter_call *call, pxli_arena *arena
     const int64_t columns = larger(COLUMNS, 4 * R), rows = larger(FILTER_ROWS, 4 * R);
     t->strips = larger((t->w + columns / 2) / columns, 1), t->segments = larger((t->h + rows / 2) / rows, 1);
     set_frame(&t->frame, R, smaller(t->w / t->strips + 32, t->w));
-    linear_take(&t->map, kind_of(call->filter), call->filter->neighbours, R, &t->frame, arena);
+    linear_take(&t->map, kind_of(call->filter), call->filter->neighbours, R, call->adjoint, &t->frame, arena);
     const size_t row = (size_t)t->frame.pitch * sizeof(real);
     t->window = pxli_take(arena, (size_t)(2 * R + 1) * sizeof(double));
     for (int q = 0; q < t->map.components; q++) ring_take(&t->ring[q], &t->map, &t->frame, true, arena);

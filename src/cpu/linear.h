@@ -14,6 +14,7 @@ enum { MAX_COMPONENTS = 2 };
 
 typedef struct linear_map {
     int R, stencil, components; /* stencil: NO_STENCIL for a window */
+    int reach;                  /* a window's map is computed so far beyond the strip: R if it is pulled back, else 0 */
     bool identity;              /* the pixels themselves */
     real *taps, *reversed;      /* of a window */
     real *now;                  /* the vertical taps of one row of the adjoint */
@@ -59,10 +60,12 @@ INLINE void ring_clear(const linear_ring *ring, const linear_map *t, const frame
     for (int k = 0; k < ring_rows(t) && ring->row; k++) ring->row[k] = t->zeros;
 }
 
-/* `kind`: of a term; R: its radius */
-INLINE void linear_take(linear_map *t, pxl_term_kind kind, int neighbours, int R, const frame *f, pxli_arena *arena) {
+/* `kind`: of a term; R: its radius; pulled: its derivatives are, too */
+INLINE void linear_take(linear_map *t, pxl_term_kind kind, int neighbours, int R, bool pulled, const frame *f,
+                        pxli_arena *arena) {
     const size_t taps = (size_t)(2 * R + 1);
-    t->R = R, t->stencil = stencil_of(kind, neighbours), t->components = stencil_components(t->stencil);
+    t->R = R, t->reach = pulled ? R : 0;
+    t->stencil = stencil_of(kind, neighbours), t->components = stencil_components(t->stencil);
     t->identity = t->stencil == NO_STENCIL && kind != PXL_BLUR;
     if (t->identity) return;
     t->zeros = pxli_take(arena, (size_t)f->pitch * sizeof(real));
@@ -111,8 +114,8 @@ INLINE void linear_push(const linear_map *t, const frame *f, real *from, linear_
         return;
     }
     linear_extend(t, f, from);
-    filter_along(f->x1 - f->x0 + 2 * t->R, 2 * t->R + 1, t->taps, column_at(f, from, f->x0 - 2 * t->R),
-                 column_at(f, to, f->x0 - t->R));
+    filter_along(f->x1 - f->x0 + 2 * t->reach, 2 * t->R + 1, t->taps, column_at(f, from, f->x0 - t->reach - t->R),
+                 column_at(f, to, f->x0 - t->reach));
 }
 /* For a stencil, before its row `row` is asked for. */
 INLINE void linear_extend_around(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row) {
@@ -127,7 +130,7 @@ INLINE stencil_rows rows_around(const linear_map *t, const frame *f, const linea
 INLINE ring_view window_rows(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t column) {
     return (ring_view){column_at(f, ring->data, column), f->pitch, row - t->R, 2 * t->R + 1};
 }
-/* Columns [from, to) of row `row` of the map; a window fills x0 - R to x1 + R. */
+/* Columns [from, to) of row `row` of the map; a window fills x0 - reach to x1 + reach. */
 INLINE void linear_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t from, int64_t to,
                        real *const out[MAX_COMPONENTS]) {
     if (t->stencil != NO_STENCIL) {
@@ -135,8 +138,8 @@ INLINE void linear_row(const linear_map *t, const frame *f, const linear_ring *r
                         column_at(f, out[1], from));
         return;
     }
-    const ring_view view = window_rows(t, f, ring, row, f->x0 - t->R);
-    filter_down(f->x1 - f->x0 + 2 * t->R, t->taps, &view, column_at(f, out[0], f->x0 - t->R), false);
+    const ring_view view = window_rows(t, f, ring, row, f->x0 - t->reach);
+    filter_down(f->x1 - f->x0 + 2 * t->reach, t->taps, &view, column_at(f, out[0], f->x0 - t->reach), false);
 }
 
 /* ---- Backward ------------------------------------------------------------------------------------------------------ */

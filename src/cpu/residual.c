@@ -20,7 +20,7 @@ static void take_cache(residual *z, row_cache *cache, int rows, pxli_arena *aren
 static void take_term(residual *z, int k, pxli_arena *arena) {
     residual_term *t = &z->terms[k];
     t->term = &z->call->terms[z->pass->residual[k]];
-    linear_take(&t->map, t->term->kind, t->term->neighbours, pxli_term_radius(t->term), &z->frame, arena);
+    linear_take(&t->map, t->term->kind, t->term->neighbours, pxli_term_radius(t->term), z->gradients, &z->frame, arena);
     if (t->map.identity || z->single) return;
     ring_take(&t->across, &t->map, &z->frame, t->map.stencil == NO_STENCIL, arena);
     for (int q = 0; q < t->map.components && z->gradients; q++) ring_take(&t->back[q], &t->map, &z->frame, true, arena);
