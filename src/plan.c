@@ -114,7 +114,9 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
         weight_inside(pass->taps_y, pass->radius, pass->h) * weight_inside(pass->taps_x, pass->radius, pass->w) < 0.5;
 }
 
-static bool has_exponents(const pxli_term *t) { return t->kind == PXL_SSIM && !(t->alpha == 1 && t->beta == 1 && t->gamma == 1); }
+static bool has_exponents(const pxli_term *t) {
+    return !(t->alpha == 1 && t->beta == 1 && t->gamma == 1);
+} /* ssim, dssim alone */
 static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
     const pxli_term *term = &call->terms[k];
     const bool plain = (term->kind == PXL_SSIM || term->kind == PXL_DSSIM) && !has_exponents(term);

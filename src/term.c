@@ -8,6 +8,7 @@
 #define BIT(field) (1u << PXLI_F_##field)
 #define MAP        (BIT(PENALTY) | BIT(PARAM) | BIT(REDUCTION))
 #define FEATURES   (BIT(NET) | BIT(LAYERS) | BIT(DATA_RANGE) | BIT(PRECISION))
+#define EXPONENTS  (BIT(ALPHA) | BIT(BETA) | BIT(GAMMA))
 #define WINDOWED                                                                                                 \
     (BIT(PRESET) | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA) | BIT(UNIFORM) | BIT(K1) | BIT(K2) | BIT(DATA_RANGE) | \
      BIT(SAMPLE_COVARIANCE) | BIT(DOWNSAMPLE) | BIT(REDUCTION))
@@ -20,8 +21,8 @@ const pxli_kind_info pxli_kinds[] = {
     {"blur", PXL_BLUR, PXL_L2, MAP | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA)},
     {"rmse", PXL_RMSE, PXL_PENALTY_DEFAULT, BIT(MEAN_OF_IMAGES)},
     {"psnr", PXL_PSNR, PXL_PENALTY_DEFAULT, BIT(MEAN_OF_IMAGES) | BIT(PARAM) | BIT(DATA_RANGE)},
-    {"ssim", PXL_SSIM, PXL_PENALTY_DEFAULT, WINDOWED | BIT(ALPHA) | BIT(BETA) | BIT(GAMMA)},
-    {"dssim", PXL_DSSIM, PXL_PENALTY_DEFAULT, WINDOWED},
+    {"ssim", PXL_SSIM, PXL_PENALTY_DEFAULT, WINDOWED | EXPONENTS},
+    {"dssim", PXL_DSSIM, PXL_PENALTY_DEFAULT, WINDOWED | EXPONENTS},
     {"luminance", PXL_LUMINANCE, PXL_PENALTY_DEFAULT, WINDOWED},
     {"contrast", PXL_CONTRAST, PXL_PENALTY_DEFAULT, WINDOWED},
     {"structure", PXL_STRUCTURE, PXL_PENALTY_DEFAULT, WINDOWED},

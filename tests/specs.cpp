@@ -192,6 +192,9 @@ void add_parts(List &list) {
     pxl_term term = term_of(PXL_SSIM);
     term.gamma = PXL_EXACT_ZERO, term.border = PXL_ZERO;
     list.add(term);
+    pxl_term half = term_of(PXL_DSSIM);
+    half.alpha = 0.7, half.border = PXL_REFLECT, half.window = 7;
+    list.add(half);
 }
 
 std::vector<Spec> make_specs() {

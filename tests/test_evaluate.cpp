@@ -50,6 +50,12 @@ TEST(Evaluate, per_image_is_a_call_for_each_image) {
     expect_agrees(test);
 }
 
+TEST(Evaluate, blocks_are_averaged_along_all_of_a_wide_row) {
+    pxl_term pooled = windowed(PXL_SSIM);
+    pooled.window = 3, pooled.border = PXL_ZERO, pooled.downsample = 2;
+    expect_agrees(make_case({pooled}, {1, 1, 9, 1111}));
+}
+
 TEST(Evaluate, grad_loss_scales_the_gradient_and_not_the_values) {
     Case test = make_case(mixture(), {2, 1, 30, 31});
     oracle::Inputs inputs = make_inputs(test);

@@ -162,6 +162,7 @@ const NameCase names[] = {
     {"ssim(downsample=auto)", "ssim(downsample=auto)"},
     {"ssim(sigma=0.1)", "ssim(sigma=0.1)"},
     {"dssim(window=7, uniform, sample_covariance)", "dssim(window=7, uniform, sample_covariance)"},
+    {"dssim(beta=1, gamma=2)", "dssim(gamma=2)"},
     {"ssim(preset=skimage)", "ssim(preset=skimage)"},
     {"ssim(preset=skimage, uniform, sample_covariance, window=7)", "ssim(preset=skimage)"},
     {"ssim(preset=skimage, sigma=1.5)", "ssim(preset=skimage, sigma=1.5)"},
@@ -272,7 +273,7 @@ const ErrorCase errors[] = {
     {"mse(sigma=2)", PXL_SYNTAX_ERROR, "column 5: mse has no argument 'sigma'; it takes reduction"},
     {"mse(l1)", PXL_SYNTAX_ERROR, "column 5: mse has no argument 'l1'"},
     {"huber(eps=2)", PXL_SYNTAX_ERROR, "column 7: huber has no argument 'eps'; it takes delta, reduction"},
-    {"dssim(alpha=2)", PXL_SYNTAX_ERROR, "column 7: dssim has no argument 'alpha'"},
+    {"contrast(alpha=2)", PXL_SYNTAX_ERROR, "column 10: contrast has no argument 'alpha'"},
     {"ssim(l1)", PXL_SYNTAX_ERROR, "column 6: ssim has no argument 'l1'"},
     {"tv(border=zero)", PXL_SYNTAX_ERROR, "column 4: tv has no argument 'border'"},
     {"psnr(delta=1)", PXL_SYNTAX_ERROR, "column 6: psnr has no argument 'delta'; it takes"},
@@ -436,7 +437,7 @@ TEST(LossCreate, RefusesFieldsThatAKindDoesNotUse) {
     expect_refused(make(PXL_TV, [](pxl_term &t) { t.border = PXL_ZERO; }), "terms[1].border is 2, but tv has no border");
     expect_refused(make(PXL_PIXEL, [](pxl_term &t) { t.isotropic = 1; }), "but pixel has no isotropic");
     expect_refused(make(PXL_SSIM, [](pxl_term &t) { t.penalty = PXL_L1; }), "but ssim has no penalty");
-    expect_refused(make(PXL_DSSIM, [](pxl_term &t) { t.gamma = 1; }), "but dssim has no gamma");
+    expect_refused(make(PXL_CONTRAST, [](pxl_term &t) { t.gamma = 1; }), "but contrast has no gamma");
     expect_refused(make(PXL_RMSE, [](pxl_term &t) { t.reduction = PXL_SUM; }), "but rmse has no reduction");
     expect_refused(make(PXL_SOBEL, [](pxl_term &t) { t.window = 3; }), "but sobel has no window");
     expect_refused(make(PXL_SOBEL, [](pxl_term &t) { t.penalty_param = 3; }), "but the penalty l1 has no parameter");

@@ -38,6 +38,11 @@
  *   groups in f32 (16 scores, the charges of sobel, laplacian and tv at 256 columns; on CUDA a few dozen). f64 images (CPU only;
  *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
  *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
+ * - **Units.** Pixels, L, delta, beta and eps times a power of two give the same bits, times the same power. Squares below the
+ *   smallest normal number of the type computed in (1.2e-38 for f32) lose digits or vanish: mse, huber, rmse and psnr of differences
+ *   below 1e-19; values beyond the largest (3.4e38) are infinite: the squares of differences above 1.8e19. Windowed terms are
+ *   computed in units of L, so they are right for images of any magnitude, and not finite where pixels are 1e19 times L and more.
+ *   Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in.
  * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN shares
  *   out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same model of GPU and
@@ -236,8 +241,8 @@ PXL_API pxl_status pxl_context_add_network(pxl_context *context, const char *nam
  *       s = (vxy + C3) / (sqrt(vx vy) + C3)
  *
  *   As terms they are 0 for equal images, exactly. contrast, structure and exponents need the standard deviations apart:
- *   one whose variance is below its rounding error (2e-6 of the window's mean square in f32, 4e-15 in f64) counts as 0, with
- *   a slope of 0. */
+ *   a variance counts as 0, with a slope of 0, where it is at most 5e-7 (f64: 1e-15) of the window's mean of
+ *   `(x + y - 2c)^2 + (x - y - d)^2`, which is what it is computed from; c and d are medians of nine pixels of a tile. */
 typedef enum pxl_term_kind {
     PXL_PIXEL = 0,     /**< `e` itself; penalty l2 by default: the mean squared error */
     PXL_SOBEL = 1,     /**< both of `[-1 0 1; -2 0 2; -1 0 1] * e` and its transpose, unnormalised, charges added; default l1 */
@@ -257,7 +262,7 @@ typedef enum pxl_term_kind {
     PXL_PSNR = 17,  /**< `10 log10(L^2 / (MSE + eps))` in dB: the metric itself, so as a loss it takes a negative weight; infinite
                             for equal images unless eps > 0; the gradient there is 0 */
     PXL_SSIM = 32,  /**< `1 - l^alpha c^beta s^gamma`; with exponents of 1: 1 - SSIM */
-    PXL_DSSIM = 33, /**< `(1 - SSIM) / 2` */
+    PXL_DSSIM = 33, /**< `(1 - l^alpha c^beta s^gamma) / 2` */
     PXL_LUMINANCE = 34, /**< `1 - l` */
     PXL_CONTRAST = 35,  /**< `1 - c` */
     PXL_STRUCTURE = 36, /**< `1 - s` */
@@ -333,13 +338,14 @@ typedef struct pxl_term {
     int window;              /**< taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
     double sigma;            /**< of the Gaussian, in pixels, > 0; not with uniform. Default 1.5 */
     int uniform;             /**< windowed terms: 1: all taps equal */
-    double k1;               /**< windowed terms: C1 = (k1 L)^2, > 0 or PXL_EXACT_ZERO; default 0.01 */
-    double k2;               /**< windowed terms: C2 = (k2 L)^2, > 0 or PXL_EXACT_ZERO; default 0.03 */
+    double k1;               /**< windowed terms: C1 = (k1 L)^2, up to 1e15, or PXL_EXACT_ZERO; default 0.01. Below 1e-15 it
+                               counts as 1e-15, so that flat windows have a score */
+    double k2;               /**< windowed terms: C2 = (k2 L)^2, the same; default 0.03 */
     double data_range;       /**< L > 0, or PXL_FROM_DATA; windowed terms, psnr, networks. Default 1, 255 (u8) or 65535 (u16) */
     int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n = taps^2 */
     int downsample;          /**< windowed terms: mean over blocks of so many pixels first, at most H and W; 1: not; or
                                PXL_DOWNSAMPLE_AUTO */
-    double alpha; /**< ssim: exponent of l, > 0 or PXL_EXACT_ZERO; default 1. Unless all three are 1, factors below 1e-4 count as
+    double alpha; /**< ssim, dssim: exponent of l, > 0 or PXL_EXACT_ZERO; default 1. Unless all three are 1, factors below 1e-4 count as
                                 1e-4, with a slope of 0 */
     double beta;  /**< ssim: the same of c */
     double gamma; /**< ssim: the same of s */
@@ -369,7 +375,8 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
  *
  *     wang         11-tap Gaussian, sigma 1.5, whole windows only; = pytorch-msssim, MONAI's SSIMLoss, scikit-image with
  *                  gaussian_weights = True and use_sample_covariance = False
- *     vainf        wang, but an axis shorter than the window is not smoothed (pytorch-msssim's convention)
+ *     vainf        wang, but an axis shorter than the window is not smoothed (pytorch-msssim's convention; with another border than
+ *                  valid it is, as in wang)
  *     skimage      uniform 7x7, sample covariance, valid: scikit-image's defaults; with a sigma: a Gaussian, taps as in blur
  *     tf           tf.image.ssim: wang
  *     torchmetrics reflect border, taps from sigma as in blur
@@ -378,7 +385,8 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
  *     fused-ssim   zero border, same size, without its clamps
  *     seed         zero border, same size (3D Gaussian splatting)
  *     monai        uniform 7x7, sample covariance, valid (MONAI before 1.2)
- *     vmaf         wang after decimation with a symmetric border (libvmaf, iqa; there the window is rounded to six digits)
+ *     vmaf         wang after decimation with a symmetric border (libvmaf, iqa; there the window is rounded to six digits): floor(H
+ *                  / factor) rows, and as in libvmaf one more where H is odd, though its block may reach past the image
  *
  * On photographs in f64 each agrees with its library to 10 digits and more where the library computes in float64 throughout;
  * where it rounds (float32 windows of pytorch-msssim, tf, MONAI), to what that leaves. tests/data/known_values.json has the
