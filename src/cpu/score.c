@@ -76,9 +76,20 @@ static void apply_weights(const strip *s, vf *const m[MAPS]) {
         for (int i = 0; i < VL; i++) m[s->taken[k]][i] *= w->weight[i];
 }
 
+/* Of a line: positions low .. high - 1, one after the other. */
+static void add_line(const strip *s, int term, columns c) {
+    const real *value = (const real *)s->work.value, *weight = (const real *)s->work.weight;
+    double sum = 0;
+    for (int i = c.low; i < c.high; i++) sum += (double)(s->reader.masked ? value[i] * weight[i] : value[i]);
+    s->work.total[term][0] += sum;
+}
 static void add_total(const strip *s, int term, columns c) {
     const strip_work *w = &s->work;
     vf sum = {0};
+    if (s->is_line) {
+        add_line(s, term, c);
+        return;
+    }
     if (s->reader.masked)
         for (int i = c.low; i < c.high; i++) sum += w->value[i] * w->weight[i];
     else
@@ -131,7 +142,6 @@ static void value_ssim(strip *s) {
 }
 
 /* ---- Any terms: by the scalar definitions, in loops over a block's positions that the compiler makes vectors of ---------------- */
-enum { POSITIONS = VL * VL };
 enum { SCORE_RATIOS, SCORE_LUMINANCE, SCORE_CONTRAST, SCORE_STRUCTURE, SCORE_EXPONENTS };
 static int score_of(const pxli_term *term) {
     switch (term->kind) {
@@ -264,11 +274,8 @@ static void statistics_adjoint(strip *s, corner at, vf *const m[MAPS]) {
     }
 }
 
-void score_block(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]) {
-    const int64_t first = column - s->R;
-    const corner at = {m0, first, counted(s, first)};
-    if (!s->backs && at.columns.low >= at.columns.high) return;
-    if (s->reader.masked) load_weights(s, at);
+static int64_t clamped(int64_t position) { return larger(0, smaller(position, POSITIONS)); }
+static void score_at(strip *s, corner at, vf *const m[MAPS]) {
     switch (s->pass->mode) {
         case PXLI_SCORE_SSIM:
             if (s->backs)
@@ -285,4 +292,23 @@ void score_block(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]) {
         case PXLI_SCORE_STATISTICS_ADJOINT: statistics_adjoint(s, at, m); break;
     }
     if (s->backs && s->reader.masked) apply_weights(s, m);
+}
+
+void score_block(strip *s, int64_t m0, int64_t column, vf *const m[MAPS]) {
+    const int64_t first = column - s->R;
+    const corner at = {m0, first, counted(s, first)};
+    if (!s->backs && at.columns.low >= at.columns.high) return;
+    if (s->reader.masked) load_weights(s, at);
+    score_at(s, at, m);
+}
+void score_line(strip *s, int64_t first, vf *const m[MAPS]) {
+    const int64_t from = larger(s->tile.x0, s->pass->map_x0), to = smaller(s->tile.x1, s->pass->map_x1);
+    const corner at = {0, first, {(int)clamped(from - first), (int)clamped(to - first)}};
+    if (s->reader.masked) {
+        const int64_t x0 = larger(first, 0), x1 = smaller(first + POSITIONS, s->pass->w);
+        memset(s->work.weight, 0, POSITIONS * sizeof(real));
+        if (x0 < x1)
+            memcpy((real *)s->work.weight + (x0 - first), reader_weights(&s->reader, 0) + x0, (size_t)(x1 - x0) * sizeof(real));
+    }
+    score_at(s, at, m);
 }

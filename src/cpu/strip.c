@@ -64,12 +64,6 @@ static void filter(int R, const real *taps, const vf *restrict s, vf *restrict o
         if (squares) filter_product(R, taps, s, s, squares);
     }
 }
-/* Near the edges of a folding border: the row of `folds` for position p of a line, or NULL. */
-static const double *fold_at(const double *folds, int R, int64_t size, int64_t p) {
-    if (!folds || p < 0 || p >= size) return NULL;
-    if (p <= R) return folds + p * (2 * R + 1);
-    return size - p <= R + 1 ? folds + (2 * (R + 1) - (size - p)) * (2 * R + 1) : NULL;
-}
 static void fold(const double *folds, int R, int64_t size, int64_t first, const vf *s, vf *o) {
     if (!folds || (first > R && first + VL + R < size)) return;
     for (int i = 0; i < VL; i++) {
@@ -353,6 +347,10 @@ static void take_outputs(strip *s, int64_t width, pxli_arena *arena) {
     s->output_pad = s->lag + VL, s->output_pitch = (width + VL - 1) / VL * VL + 2 * s->output_pad;
     for (int q = 0; q < s->output_count; q++) s->outputs[q] = pxli_take(arena, (size_t)(s->output_pitch * VL) * sizeof(real));
 }
+/* One row fills one lane of a block, so it has a way of its own. */
+static bool is_line(const pxli_pass *pass) {
+    return pass->h == 1 && (pass->mode == PXLI_SCORE_SSIM || pass->mode == PXLI_SCORE_TERMS) && !pass->outputs;
+}
 static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_arena *arena) {
     const int64_t width = pxli_strip_width(pass);
     strip *s = &t->strip;
@@ -360,7 +358,9 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     s->call = call, s->pass = pass, s->R = pass->radius, s->lag = lag_of(pass->radius);
     set_maps(s);
     if (pass->window) {
+        s->is_line = is_line(pass);
         take_work(s, arena), take_outputs(s, width, arena);
+        if (s->is_line) line_take(s, width, arena);
         reader_take(&s->reader, call, pass, width, s->lag + VL, VL + 2 * s->R, arena);
         if (s->backs) s->ring = pxli_take(arena, (size_t)((width + VL - 1) / VL * MAPS * 2 * s->R) * sizeof(vf));
     }
@@ -420,6 +420,17 @@ static void run_structure(scratch *t, double *sums) {
         end_batch(s, &a, sums);
     }
 }
+static void run_line(scratch *t, double *sums) {
+    strip *s = &t->strip;
+    reader_start(&s->reader, s->call, &s->tile, s->lag + VL, 0);
+    set_shifts(s), set_units(s), set_taps(s);
+    memset(s->work.total, 0, (size_t)s->pass->scored_count * sizeof s->work.total[0]);
+    sink_start(&t->pred, 0, 1), sink_start(&t->target, 0, 1);
+    if (s->pass->residual_count) residual_rows(t, 0, 0, 1);
+    line_run(s, sink_row(&t->pred, 0), sink_row(&t->target, 0));
+    sink_flush(&t->pred, 0, 0, 1, false), sink_flush(&t->target, 0, 0, 1, false);
+    for (int k = 0; k < s->pass->scored_count; k++) sums[k] += s->work.total[k][0];
+}
 static void run_residual_row(scratch *t, int64_t y) {
     residual_rows(t, y, 0, 1);
     sink_flush(&t->pred, y, 0, 1, false), sink_flush(&t->target, y, 0, 1, false);
@@ -456,7 +467,10 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
     if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums);
     if (pass->window) {
         set_scales(&t.strip);
-        run_structure(&t, sums + pass->residual_count);
+        if (t.strip.is_line)
+            run_line(&t, sums + pass->residual_count);
+        else
+            run_structure(&t, sums + pass->residual_count);
     } else {
         run_residual(&t);
     }
