@@ -53,7 +53,10 @@
  *   could not be queued is PXL_DEVICE_ERROR with the kernel's name (some outputs may have been written); one that fails later,
  *   while it runs, is found by the next call that waits, as always in CUDA. Where oneDNN fails in the middle of an evaluation,
  *   for want of memory as a rule, gradients may have been written, too.
- * - **Threads.** Losses and contexts may be shared between threads; a workspace serves one call at a time.
+ * - **Threads.** Losses and contexts may be shared between threads; a workspace serves one call at a time. After fork() the child
+ *   may use on the CPU all that it inherits, workspaces too. If the parent had several threads, the child computes on one, with
+ *   the same results, and in networks with those of one thread. A process must not fork while another of its threads is in a call
+ *   that uses a network. A CUDA device that the parent has used is of no use to the child, as CUDA has it: PXL_DEVICE_ERROR.
  * - **Memory.** Nothing is allocated by the calls that take a workspace, which is the caller's, aligned to 16 bytes at least; but
  *   a network keeps what it prepared for the last 16 sizes of images (and numbers of threads, with and without gradients; on a
  *   GPU 256), its weights once over, twice with gradients, for all that take them in the same order (as a rule all do; on a GPU

@@ -3,11 +3,29 @@
 
 #ifdef _OPENMP
 #include <omp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define ONE_THREAD (__libc_single_threaded != 0)
+#else
+#define ONE_THREAD false
+#endif
+
+/* A fork copies the calling thread alone. GCC's OpenMP keeps a thread's team for its next parallel region, and in the child that region
+ * waits for the lost team for ever, whoever in the process began it. OpenMP does not say whether there is a team. But a process that
+ * has never made a thread has none, and its child may make one; any other child computes on one thread. */
+static atomic_bool had_threads, lost_threads; /* this process, when it forked; one that it descends from */
+static void before_fork(void) { had_threads = !ONE_THREAD; }
+static void in_child(void) { lost_threads = lost_threads || had_threads; }
+/* When the library is loaded, as a process may fork before its first call. Unloading the library removes the handlers. */
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(before_fork, NULL, in_child); }
 #endif
 
 /* OpenMP ends the process where it cannot make the threads that it is asked for, so it is not asked for more than are of use. */
 int pxli_threads(const pxl_context *context) {
 #ifdef _OPENMP
+    if (lost_threads) return 1;
     const int wanted = context && context->threads > 0 ? context->threads : omp_get_max_threads(), limit = omp_get_thread_limit();
     if (wanted <= 8 && wanted <= limit) return wanted; /* to count processors is a system call */
     const int useful = omp_get_num_procs() > 2 ? 4 * omp_get_num_procs() : 8;

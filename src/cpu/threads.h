@@ -10,7 +10,7 @@ typedef struct pxli_team {
     size_t bytes;
 } pxli_team;
 
-/* As many as the context allows, or OpenMP. */
+/* As many as the context allows, or OpenMP; 1 in a process that has lost its threads in a fork. */
 int pxli_threads(const pxl_context *context);
 /* Bytes from the arena's end for `threads` times `bytes`. */
 size_t pxli_team_size(const pxli_arena *arena, size_t bytes, int threads);
