@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and testing pixloss needs and this machine lacks, by apt (Debian, Ubuntu). Does nothing where all is there.
 #   scripts/setup.sh                   compilers, cmake, the libraries
-#   scripts/setup.sh --tests           what some tests ask for too: doxygen (the reference), lintian (the Debian packages)
+#   scripts/setup.sh --tests           what some tests ask for too: doxygen (the reference), lintian (the Debian packages), clang with
+#                                      its OpenMP (forks)
 #   scripts/setup.sh --fuzz            clang with its sanitizers too
 #   scripts/setup.sh --dev             the same, clang-format and clang-tidy
 #   scripts/setup.sh --coverage        gcovr
@@ -55,13 +56,13 @@ want_libraries() {
 }
 for argument in "$@"; do
   case "$argument" in
-    --tests) packages+=(doxygen lintian) ;;
+    --tests) packages+=(doxygen lintian clang libomp-dev) ;;
     --coverage) packages+=(gcovr) ;;
     --fuzz) packages+=(clang libclang-rt-dev) ;;
     --dev) packages+=(clang libclang-rt-dev clang-format clang-tidy) ;;
     --cuda) want_compiler; want_libraries ;;
     --cuda-compiler) want_compiler ;;
-    -h | --help) sed -n '2,12s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \?//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown option '$argument' (there are --tests, --coverage, --fuzz, --dev, --cuda, --cuda-compiler)" >&2; exit 2 ;;
   esac
 done

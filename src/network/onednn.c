@@ -67,12 +67,16 @@ pxl_status pxli_onednn_multiply(const pxli_prepared *p, bool transpose_a, bool t
 static struct {
     void *handle;
     FUNCTIONS(POINTER)
+    void (*set_threads)(int); /* of the OpenMP that it was linked with; NULL: of none */
+    int (*max_threads)(void);
 } dnnl;
 static void load_library(void) {
     void *const handle = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
     bool complete = handle;
 #define LOOK_UP(name) complete = complete && (dnnl.name = (__typeof__(dnnl.name))dlsym(handle, "dnnl_" #name));
     FUNCTIONS(LOOK_UP)
+    if (complete) dnnl.set_threads = (__typeof__(dnnl.set_threads))dlsym(handle, "omp_set_num_threads");
+    if (complete) dnnl.max_threads = (__typeof__(dnnl.max_threads))dlsym(handle, "omp_get_max_threads");
     if (complete)
         dnnl.handle = handle;
     else if (handle)
@@ -254,26 +258,35 @@ static dnnl_status_t make_convolution(pxli_prepared *p, const pxli_stage *s, boo
     return dnnl_success;
 }
 
-/* oneDNN takes as many threads as OpenMP would, when a primitive is made and when it runs. */
-static int set_threads(int threads) {
+/* oneDNN takes as many threads as its OpenMP would, when a primitive is made and when it runs. Its OpenMP may be another one than this
+ * library's (GCC's, where clang built the library), which the dynamic linker decides: so both get the limit. */
+typedef struct limits {
+    int own, onednn; /* of this library's OpenMP, and of oneDNN's */
+} limits;
+static limits set_limits(limits threads) {
+    limits before = {0, 0};
+    const bool other = dnnl.set_threads && dnnl.max_threads;
 #ifdef _OPENMP
-    const int before = omp_get_max_threads();
-    omp_set_num_threads(threads);
-    return before;
-#else
-    return threads;
+    before.own = omp_get_max_threads();
 #endif
+    if (other) before.onednn = dnnl.max_threads();
+#ifdef _OPENMP
+    omp_set_num_threads(threads.own);
+#endif
+    if (other) dnnl.set_threads(threads.onednn);
+    return before;
 }
+static limits set_threads(const pxli_prepared *p) { return set_limits((limits){p->shape.threads, p->shape.threads}); }
 pxl_status pxli_onednn_prepare(pxli_prepared *p) {
     prepared *own = calloc(1, sizeof *own + (size_t)p->stages * sizeof own->stage[0]);
     if (!own) return pxli_fail(PXL_OUT_OF_MEMORY, "no memory to prepare a network of %d stages", p->stages);
-    const int before = set_threads(p->shape.threads);
+    const limits before = set_threads(p);
     p->own = own;
     dnnl_status_t status = dnnl.engine_create(&own->engine, dnnl_cpu, 0);
     for (int s = 0; !status && s < p->stages; s++)
         for (int backward = 0; !status && backward <= p->shape.gradients; backward++)
             if (p->stage[s].kind == PXL_CONVOLUTION) status = make_convolution(p, &p->stage[s], backward);
-    set_threads(before);
+    set_limits(before);
     return check(status, "preparing a network");
 }
 static void forget(const convolution *c) {
@@ -296,9 +309,9 @@ static pxl_status convolve(const pxli_prepared *p, const convolution *c, const f
                                   {DNNL_ARG_SCRATCHPAD, &c->scratch, scratch},
                                   {DNNL_ARG_BIAS, &c->bias, c->bias_data}};
     const prepared *own = p->own;
-    const int before = set_threads(p->shape.threads);
+    const limits before = set_threads(p);
     const dnnl_status_t status = execute(own->engine, c->primitive, arguments, c->bias_data ? 5 : 4);
-    set_threads(before);
+    set_limits(before);
     return check(status, "a convolution");
 }
 pxl_status pxli_onednn_forward(const pxli_prepared *p, const pxli_stage *s, const float *in, float *out, void *scratch) {
@@ -313,10 +326,10 @@ pxl_status pxli_onednn_backward(const pxli_prepared *p, const pxli_stage *s, con
 pxl_status pxli_onednn_multiply(const pxli_prepared *p, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                                 int64_t ldc) {
-    const int before = set_threads(p->shape.threads);
+    const limits before = set_threads(p);
     const dnnl_status_t status =
         dnnl.sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    set_threads(before);
+    set_limits(before);
     return check(status, "a product of matrices");
 }
 #endif

@@ -204,6 +204,30 @@ TEST(Fork, networks) {
     EXPECT_EQ(in_child([&] { return results(unused, unused.all()); }), expected) << "prepared by the child";
 }
 
+#ifdef PXL_TEST_OTHER_OPENMP
+// The library as another part of the process has it, by another OpenMP. oneDNN may have got either.
+TEST(Fork, two_openmps_in_a_process) {
+    void *const part = dlopen(PXL_TEST_OTHER_OPENMP, RTLD_NOW | RTLD_LOCAL);
+    ASSERT_TRUE(part) << dlerror();
+    const auto call = reinterpret_cast<int (*)(const char *, double *)>(dlsym(part, "pxl_test_evaluate"));
+    ASSERT_TRUE(call);
+    const Network network("3:2", threads);
+    const auto both = [&](const char *expression) {
+        Results all = evaluate(mix, network), others(1 + 3 * 96 * 80);
+        EXPECT_EQ(call(expression, others.data()), PXL_OK);
+        all.insert(all.end(), others.begin(), others.end());
+        return all;
+    };
+    const std::string why = why_no_networks();
+    for (const char *expression : {mix, "lpips(net=n)"}) {
+        if (expression != mix && !why.empty()) continue;
+        const Results expected = both(expression);
+        EXPECT_EQ(in_child([&] { return both(expression); }), expected) << expression;
+        EXPECT_EQ(both(expression), expected) << expression;
+    }
+}
+#endif
+
 #ifdef PXL_TEST_SHARED
 // A process may unload the library: a fork then calls nothing of it.
 TEST(Fork, after_the_library_is_unloaded) {
