@@ -31,9 +31,9 @@ mkdir -p build
 cmake --preset coverage -DPIXLOSS_CUDA=ON -DPIXLOSS_CUDA_ARCHITECTURES=90-real >"$build.configure.log"
 # What is counted: not the kernels' sanitized builds, the shim's self-test, the installation.
 cmake --build --preset coverage -j "$(nproc)" --target pixloss_tests pixloss_cuda_host_tests pixloss_cli_tests pixloss_cli_on_host_tests \
-  pixloss_allocation_tests pixloss_threads_tests
+  pixloss_allocation_tests pixloss_fork_tests pixloss_threads_tests
 find "$build" -name '*.gcda' -delete
 # A test that fails stops nothing: the check is for that.
-suites='^(oracle|cpu|isa_|slow_|cuda_host\.|cuda_host_(small|without|order|known)|cli|allocation|threads)'
+suites='^(oracle|cpu|isa_|slow_|cuda_host\.|cuda_host_(small|without|order|known)|cli|allocation|fork\.|threads)'
 ctest --test-dir "$build" -R "$suites" "${lists[@]}" -j "$(nproc)" --progress || echo "coverage.sh: some tests failed" >&2
 python3 scripts/coverage.py "$build" "$file" ${old:+"$old"}

@@ -60,6 +60,7 @@ def on(device, name, tests, target=HOST, **options):
 REST_CPU = on("cpu", "rest", f"-*Slow*:*Cuda*:{ORACLE_TESTS}", shards=4)
 REST_CUDA = on("cuda", "rest", f"{DEVICE_TESTS}:{NETWORK_TESTS}-*Slow*", shards=4)
 ALLOCATION = on("cpu", "allocation", "*", "pixloss_allocation_tests")
+FORKS = on("cpu", "forks", "*", "pixloss_fork_tests")
 ORACLE_CPU = on("cpu", "oracle", ORACLE_TESTS, shards=4)  # in every instruction set
 ORACLE_CUDA = on("cuda", "oracle", ORACLE_TESTS, shards=4)
 # The tests by the files that the fault is in: the longest prefix counts. The quickest tests come first, then
@@ -79,6 +80,7 @@ LISTS = {
     "src/cuda/pool": [on("cuda", "networks", CUDA_NETWORKS), REST_CUDA],
     "src/cpu/": [on("cpu", "calls", CALLS), ORACLE_CPU, REST_CPU, ALLOCATION],
     "src/cpu/features.c": [on("cpu", "networks", NETWORKS), REST_CPU, ALLOCATION],
+    "src/cpu/threads.c": [on("cpu", "calls", CALLS), FORKS, REST_CPU, ALLOCATION],
     "src/cpu/layer": [on("cpu", "networks", NETWORKS), REST_CPU],
     "src/network/": [
         on("cpu", "networks", NETWORKS),
