@@ -7,80 +7,68 @@
 
 namespace {
 
-enum Devices { CPU = 1, CUDA = 2, ALL = 3 };
+constexpr const char *yardsticks = "Yardsticks"; // the heading of all copies
+
+enum Devices { HEADING = 0, CPU = 1, CUDA = 2, ALL = 3 };
 struct Row {
     Devices devices;
-    const char *loss, *dtype, *size;
+    const char *losses; // separated by spaces; the text of a heading
+    const char *dtype, *sizes;
 };
-// The list. A row is timed for the value and for the gradient; the copies are added by themselves, and on cuda the card's roofs.
+constexpr Row heading(const char *text) { return {HEADING, text, nullptr, nullptr}; }
+// The list. A row is timed for the value and for the gradient; the copies are added by themselves.
 constexpr const char *full_hd = "1x3x1080x1920", *batch = "16x1x256x256", *tiny = "1x1x64x64", *films = "5x5x1080x1920";
+constexpr const char *thin = "1x1x512x512 1x1x65536x4 1x1x4x65536", *thinnest = "1x1x262144x1 1x1x1x262144";
 constexpr const char *mixture = "0.5*mse+0.5*ssim+0.1*sobel";
 constexpr Row rows[] = {
+    heading("SSIM and mixtures"),
     {CUDA, "ssim", "f32", films},
     {ALL, "ssim", "f32", full_hd},
-    {CPU, "ssim", "f32", batch},
-    {CPU, "ssim", "f32", tiny},
-    {CUDA, "ssim", "f32", "16x3x256x256"},
-    {CUDA, "ssim", "f32", "16x3x256x256,warm"},
-    {CUDA, "ssim", "f32", "1x3x256x256,graph"},
-    {CUDA, "ssim", "f32", "1x1x64x64,graph"},
+    {CPU, "ssim", "f32", "16x1x256x256 1x1x64x64"},
+    {CUDA, "ssim", "f32", "16x3x256x256 16x3x256x256,warm 1x3x256x256,graph 1x1x64x64,graph"},
     {CUDA, "0.8*l1+0.2*ssim", "f32", films},
     {ALL, mixture, "f32", full_hd},
     {CPU, mixture, "f32", batch},
     {CPU, mixture, "f32", tiny},
     {CPU, "0.84*ssim+0.16*l1", "f32", full_hd},
-    // without a window
-    {CPU, "mse", "f32", full_hd},
-    {CPU, "l1", "f32", full_hd},
-    {CPU, "huber", "f32", full_hd},
-    {CPU, "charbonnier", "f32", full_hd},
-    {CPU, "tv", "f32", full_hd},
-    {CPU, "sobel", "f32", full_hd},
-    {CPU, "laplacian", "f32", full_hd},
-    {CUDA, "mse", "f32", films},
-    {CUDA, "l1", "f32", films},
-    {CUDA, "charbonnier", "f32", films},
-    {CUDA, "tv", "f32", films},
-    {CUDA, "sobel", "f32", films},
-    {CUDA, "laplacian", "f32", films},
-    {ALL, "blur", "f32", full_hd},
-    // windows and borders
+    heading("Without a window"),
+    {CPU, "mse l1 huber charbonnier tv sobel laplacian", "f32", full_hd},
+    {CUDA, "mse l1 charbonnier tv sobel laplacian", "f32", films},
+    heading("Windows and borders"),
     {ALL, "ssim(preset=skimage)", "f32", full_hd},
     {CUDA, "ssim(preset=torchmetrics,data_range=1)", "f32", full_hd},
     {ALL, "ssim(window=33)", "f32", full_hd},
     {CPU, "ssim(border=reflect)", "f32", full_hd},
     {CUDA, "ssim(border=zero)", "f32", films}, // fused-ssim's
     {ALL, "ssim(border=zero)", "f32", full_hd},
-    // types
+    heading("Other windowed terms"),
+    {CPU, "ssim(alpha=2) contrast structure luminance dssim+luminance", "f32", full_hd},
+    {CPU, "ssim", "f32", "1x3x1080x1920,map 1x3x1080x1920,statistics"},
+    heading("Blur"),
+    {ALL, "blur", "f32", full_hd},
+    {CPU, "blur(window=21,sigma=3) blur(window=101,sigma=14) blur(window=255,sigma=36)", "f32", full_hd},
+    {CPU, "filter(blur,21) filter(blur,101) filter(blur,255)", "f32", full_hd},
+    heading("Types"),
     {ALL, "ssim", "f16", full_hd},
     {ALL, "ssim", "bf16", full_hd},
     {CPU, "ssim", "f64", full_hd},
-    // how the images lie, and what else is read or written
-    {ALL, "ssim", "f32", "1x3x1080x1920,nhwc"},
-    {ALL, "ssim", "f32", "1x3x1080x1919,crop"},
-    {ALL, "ssim", "f32", "1x3x1080x1920,mask"},
-    {ALL, "ssim", "f32", "1x3x1080x1920,both"},
-    // that time grows with the pixels alone
-    {CPU, "ssim", "f32", "1x1x256x256"},
-    {CPU, "ssim", "f32", "1x1x1024x1024"},
-    {CPU, "ssim", "f32", "1x1x2048x2048"},
-    {CPU, "ssim", "f32", "1x1x4096x4096"},
-    {CPU, "ssim", "f32", "1x1x8192x8192"},
-    // in a network, with random weights
-    {CPU, "features(net=vgg16)", "f32", "4x3x256x256"},
-    {CPU, "features(net=vgg16)", "f32", "4x3x256x256,kept"},
-    {CUDA, "features(net=vgg16)", "f16", "4x3x256x256"},
-    {CUDA, "features(net=vgg16)", "f16", "4x3x256x256,kept"},
-    {CUDA, "features(net=vgg16, precision=tf32)", "f32", "4x3x256x256"},
-    {CUDA, "features(net=vgg16)", "f32", "4x3x256x256"},
+    heading("How the images lie, and what else is read or written"),
+    {ALL, "ssim", "f32", "1x3x1080x1920,nhwc 1x3x1080x1919,crop 1x3x1080x1920,mask 1x3x1080x1920,both"},
+    heading("Time grows with the pixels alone"),
+    {CPU, "ssim", "f32", "1x1x256x256 1x1x1024x1024 1x1x2048x2048 1x1x4096x4096 1x1x8192x8192"},
+    heading("Thin images beside a square one of as many pixels"),
+    {CPU, "mse l1 sobel laplacian tv ssim(border=zero)", "f32", thin},
+    {CPU, "l1 sobel tv ssim(border=zero)", "f32", thinnest},
+    heading("In a network, with random weights"),
+    {CPU, "features(net=vgg16)", "f32", "4x3x256x256 4x3x256x256,kept"},
+    {CUDA, "features(net=vgg16)", "f16", "4x3x256x256 4x3x256x256,kept"},
+    {CUDA, "features(net=vgg16,precision=tf32) features(net=vgg16)", "f32", "4x3x256x256"},
     {CPU, "lpips(net=vgg16)", "f32", "4x3x256x256"},
-    // one image, summed
-    {CPU, "reduce(sum)", "f32", full_hd},
-    {CPU, "reduce(l2)", "f32", full_hd},
-    {CUDA, "reduce(sum)", "f32", films},
-    {CUDA, "reduce(mean)", "f32", films},
-    {CUDA, "reduce(l2)", "f32", films},
-    {CUDA, "fma", "f32", tiny},
+    heading("One image, reduced"),
+    {CPU, "reduce(sum) reduce(mean) reduce(min) reduce(max) reduce(l1) reduce(l2)", "f32", full_hd},
+    {CUDA, "reduce(sum) reduce(mean) reduce(l2)", "f32", films},
+    heading(yardsticks),
+    {ALL, "fma", "f32", tiny},
     {CUDA, "memcpy", "f32", tiny},
 };
 
@@ -126,6 +114,8 @@ bool parse_word(const std::string &word, Case &parsed) {
     if (word == "mask") return parsed.mask = true;
     if (word == "both") return parsed.both = true;
     if (word == "kept") return parsed.kept = true;
+    if (word == "map") return parsed.map = true;
+    if (word == "statistics") return parsed.statistics = true;
     if ((word == "warm" || word == "graph") && parsed.device == "cpu")
         throw std::invalid_argument("--size=...," + word + ": " + word + " needs --device=cuda");
     if (word == "warm") return parsed.warm = true;
@@ -142,9 +132,9 @@ void parse_size(const std::string &text, Case &parsed) {
     bool valid = parse_numbers(word, parsed);
     while (valid && std::getline(words, word, ',')) valid = parse_word(word, parsed);
     if (!valid)
-        throw std::invalid_argument("--size=" + text +
-                                    ": not four positive numbers like 1x3x1080x1920, at most 2^34 elements in " +
-                                    "all, then perhaps ,nhwc or ,crop, ,mask, ,both, and on cuda ,warm or ,graph");
+        throw std::invalid_argument(
+            "--size=" + text + ": not four positive numbers like 1x3x1080x1920, at most 2^34 elements in " +
+            "all, then perhaps ,nhwc or ,crop, ,mask, ,both, ,kept, ,map or ,statistics, and on cuda ,warm or ,graph");
 }
 
 std::string without_spaces(std::string text) {
@@ -152,10 +142,35 @@ std::string without_spaces(std::string text) {
     return text;
 }
 
+std::vector<std::string> split(const std::string &text) {
+    std::istringstream stream(text);
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) words.push_back(word);
+    return words;
+}
+
 // Adds cases that are not there yet.
-void add(const std::vector<Case> &from, std::vector<Case> &to) {
-    for (const Case &one : from)
-        if (std::none_of(to.begin(), to.end(), [&](const Case &other) { return other.name() == one.name(); })) to.push_back(one);
+void add(const std::vector<Case> &from, const std::string &group, std::vector<Case> &to) {
+    for (const Case &one : from) {
+        if (std::any_of(to.begin(), to.end(), [&](const Case &other) { return other.name() == one.name(); })) continue;
+        to.push_back(one);
+        to.back().group = one.is_copy() ? yardsticks : group;
+    }
+}
+
+// The loops that move as many arrays as a case does.
+std::vector<Case> copies_beside(const Case &test) {
+    const std::string dense = test.size_name.substr(0, test.size_name.find(',')), size = test.warm ? dense + ",warm" : dense;
+    std::vector<Case> copies = cases_of(test.device, test.reads_one() ? "sweep" : "copy", test.dtype_name, size);
+    if (test.is_reduction()) copies.pop_back(); // it writes nothing
+    return copies;
+}
+
+void check_output(const Case &test) {
+    if (!test.wants_output()) return;
+    if (!test.is_expression() || test.map == test.statistics || test.both || test.kept || test.graph)
+        throw std::invalid_argument("--size=" + test.size_name +
+                                    ": ,map or ,statistics is for a loss, without ,both, ,kept, ,graph");
 }
 
 } // namespace
@@ -177,6 +192,21 @@ pxl_reduce_kind Case::reduce_kind() const {
     throw std::invalid_argument("--loss=" + loss + ": there are sum, mean, min, max, l1, l2");
 }
 
+bool Case::reads_one() const {
+    return loss == "sweep" || is_reduction() || is_filter() || (loss.rfind("tv", 0) == 0 && loss.find('+') == std::string::npos);
+}
+
+// The default of a Gaussian with as many taps.
+pxl_filter Case::filter() const {
+    pxl_filter filter = PXL_FILTER(PXL_FILTER_BLUR);
+    int taps = 0, end = 0;
+    const bool read = std::sscanf(loss.c_str(), "filter(blur,%4d)%n", &taps, &end) == 1 && size_t(end) == loss.size();
+    if (!read || taps < 3 || taps > 1023 || taps % 2 == 0)
+        throw std::invalid_argument("--loss=" + loss + ": there is filter(blur,TAPS), with an odd number from 3 to 1023");
+    filter.window = taps, filter.sigma = double(taps - 1) / 7;
+    return filter;
+}
+
 std::vector<Case> cases_of(const std::string &device, const std::string &loss, const std::string &dtype,
                            const std::string &size) {
     Case gradient{};
@@ -184,23 +214,28 @@ std::vector<Case> cases_of(const std::string &device, const std::string &loss, c
     gradient.gradient = true, gradient.dtype = parse_dtype(dtype);
     parse_size(size, gradient);
     if (gradient.is_reduction()) gradient.reduce_kind();
+    if (gradient.is_filter()) gradient.filter();
+    check_output(gradient);
     Case value = gradient;
     value.gradient = false;
     if (gradient.is_roof()) return {value};
     std::vector<Case> cases;
     if (!gradient.both && !gradient.graph) cases.push_back(value);
-    if (!gradient.is_reduction()) cases.push_back(gradient);
+    if (!gradient.is_reduction() && !gradient.wants_output()) cases.push_back(gradient);
     if (gradient.is_copy() || gradient.graph) return cases;
-    const std::string dense = size.substr(0, size.find(','));
-    std::vector<Case> copies = cases_of(device, "copy", dtype, gradient.warm ? dense + ",warm" : dense);
-    if (gradient.is_reduction()) copies.pop_back(); // it writes nothing
+    const std::vector<Case> copies = copies_beside(gradient);
     cases.insert(cases.end(), copies.begin(), copies.end());
     return cases;
 }
 
 std::vector<Case> default_cases(const std::string &device) {
     std::vector<Case> cases;
-    for (const Row &row : rows)
-        if (row.devices & (device == "cpu" ? CPU : CUDA)) add(cases_of(device, row.loss, row.dtype, row.size), cases);
+    std::string group;
+    for (const Row &row : rows) {
+        if (row.devices == HEADING) group = row.losses;
+        if (!(row.devices & (device == "cpu" ? CPU : CUDA))) continue;
+        for (const std::string &loss : split(row.losses))
+            for (const std::string &size : split(row.sizes)) add(cases_of(device, loss, row.dtype, size), group, cases);
+    }
     return cases;
 }

@@ -66,7 +66,7 @@ double largest(const Image &image) {
     return *std::max_element(most.begin(), most.end());
 }
 
-std::string compare_gradients(const char *name, const Image *got, const Image *expected, double tolerance) {
+std::string compare_images(const char *name, const Image *got, const Image *expected, double tolerance) {
     if (!got) return "";
     const pxl_tensor &view = *got->view();
     const double absolute = tolerance * largest(*expected), relative = rounding(view.dtype);
@@ -94,10 +94,11 @@ const Evaluation &exact_results(const pxl_loss *loss, const Case &test) {
     static std::string kept;
     static std::unique_ptr<Evaluation> evaluation;
     Case exact = in_f64(test);
-    exact.gradient = true;
-    const std::string wanted = message("%lldx%lldx%lldx%lld %d %d ", (long long)exact.n, (long long)exact.c, (long long)exact.h,
-                                       (long long)exact.w, exact.mask, exact.both) +
-                               exact.loss;
+    exact.gradient = !exact.wants_output();
+    const std::string wanted =
+        message("%lldx%lldx%lldx%lld %d %d %d %d ", (long long)exact.n, (long long)exact.c, (long long)exact.h,
+                (long long)exact.w, exact.mask, exact.both, exact.map, exact.statistics) +
+        exact.loss;
     if (wanted == kept) return *evaluation;
     kept.clear();
     evaluation.reset();
@@ -114,9 +115,10 @@ std::string check_against_f64(const pxl_loss *loss, Evaluation &tested) {
     tested.run();
     tested.fetch();
     const double layers = layers_rounding(tested.test()), gradients = std::max(gradient_tolerance, 4 * layers);
+    if (tested.output()) return compare_images("element", tested.output(), exact.output(), value_tolerance);
     std::string wrong = compare_values(loss, tested.values(), exact.values(), std::max(value_tolerance, layers));
-    if (wrong.empty()) wrong = compare_gradients("grad_pred", tested.grad_pred(), exact.grad_pred(), gradients);
-    if (wrong.empty()) wrong = compare_gradients("grad_target", tested.grad_target(), exact.grad_target(), gradients);
+    if (wrong.empty()) wrong = compare_images("grad_pred", tested.grad_pred(), exact.grad_pred(), gradients);
+    if (wrong.empty()) wrong = compare_images("grad_target", tested.grad_target(), exact.grad_target(), gradients);
     return wrong;
 }
 
@@ -127,4 +129,11 @@ std::string check_against_f64(Reduction &tested) {
     const double got = tested.fetch(), expected = exact.fetch();
     if (std::fabs(got - expected) <= reduction_tolerance * std::fabs(expected)) return "";
     return message("wrong: %.17g; f64 gives %.17g", got, expected);
+}
+
+std::string check_against_f64(Filtering &tested) {
+    Filtering exact(cpu_device(), in_f64(tested.test()));
+    exact.run();
+    tested.run();
+    return compare_images("element", &tested.fetch(), &exact.fetch(), value_tolerance);
 }

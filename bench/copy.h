@@ -1,4 +1,4 @@
-// The yardstick: plain loops over arrays as large as a case's images, as fast as the machine can move them.
+// The yardstick of memory on the CPU: plain loops over arrays as large as a case's images (measure/loops.h).
 #ifndef BENCH_COPY_H
 #define BENCH_COPY_H
 #include <memory>
@@ -8,13 +8,14 @@
 
 class Copy : public Work {
   public:
-    // `bytes` of an array. Two are read; with `write` a third is written past the caches, otherwise both are summed.
-    Copy(size_t bytes, bool write);
+    Copy(size_t bytes, Traffic traffic); // of each array
     void run() override;
     double bytes_to_move() const override; // rounded up to whole cache lines
+    Traffic traffic() const override { return traffic_; }
 
   private:
-    Memory a_, b_;
-    std::unique_ptr<Memory> c_;
+    Traffic traffic_;
+    Memory a_;
+    std::unique_ptr<Memory> b_, c_;
 };
 #endif

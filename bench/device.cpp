@@ -2,14 +2,32 @@
 
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <stdexcept>
 
 #include "copy.h"
+#include "measure/multiply_add.h"
 #ifdef PXL_BENCH_CUDA
 #include "device_cuda.h"
 #endif
 
 namespace {
+
+class CpuMultiplyAdd : public Work {
+  public:
+    CpuMultiplyAdd(pxl_dtype dtype, int64_t pixels)
+        : loop_(isa(), dtype == PXL_F64 ? measure::MultiplyAdd::DOUBLE : measure::MultiplyAdd::SINGLE, pixels) {}
+    void run() override { loop_.run(); }
+    double bytes_to_move() const override { return 0; }
+    double multiply_adds() const override { return loop_.count(); }
+
+  private:
+    static std::string isa() {
+        char text[256] = "";
+        return pxl_device_describe(PXL_CPU_DEVICE, text, sizeof text) == PXL_OK ? measure::instruction_set(text) : "";
+    }
+    measure::MultiplyAdd loop_;
+};
 
 class Cpu : public Device {
   public:
@@ -29,8 +47,16 @@ class Cpu : public Device {
     }
     double shortest_sample() const override { return 20e-6; }
     int64_t copies_to_be_cold(double) const override { return 1; }
-    std::unique_ptr<Work> make_copy(size_t bytes, bool write, int64_t) override { return std::make_unique<Copy>(bytes, write); }
-    std::unique_ptr<Work> make_roof(const std::string &name) override { throw std::runtime_error("no " + name + " on the CPU"); }
+    std::unique_ptr<Work> make_copy(size_t bytes, Traffic traffic, int64_t) override {
+        return std::make_unique<Copy>(bytes, traffic);
+    }
+    std::unique_ptr<Work> make_multiply_add(pxl_dtype dtype, int64_t pixels) override {
+        return std::make_unique<CpuMultiplyAdd>(dtype, pixels);
+    }
+    std::unique_ptr<Work> make_roof(const std::string &name) override {
+        if (name == "fma") return make_multiply_add(PXL_F32, std::numeric_limits<int64_t>::max());
+        throw std::runtime_error("no " + name + " on the CPU");
+    }
     std::unique_ptr<Work> capture(Work &) override { throw std::runtime_error("no graphs on the CPU"); }
     std::vector<std::pair<std::string, std::string>> properties() const override { return {}; }
 };

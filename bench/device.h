@@ -28,8 +28,12 @@ class Device {
     // How many copies of so many bytes take turns in a case, so that what one run leaves in the cache is gone when its turn comes
     // again; 1: as it comes.
     virtual int64_t copies_to_be_cold(double bytes) const = 0;
-    virtual std::unique_ptr<Work> make_copy(size_t bytes, bool write, int64_t copies) = 0; // of arrays of `bytes`; copy.h
-    virtual std::unique_ptr<Work> make_roof(const std::string &name) = 0;                  // a case that is one: cases.h
+    // Yardsticks. make_copy: a loop over arrays of `bytes`, `copies` of which take turns. make_multiply_add: in the precision and
+    // on the threads of a case with this type and so many pixels. make_roof: a case that is a yardstick without a size, see
+    // cases.h.
+    virtual std::unique_ptr<Work> make_copy(size_t bytes, Traffic traffic, int64_t copies) = 0;
+    virtual std::unique_ptr<Work> make_multiply_add(pxl_dtype dtype, int64_t pixels) = 0;
+    virtual std::unique_ptr<Work> make_roof(const std::string &name) = 0;
     virtual std::unique_ptr<Work> capture(Work &work) = 0; // one run of it as a graph; `work` must outlive it
     virtual std::vector<std::pair<std::string, std::string>> properties() const = 0; // for the report
 

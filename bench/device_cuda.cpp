@@ -26,39 +26,46 @@ void check_allocation(cudaError_t error, size_t bytes) {
     if (error) throw std::runtime_error("cudaMalloc of " + std::to_string(bytes) + " bytes: " + cudaGetErrorString(error));
 }
 
-// Two arrays read, and with `write` a third written; `copies` of them take turns.
+// One or two arrays read, another written; `copies` of all take turns.
 class CudaCopy : public Work {
   public:
-    CudaCopy(Device &device, size_t bytes, bool write, int64_t copies)
-        : device_(device), quads_(int64_t(bytes + 15) / 16), write_(write) {
+    CudaCopy(Device &device, size_t bytes, Traffic traffic, int64_t copies)
+        : device_(device), quads_(int64_t(bytes + 31) / 32 * 2), traffic_(traffic) {
         const size_t size = size_t(quads_) * 16;
+        const auto allocate = [&](bool wanted) { return wanted ? device.allocate(size) : nullptr; };
         sink_ = device.allocate(sizeof(float));
         for (int64_t i = 0; i < copies; i++) {
-            Arrays a = {device.allocate(size), device.allocate(size), write ? device.allocate(size) : nullptr};
-            for (const auto &read : {a.a, a.b})
-                check(cudaMemset(read.get(), 0, size), "cudaMemset"); // NaN is as fast, but who knows
-            arrays_.push_back(a);
+            const Arrays arrays = {allocate(true), allocate(traffic.reads == 2), allocate(traffic.writes)};
+            for (const auto &read : {arrays.a, arrays.b}) // NaN is as fast, but who knows
+                if (read) check(cudaMemset(read.get(), 0, size), "cudaMemset");
+            arrays_.push_back(arrays);
         }
         CHECK(cudaDeviceSynchronize()); // the stream does not wait for the default one
     }
     void run() override {
-        const Arrays &a = arrays_[next_];
         next_ = (next_ + 1) % arrays_.size();
-        const auto stream = static_cast<cudaStream_t>(device_.stream());
-        if (write_)
-            check(bench_add_two(a.a.get(), a.b.get(), a.c.get(), quads_, stream), "copy's kernel");
-        else
-            check(bench_sum_two(a.a.get(), a.b.get(), quads_, static_cast<float *>(sink_.get()), stream), "copy's kernel");
+        check(launch(arrays_[next_]), "copy's kernel");
     }
-    double bytes_to_move() const override { return 16.0 * double(quads_) * (write_ ? 3 : 2); }
+    double bytes_to_move() const override { return 16.0 * double(quads_) * (traffic_.reads + traffic_.writes); }
+    Traffic traffic() const override { return traffic_; }
 
   private:
     struct Arrays {
         std::shared_ptr<void> a, b, c;
     };
+    cudaError_t launch(const Arrays &arrays) const {
+        const auto stream = static_cast<cudaStream_t>(device_.stream());
+        const auto *const a = static_cast<const char *>(arrays.a.get());
+        auto *const sink = static_cast<float *>(sink_.get());
+        if (traffic_.reads == 1 && traffic_.writes)
+            return cudaMemcpyAsync(arrays.c.get(), a, size_t(quads_) * 16, cudaMemcpyDeviceToDevice, stream);
+        if (traffic_.reads == 1) return bench_sum_two(a, a + quads_ * 8, quads_ / 2, sink, stream); // the halves of one array
+        if (traffic_.writes) return bench_add_two(a, arrays.b.get(), arrays.c.get(), quads_, stream);
+        return bench_sum_two(a, arrays.b.get(), quads_, sink, stream);
+    }
     Device &device_;
-    int64_t quads_;
-    bool write_;
+    int64_t quads_; // of 16 bytes, in each array; an even number
+    Traffic traffic_;
     std::vector<Arrays> arrays_;
     std::shared_ptr<void> sink_;
     size_t next_ = 0;
@@ -81,7 +88,6 @@ class Memcpy : public Work {
     std::shared_ptr<void> from_, to_;
 };
 
-// Its "bytes" are multiply-adds.
 class MultiplyAdd : public Work {
   public:
     explicit MultiplyAdd(Device &device, int multiprocessors)
@@ -91,7 +97,8 @@ class MultiplyAdd : public Work {
                                  static_cast<cudaStream_t>(device_.stream())),
               "fma's kernel");
     }
-    double bytes_to_move() const override { return count_; }
+    double bytes_to_move() const override { return 0; }
+    double multiply_adds() const override { return count_; }
 
   private:
     Device &device_;
@@ -180,8 +187,12 @@ class Cuda : public Device {
     int64_t copies_to_be_cold(double bytes) const override {
         return std::clamp<int64_t>(int64_t(std::ceil(4.0 * cache_ / bytes)), 1, 64);
     }
-    std::unique_ptr<Work> make_copy(size_t bytes, bool write, int64_t copies) override {
-        return std::make_unique<CudaCopy>(*this, bytes, write, copies);
+    std::unique_ptr<Work> make_copy(size_t bytes, Traffic traffic, int64_t copies) override {
+        return std::make_unique<CudaCopy>(*this, bytes, traffic, copies);
+    }
+    // f16 and bf16 images are computed in f32, too.
+    std::unique_ptr<Work> make_multiply_add(pxl_dtype, int64_t) override {
+        return std::make_unique<MultiplyAdd>(*this, multiprocessors_);
     }
     std::unique_ptr<Work> make_roof(const std::string &name) override {
         if (name == "fma") return std::make_unique<MultiplyAdd>(*this, multiprocessors_);

@@ -4,6 +4,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "measure/arithmetic.h"
+
 namespace {
 
 void check(pxl_status status) {
@@ -18,6 +20,21 @@ std::unique_ptr<Image> make_weights(const Case &test) {
     auto weights = std::make_unique<Image>(PXL_F32, Layout::nchw, test.n, 1, test.h, test.w);
     weights->draw_weights();
     return weights;
+}
+
+// The map or the statistics; nullptr: not wanted.
+std::unique_ptr<Image> make_output(const pxl_loss *loss, const Case &test, const Image &pred) {
+    if (!test.wants_output()) return nullptr;
+    int64_t size[4];
+    check(pxl_map_size(loss, pred.view(), size));
+    const int64_t channels = test.statistics ? 5 * size[1] : size[1];
+    return std::make_unique<Image>(test.dtype == PXL_F64 ? PXL_F64 : PXL_F32, Layout::nchw, size[0], channels, size[2], size[3]);
+}
+
+std::vector<std::string> term_names(const pxl_loss *loss) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < pxl_loss_term_count(loss); i++) names.emplace_back(pxl_loss_term_name(loss, i));
+    return names;
 }
 
 // tv alone does not look at the target.
@@ -52,7 +69,8 @@ Evaluation::Set::Set(Device &device, Evaluation &of)
     place(of.grad_target_, grad_target, args.grad_target);
     pred.upload(of.pred_), target.upload(of.target_), upstream.upload();
     if (weight) weight->upload(*of.weight_);
-    args.values = values.data();
+    if (!of.output_) args.values = values.data();
+    place(of.output_, output, of.test_.map ? args.map : args.statistics);
     // A mean's gradient is about 1/N, which f16 does not hold for a large image: as in mixed-precision training, it is scaled.
     if (of.test_.gradient) args.grad_loss = upstream.data();
     if (of.test_.kept) args.target_use = PXL_TARGET_KEEP;
@@ -67,6 +85,7 @@ Evaluation::Evaluation(Device &device, const pxl_loss *loss, const Case &test, i
       weight_(test.mask ? make_weights(test) : nullptr),
       grad_pred_(test.gradient ? make_gradient(test) : nullptr),
       grad_target_(test.gradient && test.both ? make_gradient(test) : nullptr),
+      output_(make_output(loss, test, pred_)),
       values_(1 + pxl_loss_term_count(loss), std::numeric_limits<double>::quiet_NaN()),
       upstream_(1, float(test.elements())) {
     pred_.draw_pred();
@@ -88,7 +107,8 @@ void Evaluation::run() {
 
 void Evaluation::fetch() {
     Set &set = *sets_[last_];
-    set.values.download();
+    if (output_) set.output->download(*output_);
+    if (!output_) set.values.download();
     if (grad_pred_) set.grad_pred->download(*grad_pred_);
     if (grad_target_) set.grad_target->download(*grad_target_);
 }
@@ -96,5 +116,17 @@ void Evaluation::fetch() {
 double Evaluation::bytes_to_move() const {
     const int images = 1 + reads_target(loss_) + (grad_pred_ != nullptr) + (grad_target_ != nullptr);
     const int64_t weights = weight_ ? test_.n * test_.h * test_.w * int64_t(sizeof(float)) : 0;
-    return double(images * test_.bytes() + weights);
+    return double(images * test_.bytes() + weights) + (output_ ? double(output_->bytes()) : 0);
 }
+
+Traffic Evaluation::traffic() const { return {1 + reads_target(loss_), test_.gradient || test_.wants_output()}; }
+
+double Evaluation::multiply_adds() const {
+    const std::vector<std::string> terms = term_names(loss_);
+    const int gradients = (grad_pred_ != nullptr) + (grad_target_ != nullptr);
+    const double each =
+        test_.statistics ? measure::multiply_adds_of_statistics(terms[0]) : measure::multiply_adds(terms, gradients);
+    return double(test_.elements()) * each;
+}
+
+int Evaluation::taps() const { return measure::blur_taps(term_names(loss_)); }

@@ -22,18 +22,22 @@ class Evaluation : public Work {
 
     void run() override;                   // what is timed
     void fetch();                          // the last run's results, for what follows
-    double bytes_to_move() const override; // images, weights and gradients, each once
+    double bytes_to_move() const override; // images, weights, gradients and outputs, each once
+    Traffic traffic() const override;
+    double multiply_adds() const override;
+    int taps() const override;
 
     const Case &test() const { return test_; }
     const std::vector<double> &values() const { return values_; }
     const Image *grad_pred() const { return grad_pred_.get(); }     // nullptr: not wanted
     const Image *grad_target() const { return grad_target_.get(); } // nullptr: not wanted
+    const Image *output() const { return output_.get(); }           // the map or the statistics; nullptr: not wanted
 
   private:
     struct Set { // a copy of all that a call reads and writes, on the device
         Set(Device &device, Evaluation &of);
         DeviceImage pred, target;
-        std::unique_ptr<DeviceImage> weight, grad_pred, grad_target;
+        std::unique_ptr<DeviceImage> weight, grad_pred, grad_target, output;
         DeviceArray<double> values;
         DeviceArray<float> upstream;
         pxl_args args;
@@ -43,7 +47,7 @@ class Evaluation : public Work {
     const pxl_loss *loss_;
     Case test_;
     Image pred_, target_;
-    std::unique_ptr<Image> weight_, grad_pred_, grad_target_;
+    std::unique_ptr<Image> weight_, grad_pred_, grad_target_, output_;
     std::vector<double> values_;
     std::vector<float> upstream_;
     std::vector<std::unique_ptr<Set>> sets_;

@@ -75,6 +75,11 @@ Image::Image(pxl_dtype dtype, Layout layout, int64_t n, int64_t c, int64_t h, in
     view_ = make_view(memory_.data(), dtype, layout, n, c, h, w);
 }
 
+size_t Image::bytes() const {
+    const int64_t *size = view_.size;
+    return size_t(size[0] * size[1] * size[2] * size[3]) * element_bytes(view_.dtype);
+}
+
 double Image::get(int64_t n, int64_t c, int64_t y, int64_t x) const {
     const int64_t *stride = view_.stride, offset = n * stride[0] + c * stride[1] + y * stride[2] + x * stride[3];
     switch (view_.dtype) {

@@ -28,6 +28,7 @@ class Image {
     Image(pxl_dtype dtype, Layout layout, int64_t n, int64_t c, int64_t h, int64_t w);
     const pxl_tensor *view() const { return &view_; }
     const Memory &memory() const { return memory_; } // all of it, which the view may show a part of
+    size_t bytes() const;                            // of its elements
     double get(int64_t n, int64_t c, int64_t y, int64_t x) const;
 
     // Multiples of 1/256, as of a photograph with 8 bits: exact in every type, and so are stencils of them. A sign (l1) then

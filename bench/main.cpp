@@ -1,6 +1,7 @@
 // pixloss_bench: the cases of cases.cpp, or one of the user's own, on Google Benchmark. README.md says how to read the output.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -8,10 +9,12 @@
 
 #include "cases.h"
 #include "check.h"
+#include "contest.h"
 #include "device.h"
 #include "evaluation.h"
-#include "pace.h"
+#include "filtering.h"
 #include "reduction.h"
+#include "report.h"
 
 namespace {
 
@@ -20,10 +23,10 @@ constexpr const char *usage =
     "  [Google Benchmark's options]\n"
     "  Without a loss, size and dtype, runs the device's default list (--benchmark_list_tests=true shows it). With any of them\n"
     "  runs that case, the value and the gradient: of ssim on 1x3x1080x1920 in f32 where not said otherwise. A loss may also be\n"
-    "  reduce(sum|mean|min|max|l1|l2). After the size may stand ,nhwc or ,crop, ,mask (a weight per pixel), ,both (the "
-    "gradients\n"
-    "  of both images), on cuda ,warm (what fits stays in the L2) or ,graph (launched as a CUDA graph). Threads of the CPU:\n"
-    "  OMP_NUM_THREADS.\n"
+    "  reduce(sum|mean|min|max|l1|l2) or filter(blur,TAPS). After the size may stand ,nhwc or ,crop, ,mask (a weight per\n"
+    "  pixel), ,both (the gradients of both images), ,map or ,statistics (alone), on cuda ,warm (what fits stays in the L2) or\n"
+    "  ,graph (launched as a CUDA graph). Threads of the CPU: OMP_NUM_THREADS.\n"
+    "  The ratios of_copy and of_fma are left out where either side varied too much; warnings come at the end.\n"
     "  Exit status: 0, 1 if a case failed its check or none was run, 2 for a wrong option.\n\n";
 
 struct Job {
@@ -32,8 +35,9 @@ struct Job {
     bool checked;
     std::string failure; // of the check: "" if it passed
     int64_t runs = 0;    // a sample on a GPU; once chosen the same, since Google Benchmark wants equal repetitions
+    bool steady = true;  // case and yardsticks, in all repetitions
 };
-bool any_failed = false;
+bool any_failed = false, any_measured = false; // --benchmark_list_tests measures nothing
 
 // What a job runs. Google Benchmark calls a job several times in a row: the last one's stays.
 struct Prepared {
@@ -46,9 +50,9 @@ struct Prepared {
 int64_t copies_of(const Job &job, double bytes) {
     return job.test.warm || job.test.graph ? 1 : job.device.copies_to_be_cold(bytes);
 }
-std::unique_ptr<Work> make_copy(const Job &job) {
-    const double arrays = job.test.gradient ? 3 : 2, bytes = double(job.test.bytes());
-    return job.device.make_copy(size_t(job.test.bytes()), job.test.gradient, copies_of(job, arrays * bytes));
+std::unique_ptr<Work> make_copy(const Job &job, Traffic traffic) {
+    const double arrays = traffic.reads + traffic.writes, bytes = double(job.test.bytes());
+    return job.device.make_copy(size_t(job.test.bytes()), traffic, copies_of(job, arrays * bytes));
 }
 
 template <typename Tested, typename Check>
@@ -62,7 +66,10 @@ std::unique_ptr<Work> make_work(Job &job, const pxl_loss *loss) {
     const Case &test = job.test;
     const double bytes = double(test.bytes());
     if (test.is_roof()) return job.device.make_roof(test.loss);
-    if (test.is_copy()) return make_copy(job);
+    if (test.is_copy()) return make_copy(job, {test.reads_one() ? 1 : 2, test.gradient});
+    if (test.is_filter())
+        return checked(job, std::make_unique<Filtering>(job.device, test, copies_of(job, 2 * bytes)),
+                       [](Filtering &work) { return check_against_f64(work); });
     if (test.is_reduction())
         return checked(job, std::make_unique<Reduction>(job.device, test, copies_of(job, bytes)),
                        [](Reduction &work) { return check_against_f64(work); });
@@ -74,7 +81,7 @@ Work &prepare(Job &job) {
     static Prepared now;
     if (now.job == &job) return now.timed();
     now = Prepared();
-    if (!job.test.is_copy() && !job.test.is_roof() && !job.test.is_reduction()) now.loss = parse_loss(job.test.loss);
+    if (job.test.is_expression()) now.loss = parse_loss(job.test.loss);
     now.work = make_work(job, now.loss.get());
     if (job.test.graph) now.graph = job.device.capture(*now.work);
     now.job = &job;
@@ -92,30 +99,39 @@ void time_by_events(benchmark::State &state, Device &device, Work &work, int64_t
     while (state.KeepRunningBatch(runs)) state.SetIterationTime(device.seconds([&] { work.run(); }, runs));
 }
 
-// Times the work over Google Benchmark's loop, and on either side of that takes its pace beside the copy's, so that what disturbs
-// the machine disturbs both.
-void measure(benchmark::State &state, Job &job, Work &work) {
-    using benchmark::Counter;
+// By the median of the samples, as the ratios are; Google Benchmark's time is the mean of its loop.
+void count_rates(const Contest &contest, const Case &test, const Work &work, benchmark::UserCounters &counters) {
+    const double pixels = double(test.elements()), seconds = contest.seconds();
+    if (!test.is_roof()) counters["px/s"] = pixels / seconds;
+    if (work.taps()) counters["px*taps/s"] = pixels * work.taps() / seconds;
+    if (work.bytes_to_move() > 0) counters["B/s"] = work.bytes_to_move() / seconds;
+    if (work.multiply_adds() > 0) counters["FMA/s"] = work.multiply_adds() / seconds;
+}
+
+// Times the work in Google Benchmark's loop, and before and after that beside its yardsticks.
+void measure_job(benchmark::State &state, Job &job, Work &work) {
     const Case &test = job.test;
-    const std::unique_ptr<Work> copy = test.is_roof() || test.graph ? nullptr : make_copy(job);
-    Pace own(job.device, [&] { work.run(); }), beside(job.device, [&] { copy->run(); });
-    if (copy) beside.sample();
-    own.sample();
+    const bool alone = test.is_roof() || test.graph;
+    const std::unique_ptr<Work> copy = alone ? nullptr : make_copy(job, work.traffic());
+    const bool counted = !alone && work.multiply_adds() > 0;
+    const std::unique_ptr<Work> fma = counted ? job.device.make_multiply_add(test.dtype, test.elements()) : nullptr;
+    Contest contest(job.device, work, copy.get(), fma.get());
+    contest.sample();
     if (job.device.is_cpu())
         time_by_clock(state, work);
     else
-        time_by_events(state, job.device, work, job.runs = job.runs ? job.runs : own.runs());
-    own.sample();
-    if (copy) beside.sample();
-    const double bytes = work.bytes_to_move();
-    if (!test.is_roof()) state.counters["px/s"] = Counter(double(test.elements()), Counter::kIsIterationInvariantRate);
-    state.counters[test.loss == "fma" ? "FMA/s" : "B/s"] = Counter(bytes, Counter::kIsIterationInvariantRate);
-    if (copy) state.counters["of_copy"] = (bytes / own.seconds()) / (copy->bytes_to_move() / beside.seconds());
+        time_by_events(state, job.device, work, job.runs = job.runs ? job.runs : contest.runs());
+    contest.sample();
+    for (const auto &[name, value] : contest.results()) state.counters[name] = value;
+    job.steady = job.steady && contest.is_steady();
+    count_rates(contest, test, work, state.counters);
+    if (!test.group.empty()) state.SetLabel(test.group);
 }
 
 void time_job(benchmark::State &state, Job &job) {
     try {
-        measure(state, job, prepare(job));
+        measure_job(state, job, prepare(job));
+        any_measured = true;
     } catch (const std::exception &error) {
         any_failed = true;
         state.SkipWithError(error.what());
@@ -154,7 +170,7 @@ std::vector<Case> chosen_cases(const Options &options, const std::string &device
     if (!options.own_case) return default_cases(device);
     const std::vector<Case> cases = cases_of(device, options.loss, options.dtype, options.size);
     // Refuses it here, with the column, rather than in each of its cases.
-    if (!cases[0].is_reduction() && !cases[0].is_copy() && !cases[0].is_roof()) parse_loss(options.loss);
+    if (cases[0].is_expression()) parse_loss(options.loss);
     return cases;
 }
 
@@ -169,24 +185,39 @@ void describe_library(const Device &device) {
     benchmark::AddCustomContext("pixloss", pxl_version());
     for (const auto &[name, value] : device.properties()) benchmark::AddCustomContext(name, value);
 }
+double least(const std::vector<double> &repetitions) { return *std::min_element(repetitions.begin(), repetitions.end()); }
 void register_job(Job &job) {
     auto *const registered =
         benchmark::RegisterBenchmark(job.test.name().c_str(), [&job](benchmark::State &state) { time_job(state, job); });
     registered->Unit(benchmark::kMicrosecond);
+    registered->ComputeStatistics("min", least);
+    registered->ComputeStatistics("spread", measure::spread, benchmark::kPercentage);
     job.device.is_cpu() ? registered->UseRealTime() : registered->UseManualTime();
+}
+
+std::vector<std::string> names_of_unsteady(const std::vector<Job> &jobs) {
+    std::vector<std::string> names;
+    for (const Job &job : jobs)
+        if (!job.steady) names.push_back(job.test.name());
+    return names;
 }
 
 int run(int argc, char **argv) {
     const Options options = take_options(argc, argv);
+    const bool json = writes_json(argc, argv);
     benchmark::Initialize(&argc, argv, print_help);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
     Device &device = open_device(options.device);
     std::vector<Job> jobs;
     for (const Case &test : chosen_cases(options, device.is_cpu() ? "cpu" : "cuda")) jobs.push_back({device, test, false, ""});
     for (Job &job : jobs) register_job(job);
+    const measure::Load load;
     describe_library(device);
-    const size_t matched = benchmark::RunSpecifiedBenchmarks();
+    describe_load(load);
+    JsonWithEnd file(load);
+    const size_t matched = json ? benchmark::RunSpecifiedBenchmarks(nullptr, &file) : benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
+    if (any_measured) print_end(load, names_of_unsteady(jobs));
     return matched == 0 || any_failed ? 1 : 0;
 }
 

@@ -13,10 +13,3 @@ void Pace::sample() {
     const auto start = Clock::now();
     for (int samples = 0; samples < 3 || Clock::now() - start < enough; samples++) seconds_.push_back(seconds_of(runs_));
 }
-
-double Pace::seconds() const {
-    std::vector<double> sorted = seconds_;
-    const auto middle = sorted.begin() + std::ptrdiff_t(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    return *middle;
-}

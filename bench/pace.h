@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "device.h"
+#include "measure/spread.h"
 
 class Pace {
   public:
     Pace(Device &device, std::function<void()> run) : device_(device), run_(std::move(run)) {}
-    void sample();                         // runs it for some milliseconds
-    double seconds() const;                // for one run, after sample()
-    int64_t runs() const { return runs_; } // that one sample is long enough with
+    void sample();                                                          // runs it for some milliseconds
+    measure::Timing timing() const { return measure::summarise(seconds_); } // of one run, after sample()
+    int64_t runs() const { return runs_; }                                  // that one sample is long enough with
 
   private:
     double seconds_of(int64_t runs) const; // for one of them

@@ -17,6 +17,7 @@ class Reduction : public Work {
     void run() override;
     double fetch(); // the last run's result
     double bytes_to_move() const override { return double(test_.bytes()); }
+    Traffic traffic() const override { return {1, false}; }
     const Case &test() const { return test_; }
 
   private:

@@ -37,7 +37,7 @@ run() {
   local name=$1
   shift
   "$build/bin/pixloss_bench" --benchmark_repetitions="${REPETITIONS:-7}" --benchmark_enable_random_interleaving=true \
-    --benchmark_report_aggregates_only=true --benchmark_out="$build/raw-$name.json" "$@" >&2
+    --benchmark_min_time=0.2 --benchmark_report_aggregates_only=true --benchmark_out="$build/raw-$name.json" "$@" >&2
   "$python" bench/table.py "$build/raw-$name.json" --commit "$commit" --json "$build/clean.json"
   mv "$build/clean.json" "$out/$name.json"
 }
