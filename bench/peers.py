@@ -8,20 +8,16 @@ Peers: torch's own operations, eager and compiled; SSIM written with conv2d as p
 fused-ssim, torchmetrics, piq, kornia; on the CPU scikit-image and OpenCV, too. What cannot be imported, built or run is named
 with its reason and left out. On a GPU times are medians of CUDA events around several calls; `RAW.json` is pixloss_bench's own
 output (--benchmark_out) of the same session. Every peer's value is compared with the same formula in float64 first: one that
-is not what it is taken for is not timed.
+is not what it is taken for is not timed. Each row has the peer's version and threads; there is no ratio where the peer or pixloss
+varied by more than the limit in trust.py.
 """
 import argparse
 import contextlib
-import datetime
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import re
-import statistics
-import subprocess
 import sys
 import time
 import types
@@ -31,11 +27,11 @@ from typing import Callable, Optional
 import torch
 import torch.nn.functional as F
 
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
+import peer_report
+import trust
+
 SIZES = ["5x5x1080x1920", "1x3x1080x1920", "16x3x256x256", "4x3x256x256", "1x3x256x256"]
 CPU_SIZES = ["1x3x1080x1920", "16x1x256x256", "1x1x64x64"]
-PACKAGES = ["torch", "triton", "fused-ssim", "pytorch-msssim", "torchmetrics", "piq", "kornia", "scikit-image", "opencv-python-headless",
-            "numpy"]
 
 
 # ---- Pixels: multiples of 1/256, the target uniform, the prediction the target with noise, as bench/image.cpp draws them -------
@@ -78,6 +74,15 @@ class Peer:
     compiled: bool = False
     backward: bool = True
     sizes: str = ""                               # only those that match; else what the options say
+    package: str = "torch"                        # whose version counts
+
+    def threads(self):
+        """Of the CPU; None on a GPU."""
+        if DEVICE.type != "cpu":
+            return None
+        if self.package == "scikit-image":  # its filters are SciPy's, which use one
+            return 1
+        return importlib.import_module("cv2").getNumThreads() if self.package.startswith("opencv") else torch.get_num_threads()
 
 
 def torch_peers():
@@ -157,7 +162,7 @@ def fused_ssim_peer(folder):
             fused = function()
             return lambda a, b: 1 - fused(a, b, padding="same", train=train)
         return inner
-    return Peer("fused-ssim", "ssim(border=zero)", make(True), value_only=make(False))
+    return Peer("fused-ssim", "ssim(border=zero)", make(True), value_only=make(False), package="fused-ssim")
 
 
 BUILT = {}
@@ -202,8 +207,9 @@ def package_peers():
     def kornia(*_):
         package = importlib.import_module("kornia.metrics")
         return lambda a, b: 1 - package.ssim(a, b, window_size=11).mean()
-    return [Peer("pytorch-msssim", "ssim", msssim), Peer("torchmetrics", "ssim(preset=torchmetrics,data_range=1)", torchmetrics),
-            Peer("piq", "ssim(preset=piq)", piq), Peer("kornia", "ssim(preset=kornia)", kornia)]
+    return [Peer(package, loss, make, package=package) for package, loss, make in (
+        ("pytorch-msssim", "ssim", msssim), ("torchmetrics", "ssim(preset=torchmetrics,data_range=1)", torchmetrics),
+        ("piq", "ssim(preset=piq)", piq), ("kornia", "ssim(preset=kornia)", kornia))]
 
 
 def array_peers():
@@ -241,7 +247,8 @@ def array_peers():
             pairs = zip(pred.detach().flatten(0, 1).numpy(), target.flatten(0, 1).numpy())
             return torch.tensor(1 - sum(plane(a, b) for a, b in pairs) / (pred.shape[0] * pred.shape[1]))
         return loss
-    return [Peer("scikit-image", "ssim", skimage), Peer("OpenCV, its tutorial's SSIM", "ssim(border=reflect)", opencv, backward=False)]
+    return [Peer("scikit-image", "ssim", skimage, package="scikit-image"),
+            Peer("OpenCV, its tutorial's SSIM", "ssim(border=reflect)", opencv, backward=False, package="opencv-python-headless")]
 
 
 # ---- A check that a peer computes what it is taken for -------------------------------------------------------------------------
@@ -290,16 +297,14 @@ def sample(call, runs):
     return 1e-3 * begin.elapsed_time(end) / runs
 
 
-def median_time(call, seconds):
-    """(median, spread) over samples of 2 ms or more, after a warm-up."""
+def sample_times(call, seconds):
+    """Seconds of one call, in samples of 2 ms or more, after a warm-up."""
     for _ in range(3):
         call()
     once = sample(call, 1)
     runs = max(1, int(2e-3 / max(once, 1e-7)))
     count = max(5, min(100, int(seconds / max(once * runs, 1e-6))))
-    times = [sample(call, runs) for _ in range(count)]
-    middle = statistics.median(times)
-    return middle, statistics.pstdev(times) / middle
+    return [sample(call, runs) for _ in range(count)]
 
 
 def copies_to_be_cold(bytes_of_one):
@@ -346,9 +351,8 @@ def time_peer(peer, size, what, seconds):
     """A row of the results, or one with `error`."""
     row = {"peer": peer.name, "loss": peer.loss, "size": "x".join(map(str, size)), "what": what}
     try:
-        call = calls(peer, size, what)
-        row["seconds"], row["spread"] = median_time(call, seconds)
-        row["px/s"] = size[0] * size[1] * size[2] * size[3] / row["seconds"]
+        times = sample_times(calls(peer, size, what), seconds)
+        row.update(peer_report.timing(times, size), version=peer_report.version(peer.package), threads=peer.threads())
     except Exception as error:  # a peer that fails is no reason to stop
         lines = str(error).strip().splitlines()
         row["error"] = f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
@@ -360,64 +364,7 @@ def time_peer(peer, size, what, seconds):
     return row
 
 
-# ---- pixloss's results of the same session -------------------------------------------------------------------------------------
-
-def pixloss_times(path):
-    """{(loss, size, what): seconds}: medians where there are repetitions. Other types than f32 are named: "ssim in f16"."""
-    with open(path, encoding="utf-8") as file:
-        runs = json.load(file)["benchmarks"]
-    aggregated = any(run.get("aggregate_name") == "median" for run in runs)
-    times = {}
-    for run in runs:
-        if run.get("error_occurred") or (run.get("aggregate_name") != "median" if aggregated else "aggregate_name" in run):
-            continue
-        parts = re.sub(r"/(real_time|manual_time)$", "", re.sub(r"/(iterations|repeats):\d+", "", run["run_name"])).split("/")
-        if len(parts) == 5:
-            loss = parts[1] if parts[2] == "f32" else f"{parts[1]} in {parts[2]}"
-            times[loss, parts[3], parts[4]] = run["real_time"] * UNITS[run["time_unit"]]
-    return times
-
-
-def add_ratios(rows, path):
-    times = pixloss_times(path)
-    for row in rows:
-        ours = times.get((row["loss"], row["size"], row["what"]))
-        if ours and "seconds" in row:
-            row["pixloss_seconds"], row["ratio"] = ours, row["seconds"] / ours
-
-
-# ---- Output --------------------------------------------------------------------------------------------------------------------
-
-def versions():
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    if torch.version.cuda:
-        found["cuda"] = torch.version.cuda
-        found["cudnn"] = str(torch.backends.cudnn.version())
-    return found
-
-
-def driver_version():
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], check=True, timeout=30,
-                              stdout=subprocess.PIPE, text=True).stdout.splitlines()[0].strip()
-    return "unknown"
-
-
-def table(rows):
-    lines = ["| peer | computes | size | | time | Mpx/s | spread | pixloss | times faster |",
-             "|---|---|---|---|--:|--:|--:|--:|--:|"]
-    for row in rows:
-        if "error" in row:
-            continue
-        ours = f"{row['pixloss_seconds'] * 1e6:.1f} µs | {row['ratio']:.2f}" if "ratio" in row else "| "
-        lines.append(f"| {row['peer']} | `{row['loss']}` | {row['size']} | {row['what']} | {row['seconds'] * 1e6:.1f} µs | "
-                     f"{row['px/s'] / 1e6:.0f} | {100 * row['spread']:.1f} % | {ours} |")
-    left_out = [f"- {row['peer']}, {row['size']}, {row['what']}: {row['error']}" for row in rows if "error" in row]
-    return "\n".join(lines + (["", "Left out:"] + left_out if left_out else []))
-
+# ---- Options and output ---------------------------------------------------------------------------------------------------------
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -431,6 +378,29 @@ def parse_options():
     return parser.parse_args()
 
 
+def chosen_peers(options):
+    own_device = [fused_ssim_peer(options.fused_ssim)] if options.device == "cuda" else array_peers()
+    return [peer for peer in torch_peers() + content_peers() + own_device + package_peers() if re.search(options.filter, peer.name)]
+
+
+def time_all(peers, sizes, seconds):
+    rows, failed = [], set()
+    for peer in peers:
+        for size in sizes:
+            if not re.match(peer.sizes, "x".join(map(str, size))):
+                continue
+            for what in ["value", "gradient"] if peer.backward else ["value"]:
+                if peer.name in failed:  # not importable: once is enough
+                    continue
+                row = time_peer(peer, size, what, seconds)
+                rows.append(row)
+                if re.match(r"(ModuleNotFound|FileNotFound|Import)Error", row.get("error", "")):
+                    failed.add(peer.name)
+                print(f"peers: {peer.name}, {row['size']}, {what}: {row.get('error') or '%.1f us' % (1e6 * row['seconds'])}",
+                      file=sys.stderr, flush=True)
+    return rows
+
+
 def main():
     global DEVICE
     options = parse_options()
@@ -440,32 +410,17 @@ def main():
     torch.backends.cudnn.benchmark = True  # the fastest algorithm for each convolution, found during the warm-up
     # Exact fp32, as pixloss computes: no tf32 in convolutions.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    name = torch.cuda.get_device_name(DEVICE) if options.device == "cuda" else platform.processor() or platform.machine()
     chosen = options.sizes.split(",") if options.sizes else SIZES if options.device == "cuda" else CPU_SIZES
-    sizes = [tuple(int(number) for number in size.split("x")) for size in chosen]
-    rows, failed = [], {}
-    own_device = [fused_ssim_peer(options.fused_ssim)] if options.device == "cuda" else array_peers()
-    for peer in torch_peers() + content_peers() + own_device + package_peers():
-        if not re.search(options.filter, peer.name):
-            continue
-        for size in sizes:
-            if not re.match(peer.sizes, "x".join(map(str, size))):
-                continue
-            for what in ["value", "gradient"] if peer.backward else ["value"]:
-                if peer.name in failed:  # not importable: once is enough
-                    continue
-                row = time_peer(peer, size, what, options.seconds)
-                rows.append(row)
-                if re.match(r"(ModuleNotFound|FileNotFound|Import)Error", row.get("error", "")):
-                    failed[peer.name] = True
-                print(f"peers: {peer.name}, {row['size']}, {what}: {row.get('error') or '%.1f us' % (1e6 * row['seconds'])}",
-                      file=sys.stderr, flush=True)
+    load = trust.Load()
+    rows = time_all(chosen_peers(options), [tuple(int(number) for number in size.split("x")) for size in chosen], options.seconds)
+    on_cuda = options.device == "cuda"
+    name = torch.cuda.get_device_name(DEVICE) if on_cuda else f"{trust.cpu_model()}, {os.cpu_count()} cores"
+    context = peer_report.context(name, load, on_cuda)
+    if on_cuda:
+        context["versions"].update(cuda=torch.version.cuda, cudnn=str(torch.backends.cudnn.version()))
     if options.pixloss_json:
-        add_ratios(rows, options.pixloss_json)
-    context = {"device": name, "driver": driver_version() if options.device == "cuda" else None,
-               "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "versions": versions()}
-    print(f"{name}. {', '.join(f'{k} {v}' for k, v in context['versions'].items())}"
-          f"{', driver ' + context['driver'] if context['driver'] else ''}; {context['date']}.\n\n{table(rows)}")
+        context["pixloss"] = peer_report.add_ratios(rows, options.pixloss_json)
+    print(peer_report.text(context, rows))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"context": context, "results": rows}, file, indent=1)

@@ -10,7 +10,8 @@ import pathlib
 import re
 import sys
 
-from table import duration, name_parts, significant
+import trust
+from table import duration, name_parts, results_of, seconds, significant
 
 MIX = "0.5*mse+0.5*ssim+0.1*sobel"
 HD, BATCH, TINY = "1x3x1080x1920", "16x1x256x256", "1x1x64x64"
@@ -27,11 +28,11 @@ FORMS = [("f16", "ssim", "f16", HD), ("bf16", "ssim", "bf16", HD), ("channels la
 SQUARES = [TINY] + [f"1x1x{edge}x{edge}" for edge in (256, 1024, 2048, 4096, 8192)]
 
 
-def medians(path):
-    """{(loss, type, size, what): run}"""
+def measured(path):
+    """{(loss, type, size, what): Result}"""
     with open(path, encoding="utf-8") as file:
-        runs = [run for run in json.load(file)["benchmarks"] if run.get("aggregate_name") == "median"]
-    return {tuple(parts[1:]): run for run in runs if len(parts := name_parts(run)) == 5}
+        results = results_of(json.load(file)["benchmarks"])
+    return {tuple(parts[1:]): result for result in results.values() if len(parts := name_parts(result.median)) == 5}
 
 
 def best_peers(path):
@@ -45,47 +46,62 @@ def best_peers(path):
     return best
 
 
-def rate(run):
-    return f"{run['px/s'] / 1e6:,.0f}"
+def rate(result):
+    return f"{result.median['px/s'] / 1e6:,.0f}"
 
 
-def main_table(runs, peers):
-    lines = ["| loss | size | | time | Mpx/s | of copy | fastest other | pixloss is |", "|---|---|---|--:|--:|--:|---|--:|"]
+def beside_peer(result, peer):
+    """Cells: the peer, and how many times as fast pixloss is."""
+    if not peer:
+        return ["", ""]
+    times = significant(peer["seconds"] / seconds(result.median))
+    return [f"{peer['peer']}, {duration(peer['seconds'])}", trust.ratio(f"{times} x", result.spread(), peer.get("spread"))]
+
+
+def main_table(results, peers):
+    lines = ["| loss | size | | time | Mpx/s | of copy | of FMA | fastest other | pixloss is |",
+             "|---|---|---|--:|--:|--:|--:|---|--:|"]
     for loss, dtype, size, what in CASES:
-        run, peer = runs[loss, dtype, size, what], peers.get((loss, size, what))
-        seconds = run["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}[run["time_unit"]]
-        cells = [f"`{loss}`", size, what, duration(seconds), rate(run), f"{100 * run['of_copy']:.0f} %"]
-        other = [f"{peer['peer']}, {duration(peer['seconds'])}", f"{significant(peer['seconds'] / seconds)} x"] if peer else ["", ""]
-        lines.append("| " + " | ".join(cells + other) + " |")
+        result = results[loss, dtype, size, what]
+        cells = [f"`{loss}`", size, what, duration(seconds(result.median)), rate(result), result.share("copy"),
+                 result.share("fma")]
+        lines.append("| " + " | ".join(cells + beside_peer(result, peers.get((loss, size, what)))) + " |")
     return "\n".join(lines)
 
 
-def shares(runs):
-    plain = runs["ssim", "f32", HD, "gradient"]["px/s"]
-    parts = [f"{name} {runs[loss, dtype, size, 'gradient']['px/s'] / plain:.2f}" for name, loss, dtype, size in FORMS]
+def shares(results):
+    plain = results["ssim", "f32", HD, "gradient"]
+
+    def part(name, result):
+        share = f"{result.median['px/s'] / plain.median['px/s']:.2f}"
+        return f"{name} {trust.ratio(share, plain.spread(), result.spread())}"
+    parts = [part(name, results[loss, dtype, size, "gradient"]) for name, loss, dtype, size in FORMS]
     return "Of plain SSIM's rate, with its gradient: " + ", ".join(parts) + "."
 
 
-def narrower(folder, runs):
+def narrower(folder, results):
     key = "ssim", "f32", HD, "gradient"
     found = []
     for name, file in (("one thread", "cpu-1-thread"), ("AVX2", "cpu-avx2"), ("SSE2", "cpu-sse2")):
         if (folder / f"{file}.json").exists():
-            found.append(f"{name} {rate(medians(folder / f'{file}.json')[key])}")
-    return f"SSIM with its gradient, Mpx/s: {rate(runs[key])}; " + ", ".join(found) + "."
+            found.append(f"{name} {rate(measured(folder / f'{file}.json')[key])}")
+    return f"SSIM with its gradient, Mpx/s: {rate(results[key])}; " + ", ".join(found) + "."
 
 
-def growth(runs):
-    parts = [f"{size.split('x')[-1]}² {rate(runs['ssim', 'f32', size, 'gradient'])}" for size in SQUARES]
+def growth(results):
+    parts = [f"{size.split('x')[-1]}² {rate(results['ssim', 'f32', size, 'gradient'])}" for size in SQUARES]
     return "Time grows with the pixels; Mpx/s of one square plane: " + ", ".join(parts) + "."
 
 
 def section(folder):
     with open(folder / "cpu.json", encoding="utf-8") as file:
         context = json.load(file)["context"]
-    runs, peers = medians(folder / "cpu.json"), best_peers(folder / "cpu-peers.json")
+    results, peers = measured(folder / "cpu.json"), best_peers(folder / "cpu-peers.json")
     heading = f"{context['cpu']}, {context['num_cpus']} cores, {context['device']}; commit {context['commit']}, {context['date'][:10]}:"
-    return "\n\n".join([heading, main_table(runs, peers), shares(runs), narrower(folder, runs), growth(runs)])
+    parts = [heading, main_table(results, peers), shares(results), narrower(folder, results), growth(results)]
+    if re.search(r" -(?=[ ,.])", parts[1] + parts[2]):
+        parts.insert(3, trust.FOOTNOTE)
+    return "\n\n".join(parts)
 
 
 def main():

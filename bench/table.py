@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Google Benchmark's JSON, of the CPU's cases or of a GPU's, to a Markdown table of medians, and to JSON that may be published.
+"""Google Benchmark's JSON, of the CPU's cases or of a GPU's, to Markdown tables of medians, and to JSON that may be published.
 
     table.py RAW.json --commit HASH [--json CLEAN.json] [--partial] > TABLE.md
 
@@ -7,23 +7,15 @@ CLEAN.json keeps the aggregates; what would tell one machine from another of its
 """
 import argparse
 import json
-import platform
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
+
+import trust
 
 PRIVATE = ("host_name", "executable", "caches", "library_build_type")  # the last is Google Benchmark's own, not pixloss's
-
-
-def cpu_model():
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-            for line in lines:
-                if line.lower().startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.machine()
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
 
 
 def significant(value):
@@ -49,53 +41,141 @@ def driver():
 
 
 def name_parts(run):
-    """[device, loss, type, size, what] of a case, [device, roof] of a roof of the card."""
+    """[device, loss, type, size, what] of a case, [device, yardstick] of one without a size."""
     return re.sub(r"/(real_time|manual_time)$", "", run["run_name"]).split("/")
 
 
-def row(median, spread):
-    parts = name_parts(median)
-    seconds = median["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}[median["time_unit"]]
-    _, loss, dtype, size, what = parts if len(parts) == 5 else (*parts, "", "", "")
-    loss = loss if loss == "copy" or len(parts) == 2 else f"`{loss}`"
-    cells = [loss, dtype, size.replace(",", ", "), what, duration(seconds)]
-    cells.append(significant(median["px/s"] / 1e6) if "px/s" in median else "")
-    cells.append(significant(median["B/s"] / 1e9) if "B/s" in median else f"{significant(median['FMA/s'] / 1e9)} GFMA/s")
-    cells.append(f"{100 * median['of_copy']:.0f} %" if "of_copy" in median else "")
-    return "| " + " | ".join(cells + [f"{100 * spread:.1f} %"]) + " |"
+def seconds(run):
+    """The median of the samples, as all rates and ratios; without samples Google Benchmark's time, a mean."""
+    return run["median"] if "median" in run else run["real_time"] * UNITS[run["time_unit"]]
+
+
+@dataclass
+class Result:
+    """A case's aggregates over its repetitions: of each counter the median, the least, and (90th - 10th percentile) / median."""
+    median: dict
+    least: dict
+    between: dict
+
+    def spread(self):
+        """The larger of that within a repetition and that between repetitions."""
+        return max(self.median.get("spread", 0), self.between.get("median", 0))
+
+    def spread_of(self, yardstick):
+        """The same for "copy" or "fma" beside the case; None where there is none."""
+        within = self.median.get(f"{yardstick}_spread")
+        return None if within is None else max(within, self.between.get(f"{yardstick}_median", 0))
+
+    def share(self, yardstick):
+        """"12 %" of the copy or the multiply-adds; "-" where either side varied too much; "" without such a yardstick."""
+        spread = self.spread_of(yardstick)
+        if spread is None:
+            return ""
+        share = self.median.get(f"of_{yardstick}")  # left out by pixloss_bench where each repetition varied too much
+        return trust.ratio(f"{100 * share:.0f} %", self.spread(), spread) if share is not None else "-"
+
+
+def results_of(runs):
+    """{name: Result} in the order of the list, which interleaving has shuffled."""
+    kinds = {"median": {}, "min": {}, "spread": {}}
+    for run in sorted(runs, key=lambda run: run["family_index"]):
+        if run.get("aggregate_name") in kinds:
+            kinds[run["aggregate_name"]][run["run_name"]] = run
+    return {name: Result(median, kinds["min"].get(name, {}), kinds["spread"].get(name, {}))
+            for name, median in kinds["median"].items()}
+
+
+# ---- Columns: title, and a result's cell. A column without a cell is left out of a table -------------------------------------
+
+def sized(number):
+    def cell(result):
+        parts = name_parts(result.median)
+        return parts[number].replace(",", ", ") if len(parts) == 5 else ""
+    return cell
+
+
+def loss(result):
+    name = name_parts(result.median)[1]
+    return name if name in ("copy", "sweep", "fma", "memcpy") else f"`{name}`"
+
+
+def rate(counter, unit):
+    return lambda result: significant(result.median[counter] / unit) if counter in result.median else ""
+
+
+def spread_beside(yardstick):
+    def cell(result):
+        spread = result.spread_of(yardstick)
+        return "" if spread is None else trust.percent(spread)
+    return cell
+
+
+COLUMNS = [("loss", loss), ("type", sized(2)), ("size", sized(3)), ("", sized(4)),
+           ("time", lambda result: duration(seconds(result.median))),
+           ("fastest", lambda result: duration(result.least["min"]) if "min" in result.least else ""),
+           ("spread", lambda result: trust.percent(result.spread())),
+           ("Mpx/s", rate("px/s", 1e6)), ("Mpx/s x taps", rate("px*taps/s", 1e6)),
+           ("GB/s", rate("B/s", 1e9)), ("of copy", lambda result: result.share("copy")), ("copy's spread", spread_beside("copy")),
+           ("GFMA/s", lambda result: "" if "px/s" in result.median else rate("FMA/s", 1e9)(result)),
+           ("of FMA", lambda result: result.share("fma"))]
+TEXTS = 4  # columns that are aligned to the left
 
 
 def table(results):
-    of_kind = {kind: {run["run_name"]: run for run in results["benchmarks"] if run.get("aggregate_name") == kind}
-               for kind in ("median", "cv")}
-    lines = ["| loss | type | size | | time | Mpx/s | GB/s | of copy | spread |",
-             "|---|---|---|---|---:|---:|---:|---:|---:|"]
-    lines += [row(run, of_kind["cv"][name]["real_time"]) for name, run in of_kind["median"].items()]  # in the list's order: see main
-    return "\n".join(lines)
+    rows = [[cell(result) for _, cell in COLUMNS] for result in results]
+    used = [i for i in range(len(COLUMNS)) if i < TEXTS or any(row[i] for row in rows)]
+    lines = ["| " + " | ".join(COLUMNS[i][0] for i in used) + " |",
+             "|" + "|".join("---" if i < TEXTS else "---:" for i in used) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row[i] for i in used) + " |" for row in rows])
 
 
-def gpu_heading(context, repetitions):
-    l2 = int(context["l2_bytes"]) / 2**20
-    return (f"{context['device']}, L2 {l2:.0f} MiB, driver {context.get('driver', 'unknown')}; CUDA runtime "
-            f"{context['cuda_runtime']}; pixloss {context['pixloss']}, commit {context['commit']}; {context['date']}.\n\n"
-            f"Medians of {repetitions} repetitions, timed by CUDA events; spread: their standard deviation over their mean. The "
-            f"images of a case take turns with copies of them over 4 times the L2 and more, but for *warm* and *graph*. Made by "
-            f"`bench/table.py`; what the columns mean: [bench/README.md](../README.md).")
+def tables(results):
+    """A table for each group of the list, below the group's name, which is Google Benchmark's label."""
+    groups = {}
+    for result in results:
+        groups.setdefault(result.median.get("label", ""), []).append(result)
+    texts = [(f"### {name}\n\n" if name else "") + table(group) for name, group in groups.items()]
+    if any(result.share(yardstick) == "-" for result in results for yardstick in ("copy", "fma")):
+        texts.append(trust.FOOTNOTE)
+    return "\n\n".join(texts)
+
+
+# ---- Heading -------------------------------------------------------------------------------------------------------------------
+
+def load_of(results):
+    """The arguments of trust.load_line()."""
+    context, end = results["context"], results.get("end", {})
+    at_start = float(context["others_at_start"]) if "others_at_start" in context else None
+    return (context.get("load_avg") or [None])[0], end.get("load_avg"), at_start, end.get("others_meanwhile")
+
+
+def warnings(results, cases):
+    found = trust.load_warnings(*load_of(results)[2:])
+    unsteady = sum(not trust.is_steady(case.spread()) for case in cases)
+    if unsteady:
+        found.append(f"{unsteady} of {len(cases)} cases varied by more than {trust.percent(trust.SPREAD_LIMIT)}")
+    return found
+
+
+def heading(results, cases):
+    context, repetitions = results["context"], cases[0].median["repetitions"]
+    if "l2_bytes" in context:
+        machine = (f"{context['device']}, L2 {int(context['l2_bytes']) / 2**20:.0f} MiB, driver {context.get('driver', 'unknown')}; "
+                   f"CUDA runtime {context['cuda_runtime']}")
+        method = (f"Medians of {repetitions} repetitions, timed by CUDA events. The images of a case take turns with copies of them "
+                  f"over 4 times the L2 and more, but for *warm* and *graph*. Made by `bench/table.py`")
+    else:
+        machine = f"{context['cpu']}, {context['num_cpus']} cores. {context['device']}"
+        method = f"Medians of {repetitions} interleaved repetitions. Made by `scripts/bench.sh`"
+    load = trust.load_line(*load_of(results))
+    lines = [f"{machine}; pixloss {context['pixloss']}, commit {context['commit']}; {context['date']}.",
+             f"{method}; what the columns mean: [bench/README.md](../README.md). {load[0].upper()}{load[1:]}."]
+    return "\n\n".join(lines + [f"**Warning:** {warning}." for warning in warnings(results, cases)])
 
 
 def failures(results):
     """{case: message} of those that were not timed."""
     return {"/".join(name_parts(run)): run.get("error_message", "") for run in results["benchmarks"] if run.get("error_occurred")}
-
-
-def heading(context, repetitions):
-    if "l2_bytes" in context:
-        return gpu_heading(context, repetitions)
-    load = ", ".join(f"{value:.1f}" for value in context.get("load_avg", []))
-    return (f"{context['cpu']}, {context['num_cpus']} cores. {context['device']}; pixloss {context['pixloss']}, "
-            f"commit {context['commit']}; {context['date']}.\n\n"
-            f"Medians of {repetitions} interleaved repetitions; spread: their standard deviation over their mean; load average at "
-            f"the start {load or 'unknown'}. Made by `scripts/bench.sh`; what the columns mean: [bench/README.md](../README.md).")
 
 
 def main():
@@ -107,16 +187,16 @@ def main():
     options = parser.parse_args()
     with open(options.raw, encoding="utf-8") as file:
         results = json.load(file)
-    results["benchmarks"].sort(key=lambda run: run["family_index"])  # interleaving has shuffled them
-    medians = [run for run in results["benchmarks"] if run.get("aggregate_name") == "median"]
+    results["benchmarks"].sort(key=lambda run: run["family_index"])
+    cases = list(results_of(results["benchmarks"]).values())
     failed = failures(results)
-    if not medians or (failed and not options.partial):
+    if not cases or (failed and not options.partial):
         sys.exit(f"table.py: {options.raw}: a case failed its check, or there are no medians (--benchmark_repetitions)")
     context = {key: value for key, value in results["context"].items() if key not in PRIVATE}
     if "l2_bytes" in context:
         context["driver"] = driver() or context.get("driver", "unknown")
-    results["context"] = context = {"cpu": cpu_model(), "commit": options.commit, **context}
-    print(heading(context, medians[0]["repetitions"]) + "\n\n" + table(results))
+    results["context"] = {"cpu": trust.cpu_model(), "commit": options.commit, **context}
+    print(heading(results, cases) + "\n\n" + tables(cases))
     if failed:
         print("\nNot timed:\n\n" + "\n".join(f"- `{name}`: {message}" for name, message in failed.items()))
     if options.json:
