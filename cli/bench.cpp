@@ -1,18 +1,23 @@
-// `pixloss bench`: how fast a loss is, beside plain loops that move as many bytes; on CUDA beside a copy within the device.
+// `pixloss bench`: how fast a loss is, beside plain loops that move as many bytes and the machine's rate of multiply-adds; on
+// CUDA, beside a copy within the device.
 #include <algorithm>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #if defined _OPENMP
 #include <omp.h>
-#endif
-#if defined __SSE2__
-#include <emmintrin.h>
 #endif
 
 #include "commands.hpp"
 #include "engine.hpp"
+#include "measure/arithmetic.h"
+#include "measure/load.h"
+#include "measure/loops.h"
+#include "measure/multiply_add.h"
+#include "measure/spread.h"
+#include "measure/threads.h"
 #include "network.hpp"
 #include "report.hpp"
 
@@ -82,64 +87,23 @@ void fill_random(Device &device, int64_t count, Type type, uint64_t seed, void *
     }
 }
 
-// The machine's own pace: two arrays read and, with `c`, one written past the caches. `count` words of 16 bytes.
-#if defined __SSE2__
-using Word = __m128i;
-Word both(Word a, Word b) { return _mm_xor_si128(a, b); }
-Word sum_of(Word a, Word b) { return _mm_add_epi64(a, b); }
-void write_past_caches(Word *out, Word word) { _mm_stream_si128(out, word); }
-#else
-struct Word {
-    uint64_t low, high;
+struct Contender {
+    std::function<void()> run;
+    double bytes, multiply_adds; // of one run; 0: not counted
 };
-Word both(Word a, Word b) { return {a.low ^ b.low, a.high ^ b.high}; }
-Word sum_of(Word a, Word b) { return {a.low + b.low, a.high + b.high}; }
-void write_past_caches(Word *out, Word word) { *out = word; }
-#endif
-
-uint64_t stream(int64_t count, const Word *a, const Word *b, Word *c) {
-    uint64_t sum = 0;
-    if (c) {
-#pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < count; i++) write_past_caches(c + i, both(a[i], b[i]));
-        return sum;
-    }
-#pragma omp parallel reduction(+ : sum)
-    {
-        Word sums[4] = {}; // of their own, or each addition would wait for the one before
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < count / 4; i++)
-            for (int k = 0; k < 4; k++) sums[k] = sum_of(sums[k], both(a[4 * i + k], b[4 * i + k]));
-        uint64_t parts[8];
-        std::memcpy(parts, sums, sizeof parts);
-        for (uint64_t part : parts) sum += part;
-    }
-    return sum;
-}
-
-// As many as the library takes of those that OpenMP would use: see pxl_context_create.
-int threads_in_use() {
-#if defined _OPENMP
-    return std::min({omp_get_max_threads(), omp_get_thread_limit(), std::max(4 * omp_get_num_procs(), 8)});
-#else
-    return 1;
-#endif
-}
-
-using Contender = std::function<void()>;
 
 // How often each contender runs in one sample, after a warm-up. A GPU is measured by events, which are good to a microsecond, and
 // its clock rises under load; on the CPU one run is a sample.
 std::vector<int> runs_in_a_sample(Device &device, const std::vector<Contender> &contenders) {
     std::vector<int> runs(contenders.size(), 1);
-    for (const Contender &run : contenders) run();
+    for (const Contender &contender : contenders) contender.run();
     if (device.is_cpu()) return runs;
     for (size_t i = 0; i < contenders.size(); i++) {
         int count = 1;
         double seconds = 0;
         for (; seconds < 0.05 && count < 100000; count *= 2)
             seconds = device.seconds([&] {
-                for (int k = 0; k < count; k++) contenders[i]();
+                for (int k = 0; k < count; k++) contenders[i].run();
             });
         const double once = seconds / (count / 2);
         runs[i] = int(std::clamp(0.002 / once, 3.0, 1000.0));
@@ -147,8 +111,8 @@ std::vector<int> runs_in_a_sample(Device &device, const std::vector<Contender> &
     return runs;
 }
 
-// Medians in seconds. The contenders take turns, so that what disturbs the machine disturbs them alike.
-std::vector<double> time_in_turns(Device &device, const std::vector<Contender> &contenders, int *repetitions) {
+// The contenders take turns, so that what disturbs the machine disturbs them alike.
+std::vector<measure::Timing> time_in_turns(Device &device, const std::vector<Contender> &contenders, int *repetitions) {
     const std::vector<int> runs = runs_in_a_sample(device, contenders);
     std::vector<std::vector<double>> times(contenders.size());
     double spent = 0;
@@ -156,24 +120,44 @@ std::vector<double> time_in_turns(Device &device, const std::vector<Contender> &
     for (; turns < 5 || (turns < 101 && spent < 3); turns++)
         for (size_t i = 0; i < contenders.size(); i++) {
             const double seconds = device.seconds([&] {
-                for (int k = 0; k < runs[i]; k++) contenders[i]();
+                for (int k = 0; k < runs[i]; k++) contenders[i].run();
             });
             times[i].push_back(seconds / runs[i]);
             spent += seconds;
         }
     *repetitions = turns;
-    std::vector<double> medians;
-    for (auto &each : times) medians.push_back(median(each));
-    return medians;
+    std::vector<measure::Timing> timings;
+    for (const std::vector<double> &each : times) timings.push_back(measure::summarise(each));
+    return timings;
 }
 
-struct Line {
-    std::string name, key;
-    double seconds, copy_bandwidth, elements, bytes;
-    double rate() const { return elements / seconds / 1e6; }
-    double bandwidth() const { return bytes / seconds / 1e9; }
-    double fraction() const { return bandwidth() / copy_bandwidth; }
+// A measured contender.
+struct Figure {
+    measure::Timing timing;
+    double bytes, multiply_adds;
+    double bandwidth() const { return bytes / timing.median / 1e9; }
+    double arithmetic() const { return multiply_adds / timing.median / 1e9; }
 };
+
+struct Line {
+    std::string name, key; // "": a yardstick
+    Figure own, copy;
+    std::optional<Figure> multiply_add;
+    double elements;
+
+    double rate() const { return elements / own.timing.median / 1e6; }
+    double of_copy() const { return own.bandwidth() / copy.bandwidth(); }
+    double of_multiply_add() const { return own.arithmetic() / multiply_add->arithmetic(); }
+    bool is_steady() const {
+        return own.timing.is_steady() && copy.timing.is_steady() && (!multiply_add || multiply_add->timing.is_steady());
+    }
+};
+
+std::vector<std::string> term_names(const pxl_loss *loss) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < pxl_loss_term_count(loss); i++) names.emplace_back(pxl_loss_term_name(loss, i));
+    return names;
+}
 
 // The images of a call, and the losses to run on them.
 struct Subject {
@@ -181,6 +165,7 @@ struct Subject {
         : device(on),
           type(parse_type(options.dtype)),
           bytes(size_t(size.elements()) * type.bytes),
+          terms(term_names(loss)),
           context(make_context(device, options.threads)) {
         fill_random(device, size.elements(), type, 1, x.data());
         fill_random(device, size.elements(), type, 1u << 20, y.data());
@@ -197,70 +182,141 @@ struct Subject {
     Device &device;
     Type type;
     size_t bytes;
+    std::vector<std::string> terms;
     Context context;
     DeviceMemory x{device, bytes}, y{device, bytes}, g{device, bytes};
     pxl_tensor pred, target, grad;
     std::unique_ptr<Evaluator> value, gradient;
 };
 
+std::vector<Figure> figures_of(Device &device, const std::vector<Contender> &contenders, int *repetitions) {
+    const std::vector<measure::Timing> timings = time_in_turns(device, contenders, repetitions);
+    std::vector<Figure> figures;
+    for (size_t i = 0; i < timings.size(); i++) figures.push_back({timings[i], contenders[i].bytes, contenders[i].multiply_adds});
+    return figures;
+}
+
+// The loss: its value, and its value and gradient.
+std::vector<Contender> contenders_of(const Subject &subject) {
+    const double bytes = double(subject.bytes), elements = bytes / double(subject.type.bytes);
+    return {{[&] { subject.value->launch(); }, 2 * bytes, elements * measure::multiply_adds(subject.terms, 0)},
+            {[&] { subject.gradient->launch(); }, 3 * bytes, elements * measure::multiply_adds(subject.terms, 1)}};
+}
+
 std::vector<Line> measure_cpu(const Subject &subject, double elements, int *repetitions) {
-    const auto words = int64_t(subject.bytes / sizeof(Word));
-    const auto *a = static_cast<const Word *>(subject.x.data()), *b = static_cast<const Word *>(subject.y.data());
-    auto *c = static_cast<Word *>(subject.g.data());
     [[maybe_unused]] static volatile uint64_t sink; // the compiler may not drop a sum that is stored
-    const std::vector<double> seconds =
-        time_in_turns(subject.device,
-                      {[&] { subject.value->launch(); }, [&] { subject.gradient->launch(); },
-                       [&] { sink = stream(words, a, b, nullptr); }, [&] { sink = stream(words, a, b, c); }},
-                      repetitions);
-    const double two = 2 * double(subject.bytes), three = 3 * double(subject.bytes);
-    const double reads = two / seconds[2] / 1e9, copies = three / seconds[3] / 1e9;
-    return {{"value", "value", seconds[0], reads, elements, two},
-            {"value + gradient", "value_and_gradient", seconds[1], copies, elements, three},
-            {"copy: 2 reads", "", seconds[2], reads, elements, two},
-            {"copy: 2 reads, 1 write", "", seconds[3], copies, elements, three}};
+    const void *const x = subject.x.data(), *const y = subject.y.data();
+    void *const g = subject.g.data();
+    const size_t bytes = subject.bytes;
+    const measure::MultiplyAdd loop(measure::instruction_set(subject.device.description()),
+                                    subject.type.dtype == PXL_F64 ? measure::MultiplyAdd::DOUBLE : measure::MultiplyAdd::SINGLE,
+                                    int64_t(elements));
+    std::vector<Contender> contenders = contenders_of(subject);
+    const bool counted = contenders[0].multiply_adds > 0;
+    contenders.push_back({[=] { sink = measure::stream(x, y, nullptr, bytes); }, 2 * double(bytes), 0});
+    contenders.push_back({[=] { sink = measure::stream(x, y, g, bytes); }, 3 * double(bytes), 0});
+    if (counted) contenders.push_back({[&] { loop.run(); }, 0, loop.count()});
+    const std::vector<Figure> f = figures_of(subject.device, contenders, repetitions);
+    const auto multiply_add = counted ? std::optional<Figure>(f[4]) : std::nullopt;
+    std::vector<Line> lines = {{"value", "value", f[0], f[2], multiply_add, elements},
+                               {"value + gradient", "value_and_gradient", f[1], f[3], multiply_add, elements},
+                               {"copy: 2 reads", "", f[2], f[2], {}, elements},
+                               {"copy: 2 reads, 1 write", "", f[3], f[3], {}, elements}};
+    if (counted) lines.push_back({format("multiply-adds: %.0f G/s", f[4].arithmetic()), "", f[4], f[4], {}, 0});
+    return lines;
 }
 
 std::vector<Line> measure_cuda(const Subject &subject, double elements, int *repetitions) {
-    const std::vector<double> seconds =
-        time_in_turns(subject.device,
-                      {[&] { subject.value->launch(); }, [&] { subject.gradient->launch(); },
-                       [&] { subject.device.copy(subject.g.data(), subject.x.data(), subject.bytes); }},
-                      repetitions);
-    const double two = 2 * double(subject.bytes), three = 3 * double(subject.bytes), copies = two / seconds[2] / 1e9;
-    return {{"value", "value", seconds[0], copies, elements, two},
-            {"value + gradient", "value_and_gradient", seconds[1], copies, elements, three},
-            {"copy: 1 read, 1 write", "", seconds[2], copies, elements, two}};
+    std::vector<Contender> contenders = contenders_of(subject);
+    contenders.push_back(
+        {[&] { subject.device.copy(subject.g.data(), subject.x.data(), subject.bytes); }, 2 * double(subject.bytes), 0});
+    const std::vector<Figure> f = figures_of(subject.device, contenders, repetitions);
+    return {{"value", "value", f[0], f[2], {}, elements},
+            {"value + gradient", "value_and_gradient", f[1], f[2], {}, elements},
+            {"copy: 1 read, 1 write", "", f[2], f[2], {}, elements}};
 }
 
-std::string as_json(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
-                    int repetitions, const std::vector<NamedNetwork> &networks) {
-    const auto threads = device.is_cpu() ? nlohmann::ordered_json(threads_in_use()) : nlohmann::ordered_json();
-    nlohmann::ordered_json json = {{"version", pxl_version()},  {"device", device.description()},
-                                   {"loss", options.loss},      {"size", size.n},
-                                   {"dtype", options.dtype},    {"threads", threads},
-                                   {"repetitions", repetitions}};
-    for (const Line &line : lines)
-        if (!line.key.empty())
-            json[line.key] = {{"seconds", line.seconds},
-                              {"mpx_per_s", line.rate()},
-                              {"gb_per_s", line.bandwidth()},
-                              {"copy_gb_per_s", line.copy_bandwidth},
-                              {"fraction_of_copy", line.fraction()}};
-    if (!networks.empty()) json["networks"] = network_json(networks);
+// What a run has found.
+struct Report {
+    const BenchOptions &options;
+    const Device &device;
+    const Size &size;
+    const std::vector<NamedNetwork> &networks;
+    const measure::Load &load;
+    std::vector<Line> lines;
+    int repetitions;
+
+    std::vector<std::string> warnings() const {
+        std::vector<std::string> warnings = load.warnings();
+        for (const Line &line : lines)
+            if (!line.key.empty() && !line.is_steady())
+                warnings.push_back(line.name + ", or what it is compared with, varied by more than " +
+                                   format("%.0f %%", 100 * measure::spread_limit));
+        return warnings;
+    }
+};
+
+nlohmann::ordered_json line_json(const Line &line) {
+    nlohmann::ordered_json json = {{"seconds", line.own.timing.median},       {"min_seconds", line.own.timing.minimum},
+                                   {"spread", line.own.timing.spread},        {"mpx_per_s", line.rate()},
+                                   {"gb_per_s", line.own.bandwidth()},        {"copy_gb_per_s", line.copy.bandwidth()},
+                                   {"copy_seconds", line.copy.timing.median}, {"copy_min_seconds", line.copy.timing.minimum},
+                                   {"copy_spread", line.copy.timing.spread},  {"fraction_of_copy", line.of_copy()}};
+    if (line.multiply_add) {
+        json["gfma_per_s"] = line.own.arithmetic();
+        json["machine_gfma_per_s"] = line.multiply_add->arithmetic();
+        json["fma_spread"] = line.multiply_add->timing.spread;
+        json["fraction_of_fma"] = line.of_multiply_add();
+    }
+    json["steady"] = line.is_steady();
+    return json;
+}
+
+std::string as_json(const Report &report) {
+    const Device &device = report.device;
+    const auto threads = device.is_cpu() ? nlohmann::ordered_json(measure::threads_in_use()) : nlohmann::ordered_json();
+    nlohmann::ordered_json json = {{"version", pxl_version()},         {"device", device.description()},
+                                   {"loss", report.options.loss},      {"size", report.size.n},
+                                   {"dtype", report.options.dtype},    {"threads", threads},
+                                   {"repetitions", report.repetitions}};
+    for (const Line &line : report.lines)
+        if (!line.key.empty()) json[line.key] = line_json(line);
+    json["load"] = {{"average_at_start", report.load.average_at_start()},
+                    {"average_at_end", measure::Load::average()},
+                    {"others_at_start", report.load.others_at_start()},
+                    {"others_meanwhile", report.load.others_since()}};
+    json["warnings"] = report.warnings();
+    if (!report.networks.empty()) json["networks"] = network_json(report.networks);
     return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"; // a file's name need not be UTF-8
 }
 
-std::string as_table(const BenchOptions &options, const Device &device, const Size &size, const std::vector<Line> &lines,
-                     int repetitions, const std::vector<NamedNetwork> &networks) {
-    Table table({"", "ms", "Mpx/s", "GB/s", "of copy"});
-    for (const Line &line : lines)
-        table.row({line.name, format("%.3f", 1e3 * line.seconds), format("%.1f", line.rate()), format("%.2f", line.bandwidth()),
-                   line.key.empty() ? "" : format("%.1f %%", 100 * line.fraction())});
-    return options.loss + network_lines(networks, "") + "\n" +
-           format("%lld x %lld x %lld x %lld %s, %.2f Mpx", (long long)size.n[0], (long long)size.n[1], (long long)size.n[2],
-                  (long long)size.n[3], options.dtype.c_str(), double(size.elements()) / 1e6) +
-           "\n" + device.description() + format("; medians of %d\n\n", repetitions) + table.text();
+std::string share(double value, const Figure &a, const Figure &b) {
+    return a.timing.is_steady() && b.timing.is_steady() ? format("%.1f %%", 100 * value) : "-";
+}
+
+std::vector<std::string> cells(const Line &line) {
+    const bool moves = line.own.bytes > 0;
+    return {line.name,
+            format("%.3f", 1e3 * line.own.timing.median),
+            format("%.3f", 1e3 * line.own.timing.minimum),
+            format("%.0f %%", 100 * line.own.timing.spread),
+            moves ? format("%.1f", line.rate()) : "",
+            moves ? format("%.2f", line.own.bandwidth()) : "",
+            line.key.empty() ? "" : share(line.of_copy(), line.own, line.copy),
+            line.multiply_add ? share(line.of_multiply_add(), line.own, *line.multiply_add) : ""};
+}
+
+std::string as_table(const Report &report) {
+    const int64_t *n = report.size.n;
+    Table table({"", "ms", "fastest", "spread", "Mpx/s", "GB/s", "of copy", "of FMA"});
+    for (const Line &line : report.lines) table.row(cells(line));
+    std::string text = report.options.loss + network_lines(report.networks, "") + "\n" +
+                       format("%lld x %lld x %lld x %lld %s, %.2f Mpx", (long long)n[0], (long long)n[1], (long long)n[2],
+                              (long long)n[3], report.options.dtype.c_str(), double(report.size.elements()) / 1e6) +
+                       "\n" + report.device.description() + format("; medians of %d\n\n", report.repetitions) + table.text() +
+                       "\n" + report.load.line() + "\n";
+    for (const std::string &warning : report.warnings()) text += "warning: " + warning + "\n";
+    return text;
 }
 
 } // namespace
@@ -275,17 +331,17 @@ void bench(const BenchOptions &options) {
 #if defined _OPENMP
     if (options.threads > 0) omp_set_num_threads(options.threads);
 #endif
-    int repetitions = 0;
-    std::vector<Line> lines;
+    const measure::Load load;
+    Report report = {options, *device, size, used, load, {}, 0};
     try {
         const Subject subject(*device, options, loss.get(), size);
         const auto elements = double(size.elements());
-        lines = device->is_cpu() ? measure_cpu(subject, elements, &repetitions) : measure_cuda(subject, elements, &repetitions);
+        report.lines = device->is_cpu() ? measure_cpu(subject, elements, &report.repetitions)
+                                        : measure_cuda(subject, elements, &report.repetitions);
     } catch (const std::bad_alloc &) {
         throw std::runtime_error("--size " + options.size + ": not enough memory for images of this size");
     }
-    print(options.json ? as_json(options, *device, size, lines, repetitions, used)
-                       : as_table(options, *device, size, lines, repetitions, used));
+    print(options.json ? as_json(report) : as_table(report));
 }
 
 } // namespace cli

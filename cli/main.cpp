@@ -78,8 +78,10 @@ const char fit_notes[] =
 
 const char bench_notes[] =
     "\nA pixel here is one element of one channel. GB/s counts what has to move: two images read, and for the gradient one\n"
-    "written. 'of copy' compares it with plain loops that move just as much, measured in the same run, turn by turn; the\n"
-    "figures are medians.\n"
+    "written. 'of copy' compares it with plain loops that move just as much, measured in the same run, turn by turn; 'of FMA'\n"
+    "the multiply-adds that windows and stencils ask for with the machine's rate of them, measured likewise (on the CPU). The\n"
+    "figures are medians. Spread is (90th - 10th percentile) / median; where a side of a ratio has more than 20 %, the ratio is\n"
+    "left out ('-'). A warning tells if other programs took more than 10 % of the processors' time.\n"
     "With --device cuda it is compared with a copy within the device (what that reads and writes); all are timed by events,\n"
     "several runs to a sample after a warm-up. Images that fit the card's cache are faster than its memory.\n";
 
