@@ -32,7 +32,7 @@ const pxli_preset *pxli_find_preset(const char *name, size_t length) {
 void pxli_suggest_preset(const char *name, size_t length, char text[PXLI_SUGGESTION_LENGTH]) {
     const char *names[COUNT];
     for (int i = 0; i < COUNT; i++) names[i] = pxli_presets[i].name;
-    pxli_suggest(name, length, names, COUNT, text);
+    pxli_suggest_or_list(PXLI_TOPIC_PRESET, name, length, names, COUNT, text);
 }
 
 const char *pxl_preset_name(size_t index) { return index < COUNT ? pxli_presets[index].name : NULL; }

@@ -13,7 +13,7 @@ static const double default_blur_sigma = 1.5, default_k1 = 0.01, default_k2 = 0.
 static bool uses(const pxli_kind_info *kind, pxli_field field) { return kind->fields >> field & 1; }
 
 pxl_status pxli_fail_at(const pxli_place *place, const char *field_name, int field, const char *format, ...) {
-    char text[400];
+    char text[480];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

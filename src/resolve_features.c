@@ -40,7 +40,7 @@ static pxl_status fail_unknown(const pxli_place *place, const char *name) {
         if (used < sizeof added) used += (size_t)snprintf(added + used, sizeof added - used, ", %s", n->name);
         names[count++] = n->name;
     }
-    pxli_suggest(name, strlen(name), names, count, suggestion);
+    pxli_suggest(PXLI_TOPIC_NETWORK, name, strlen(name), names, count, suggestion);
     return PXLI_FAIL_FIELD(place, PXLI_F_NET,
                            "is \"%.60s\", which is unknown here%s there are vgg11, vgg13, vgg16, vgg19%s; "
                            "pxl_context_add_network makes others known, in the context that is given",
@@ -105,7 +105,7 @@ static pxl_status fail_layer(const pxli_place *place, const pxl_term *term, cons
     const size_t length = strcspn(wrong, ":");
     const char *star = memchr(wrong, '*', length), *name = star ? star + 1 : wrong;
     for (int i = 0; i < term->network->count; i++) names[i] = term->network->layers[i].name;
-    pxli_suggest(name, length - (size_t)(name - wrong), names, term->network->count, suggestion);
+    pxli_suggest(PXLI_TOPIC_LAYER, name, length - (size_t)(name - wrong), names, term->network->count, suggestion);
     return PXLI_FAIL_FIELD(
         place, PXLI_F_LAYERS,
         "is \"%.60s\"; \"%.*s\" is no layer of %s, alone or with a weight above 0 and * before it%s At most %d are taken",

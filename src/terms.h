@@ -144,9 +144,33 @@ double pxli_parse_number(const char *text, size_t length);
 enum { PXLI_NUMBER_LENGTH = 32, PXLI_MAX_DIGITS = 63 };
 void pxli_format_number(double value, char text[PXLI_NUMBER_LENGTH]);
 
-/* "; did you mean 'ssim'?": the name with the smallest edit distance to `word`, whatever the case of its letters; the first of
- * equals. Empty if that is more than half of the longer of the two. */
-enum { PXLI_SUGGESTION_LENGTH = 96 };
-void pxli_suggest(const char *word, size_t length, const char *const *names, int count, char text[PXLI_SUGGESTION_LENGTH]);
+/* What an unknown word was to be, for suggest.c's tables of other libraries' names. */
+typedef enum pxli_topic {
+    PXLI_TOPIC_TERM,
+    PXLI_TOPIC_ARGUMENT,
+    PXLI_TOPIC_PRESET,
+    PXLI_TOPIC_REDUCTION,
+    PXLI_TOPIC_BORDER,
+    PXLI_TOPIC_PRECISION,
+    PXLI_TOPIC_NETWORK,
+    PXLI_TOPIC_LAYER,
+    PXLI_TOPIC_OTHER,
+    PXLI_TOPICS
+} pxli_topic;
+enum { PXLI_SUGGESTION_LENGTH = 256 };
+/* "; did you mean 'ssim'?": the one of `names` that has the same letters whatever their case and whatever separates them, or that
+ * other libraries call so; else, spelt nearest, the first of equals, if a few edits lead to it. Empty if there is none. */
+void pxli_suggest(pxli_topic topic, const char *word, size_t length, const char *const *names, int count,
+                  char text[PXLI_SUGGESTION_LENGTH]);
+/* The same, or "; there are mean, sum, spatial". */
+void pxli_suggest_or_list(pxli_topic topic, const char *word, size_t length, const char *const *names, int count,
+                          char text[PXLI_SUGGESTION_LENGTH]);
+/* Only if the word is known, not for one that is near a name. Whether it is known; the text may be empty even so. */
+bool pxli_suggest_known(pxli_topic topic, const char *word, size_t length, const char *const *names, int count,
+                        char text[PXLI_SUGGESTION_LENGTH]);
 void pxli_suggest_preset(const char *word, size_t length, char text[PXLI_SUGGESTION_LENGTH]);
+/* Whether they are the same but for the case of letters and for separators, _ - . and spaces. */
+bool pxli_same_letters(const char *word, size_t length, const char *name);
+/* "mean, sum, spatial": whole names, and ", ..." for those that have no room. */
+void pxli_list(const char *const *names, int count, char *text, size_t size);
 #endif

@@ -1,4 +1,4 @@
-/* Words and numbers as people write them: numbers without the locale, and the known name that a mistyped one is near to. */
+/* Numbers as people write them, without the locale. */
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -59,40 +59,4 @@ void pxli_format_number(double value, char text[PXLI_NUMBER_LENGTH]) {
         if (strtod(text, NULL) == value) break;
     }
     if (entered) leave_c_locale(&state);
-}
-
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
-
-/* Levenshtein's distance by rows; `word` is cut at 32 characters, which no known name reaches. */
-static int edit_distance(const char *word, size_t length, const char *name) {
-    enum { LONGEST = 32 };
-    int row[LONGEST + 1];
-    if (length > LONGEST) length = LONGEST;
-    for (size_t i = 0; i <= length; i++) row[i] = (int)i;
-    for (int j = 1; name[j - 1]; j++) {
-        int diagonal = row[0];
-        row[0] = j;
-        for (size_t i = 1; i <= length; i++) {
-            int best = diagonal + (lower(word[i - 1]) != name[j - 1]);
-            if (row[i] + 1 < best) best = row[i] + 1;
-            if (row[i - 1] + 1 < best) best = row[i - 1] + 1;
-            diagonal = row[i];
-            row[i] = best;
-        }
-    }
-    return row[length];
-}
-
-void pxli_suggest(const char *word, size_t length, const char *const *names, int count, char text[PXLI_SUGGESTION_LENGTH]) {
-    const char *nearest = NULL;
-    int least = 0;
-    for (int i = 0; i < count; i++) {
-        int distance = edit_distance(word, length, names[i]);
-        size_t longer = strlen(names[i]) > length ? strlen(names[i]) : length;
-        if ((size_t)distance > longer / 2 || (nearest && distance >= least)) continue;
-        least = distance;
-        nearest = names[i];
-    }
-    text[0] = 0;
-    if (nearest) snprintf(text, PXLI_SUGGESTION_LENGTH, "; did you mean '%s'?", nearest);
 }
