@@ -141,14 +141,15 @@ def content_peers():
             return loss
         return inner
     nchw, nhwc, size = torch.contiguous_format, torch.channels_last, "4x3x256x256$"
-    half = [Peer("torch.compile, VGG16 content, channels_last, autocast f16", "features(net=vgg16) in f16", make(nhwc, half=True),
-                 compiled=True, sizes=size),
-            Peer("torch eager, VGG16 content, channels_last, autocast f16", "features(net=vgg16) in f16", make(nhwc, half=True),
-                 sizes=size)]
+    half = [Peer("torch.compile, VGG16 content, channels_last, autocast f16", "features(net=vgg16-random) in f16",
+                 make(nhwc, half=True), compiled=True, sizes=size),
+            Peer("torch eager, VGG16 content, channels_last, autocast f16", "features(net=vgg16-random) in f16",
+                 make(nhwc, half=True), sizes=size)]
     return (half if DEVICE.type == "cuda" else []) + [
-            Peer("torch eager, VGG16 content", "features(net=vgg16)", make(nchw), sizes=size),
-            Peer("torch eager, VGG16 content, channels_last", "features(net=vgg16)", make(nhwc), sizes=size),
-            Peer("torch eager, VGG16 content, channels_last, target kept", "features(net=vgg16)", make(nhwc, True), sizes=size)]
+            Peer("torch eager, VGG16 content", "features(net=vgg16-random)", make(nchw), sizes=size),
+            Peer("torch eager, VGG16 content, channels_last", "features(net=vgg16-random)", make(nhwc), sizes=size),
+            Peer("torch eager, VGG16 content, channels_last, target kept", "features(net=vgg16-random)", make(nhwc, True),
+                 sizes=size)]
 
 
 def fused_ssim_peer(folder):

@@ -10,7 +10,7 @@
 
 /* ---- Networks ------------------------------------------------------------------------------------------------------ */
 static const char *const random_names[] = {"vgg11-random", "vgg13-random", "vgg16-random", "vgg19-random"};
-enum { RANDOM_NAMES = sizeof random_names / sizeof *random_names };
+enum { RANDOM_NAMES = sizeof random_names / sizeof *random_names, SEED = 1 };
 
 /* vgg16 or vgg16-random: "vgg16-random"; NULL: neither. */
 static const char *random_name(const char *name) {
@@ -18,9 +18,18 @@ static const char *random_name(const char *name) {
         if (!strcmp(name, random_names[i]) || (strlen(name) == 5 && !strncmp(name, random_names[i], 5))) return random_names[i];
     return NULL;
 }
+static bool is_random(const char *name) {
+    const char *random = random_name(name);
+    return random && !strcmp(random, name);
+}
+/* What a term's name says of a network that the term itself gives. vgg16-random is for the weights of SEED alone. */
+static const char *name_of(const pxl_network *network) {
+    const char *random = random_name(network->architecture);
+    if (network->random) return random && network->seed == SEED ? random : "custom";
+    return *network->architecture ? network->architecture : "custom";
+}
 /* The random network of that name that a term before has, or a new one. */
 static pxl_status share_random(const pxli_place *place, const char *name, pxl_network **own) {
-    enum { SEED = 1 };
     char architecture[] = "vgg16"; /* name without -random */
     memcpy(architecture, name, sizeof architecture - 1);
     for (int i = 0; i < place->before_count; i++) {
@@ -31,38 +40,76 @@ static pxl_status share_random(const pxli_place *place, const char *name, pxl_ne
     }
     return pxl_network_random(architecture, SEED, own);
 }
-static pxl_status fail_unknown(const pxli_place *place, const char *name) {
-    const char *names[32] = {"vgg11", "vgg13", "vgg16", "vgg19"};
-    char suggestion[PXLI_SUGGESTION_LENGTH], added[160] = "";
-    int count = 4;
-    size_t used = 0;
-    for (const pxli_named_network *n = place->context ? place->context->networks : NULL; n && count < 32; n = n->next) {
-        if (used < sizeof added) used += (size_t)snprintf(added + used, sizeof added - used, ", %s", n->name);
+static const pxli_named_network *find_named(const pxl_context *context, const char *name) {
+    const pxli_named_network *named = context ? context->networks : NULL;
+    while (named && strcmp(named->name, name)) named = named->next;
+    return named;
+}
+/* The network of a term that names none: vgg16, or the only one of the context. NULL: nothing says which. */
+static const pxli_named_network *default_network(const pxl_context *context) {
+    const pxli_named_network *vgg16 = find_named(context, "vgg16"), *first = context ? context->networks : NULL;
+    return vgg16 ? vgg16 : first && !first->next ? first : NULL;
+}
+
+enum { MOST_NAMES = 32, LIST = 160 };
+static int list_networks(const pxl_context *context, const char *names[MOST_NAMES]) {
+    int count = 0;
+    for (const pxli_named_network *n = context ? context->networks : NULL; n && count < MOST_NAMES; n = n->next)
         names[count++] = n->name;
-    }
-    pxli_suggest(PXLI_TOPIC_NETWORK, name, strlen(name), names, count, suggestion);
+    return count;
+}
+/* How the term gets a network that has no name yet. */
+static const char *remedy(const pxli_place *place) {
+    return place->columns ? "add one to the context (pxl_context_add_network)" : "set network";
+}
+static pxl_status fail_not_given(const pxli_place *place, const pxl_term *term) {
+    const char *names[MOST_NAMES], *kind = pxli_find_kind(term->kind)->name;
+    char list[LIST];
+    const int count = list_networks(place->context, names);
+    pxli_list(names, count, list, sizeof list);
+    if (count)
+        return PXLI_FAIL_FIELD(place, PXLI_F_NET,
+                               "is not given, and there are several networks: write %s(net=%s), or another of %s", kind, names[0],
+                               list);
+    if (!place->columns)
+        return PXLI_FAIL_FIELD(place, PXLI_F_NET,
+                               "and network are NULL: set network, or net = \"vgg16-random\" for random weights");
     return PXLI_FAIL_FIELD(place, PXLI_F_NET,
-                           "is \"%.60s\", which is unknown here%s there are vgg11, vgg13, vgg16, vgg19%s; "
-                           "pxl_context_add_network makes others known, in the context that is given",
-                           name, *suggestion ? suggestion : ";", added);
+                           "is not given, and there is no network: %s, or write %s(net=vgg16-random) for random weights",
+                           remedy(place), kind);
+}
+static pxl_status fail_unknown(const pxli_place *place, const pxl_term *term) {
+    const char *names[MOST_NAMES + RANDOM_NAMES], *random = random_name(term->net);
+    char suggestion[PXLI_SUGGESTION_LENGTH], list[LIST];
+    const int count = list_networks(place->context, names);
+    const size_t length = strlen(term->net);
+    if (random && !pxli_suggest_known(PXLI_TOPIC_NETWORK, term->net, length, names, count, suggestion))
+        return PXLI_FAIL_FIELD(place, PXLI_F_NET, "is \"%s\", but no network has this name: %s, or write %s for random weights",
+                               term->net, remedy(place), random);
+    for (int i = 0; i < RANDOM_NAMES; i++) names[count + i] = random_names[i];
+    pxli_suggest(PXLI_TOPIC_NETWORK, term->net, length, names, count + RANDOM_NAMES, suggestion);
+    pxli_list(names, count + RANDOM_NAMES, list, sizeof list);
+    return PXLI_FAIL_FIELD(place, PXLI_F_NET, "is \"%.60s\", which is unknown here%s there are %s; %s for another", term->net,
+                           *suggestion ? suggestion : ";", list, remedy(place));
 }
 pxl_status pxli_find_network(const pxli_place *place, pxl_term *term, pxl_network **own) {
     if (term->net && !pxli_is_network_name(term->net, strlen(term->net)))
         return PXLI_FAIL_FIELD(place, PXLI_F_NET, "is \"%.80s\"; letters, digits, _, - and . are needed", term->net);
     if (term->network) {
         const pxl_network *given = term->network;
-        const char *random = given->random && given->seed == 1 ? random_name(given->architecture) : NULL;
-        if (!term->net) term->net = random ? random : *given->architecture ? given->architecture : "custom";
+        if (!term->net) term->net = name_of(given);
         *own = pxli_network_retain(given);
         return PXL_OK;
     }
-    const char *name = term->net ? term->net : "vgg16", *random = random_name(name);
-    const pxli_named_network *named = place->context ? place->context->networks : NULL;
-    while (named && strcmp(named->name, name)) named = named->next;
-    if (!named && !random) return fail_unknown(place, name);
-    term->net = named ? named->name : random;
-    const pxl_status status = named ? PXL_OK : share_random(place, random, own);
-    if (named) *own = pxli_network_retain(named->network);
+    const pxli_named_network *named = term->net ? find_named(place->context, term->net) : default_network(place->context);
+    if (named) {
+        term->net = named->name;
+        term->network = *own = pxli_network_retain(named->network);
+        return PXL_OK;
+    }
+    if (!term->net) return fail_not_given(place, term);
+    if (!is_random(term->net)) return fail_unknown(place, term);
+    const pxl_status status = share_random(place, term->net, own);
     term->network = *own;
     return status;
 }

@@ -187,8 +187,62 @@ TEST(NetworkContext, networks_are_known_by_their_names) {
     known.add("a", b.get()); // another: for later expressions
     expect_unparsed("features(net=a, layers=pool1)", known.context, "column 17: layers is \"pool1\"; \"pool1\" is no layer of a");
     EXPECT_STREQ(pxl_loss_term_name(before, 0), "features(net=a, layers=pool1)");
-    known.add("vgg16", b.get()); // in place of the random one
+}
+
+// What is random says so: no term takes random weights unless it names them.
+TEST(NetworkContext, random_weights_have_to_be_named) {
+    const Context empty;
+    for (const char *kind : {"features", "lpips", "style", "cosine"}) {
+        const std::string name = kind;
+        for (pxl_context *context : {static_cast<pxl_context *>(nullptr), empty.context}) {
+            expect_unparsed("ssim + 0.1*" + name, context,
+                            "column 12: net is not given, and there is no network: add one to the context "
+                            "(pxl_context_add_network), or write " +
+                                name + "(net=vgg16-random) for random weights");
+            expect_unparsed(name + "(layers=relu1_2)", context, "column 1: net is not given");
+            for (const std::string &vgg : {"vgg11", "vgg13", "vgg16", "vgg19"})
+                expect_unparsed(
+                    "l1 - " + name + "(layers=1, net=" + vgg + ")", context,
+                    "column " + std::to_string(name.size() + 17) + ": net is \"" + vgg +
+                        "\", but no network has this name: add one to the context (pxl_context_add_network), or write " + vgg +
+                        "-random for random weights");
+        }
+    }
+    EXPECT_EQ(name_of("style(net=vgg11-random)", empty.context), "style(net=vgg11-random)");
+    const NetworkPtr network = random_network("8,8,M,12");
+    empty.add("vgg16", network.get());
+    EXPECT_EQ(name_of("cosine(net=vgg16, layers=pool1)", empty.context), "cosine(net=vgg16, layers=pool1)");
+    EXPECT_EQ(name_of("cosine(net=vgg11-random, layers=20)", empty.context), "cosine(net=vgg11-random, layers=20)");
+    expect_unparsed("cosine(net=vgg19)", empty.context, "net is \"vgg19\", but no network has this name");
+}
+
+TEST(NetworkContext, a_term_without_a_name_takes_vgg16_or_the_only_network) {
+    const Context known;
+    const NetworkPtr a = random_network("8,8,M,12"), b = random_network("4");
+    known.add("mine", a.get());
+    EXPECT_EQ(name_of("lpips", known.context), "lpips(net=mine)");
+    EXPECT_EQ(name_of("features(layers=pool1)", known.context), "features(net=mine, layers=pool1)");
+    known.add("b", b.get());
+    expect_unparsed("l1 + lpips", known.context,
+                    "column 6: net is not given, and there are several networks: write lpips(net=b), or another of b, mine");
+    expect_unparsed("lpips(net=vgg16)", known.context, "net is \"vgg16\", but no network has this name");
+    known.add("vgg16", b.get());
     EXPECT_EQ(name_of("cosine(layers=relu1_1)", known.context), "cosine(net=vgg16, layers=relu1_1)");
+    EXPECT_EQ(name_of("style(net=mine)", known.context), "style(net=mine)");
+    const Context random;
+    random.add("vgg16-random", a.get());
+    EXPECT_EQ(name_of("style", random.context), "style(net=vgg16-random)");
+}
+
+TEST(NetworkContext, many_long_names_fit_the_message) {
+    const Context known;
+    const NetworkPtr network = random_network("4");
+    for (char letter = 'a'; letter <= 'z'; ++letter)
+        for (int i = 0; i < 3; ++i) known.add(std::string(61 + size_t(i), letter).c_str(), network.get());
+    expect_unparsed("lpips", known.context, "(net=" + std::string(63, 'z') + "), or another of " + std::string(63, 'z') + ", ");
+    EXPECT_EQ(std::string(pxl_error_message()).substr(std::strlen(pxl_error_message()) - 5), ", ...");
+    expect_unparsed("lpips(net=" + std::string(62, 'Q') + "1)", known.context,
+                    "; add one to the context (pxl_context_add_network) for another");
 }
 
 TEST(NetworkContext, bad_names_are_refused) {
@@ -227,9 +281,28 @@ TEST(NetworkLoss, names_parse_to_the_same_term) {
     EXPECT_EQ(name_of("features(net=n, layers=relu1_2, l2, normalize=none, reduction=mean)", known.context), "features(net=n)");
     EXPECT_EQ(name_of("cosine(net=n, layers=3)", known.context), "cosine(net=n)");
     EXPECT_EQ(name_of("lpips(net=n, layers=relu1_2:relu2_1:relu3_1)", known.context), "lpips(net=n)");
-    EXPECT_EQ(name_of("lpips"), "lpips(net=vgg16-random)");
-    EXPECT_EQ(name_of("cosine(net=vgg11, layers=20)"), "cosine(net=vgg11-random, layers=20)");
-    EXPECT_EQ(name_of("style(net=vgg11-random)"), "style(net=vgg11-random)");
+    EXPECT_EQ(name_of("lpips(net=vgg16-random)"), "lpips(net=vgg16-random)");
+    EXPECT_EQ(name_of("cosine(layers=20, net=vgg11-random)"), "cosine(net=vgg11-random, layers=20)");
+}
+
+// A network that a term itself gives is called by its weights: vgg16-random are those of seed 1.
+TEST(NetworkLoss, names_say_what_the_weights_are) {
+    const auto called = [](const char *architecture, uint64_t seed, const char *net = nullptr) {
+        const NetworkPtr network = random_network(architecture, seed);
+        pxl_term term = PXL_TERM(PXL_STYLE, 1);
+        term.network = network.get(), term.net = net, term.layers = "0";
+        LossHandle loss;
+        EXPECT_EQ(pxl_loss_create(&term, 1, loss.receive()), PXL_OK) << pxl_error_message();
+        return std::string(pxl_loss_term_name(loss, 0));
+    };
+    EXPECT_EQ(called("vgg11", 1), "style(net=vgg11-random, layers=0)");
+    EXPECT_EQ(called("vgg11", 2), "style(net=custom, layers=0)");
+    EXPECT_EQ(called("8,8,M,12", 1), "style(net=custom, layers=0)");
+    EXPECT_EQ(called("vgg11", 2, "mine"), "style(net=mine, layers=0)");
+    const Context known; // the others' names mean them where they were added
+    const NetworkPtr network = random_network("8,8,M,12");
+    known.add("custom", network.get());
+    EXPECT_EQ(name_of("style(net=custom, layers=0)", known.context), "style(net=custom, layers=0)");
 }
 
 // Up to the most that an expression can say of a term.
@@ -254,8 +327,13 @@ TEST(NetworkLoss, errors_name_the_column_and_what_is_near) {
     known.add("small", network.get()), known.add("grey", grey.get());
     const std::pair<const char *, const char *> cases[] = {
         {"l1 + features(net=smal)", "column 15: net is \"smal\", which is unknown here; did you mean 'small'?"},
-        {"features(net=vgg17)", "did you mean 'vgg1"},
-        {"style(net=resnet)", "unknown here; there are vgg11, vgg13, vgg16, vgg19, grey, small; pxl_context_add_network makes"},
+        {"features(net=vgg16_random)", "did you mean 'vgg16-random'?"},
+        {"features(net=vgg19-rnadom)", "did you mean 'vgg19-random'?"},
+        {"features(net=random)", "did you mean 'vgg16-random'?"},
+        {"features(net=Small)", "did you mean 'small'?"},
+        {"features(net=vgg17)",
+         "unknown here; there are grey, small, vgg11-random, vgg13-random, vgg16-random, vgg19-random; add one to the context"},
+        {"style(net=resnet)", "unknown here; there are grey, small, vgg11-random, "},
         {"features(net=small, layers=relu1_3)", "column 21: layers is \"relu1_3\"; \"relu1_3\" is no layer of small"},
         {"features(net=small, layers=relu9)", "did you mean 'relu"},
         {"features(net=small, layers=conv1_1:con2_1)", "did you mean 'conv2_1'?"},
@@ -326,8 +404,18 @@ TEST(NetworkLoss, terms_are_refused_by_field) {
         static const std::string many(300, '1');
         t.layers = many.c_str();
     });
-    refuse(PXL_FEATURES, "terms[1].net is \"unknown\", which is unknown here",
-           [](pxl_term &t) { t.network = nullptr, t.net = "unknown"; });
+    refuse(
+        PXL_FEATURES,
+        "terms[1].net is \"unknown\", which is unknown here; there are vgg11-random, vgg13-random, vgg16-random, vgg19-random; "
+        "set network for another",
+        [](pxl_term &t) { t.network = nullptr, t.net = "unknown"; });
+    for (const pxl_term_kind kind : {PXL_FEATURES, PXL_LPIPS, PXL_STYLE, PXL_COSINE}) {
+        refuse(kind, "terms[1].net and network are NULL: set network, or net = \"vgg16-random\" for random weights",
+               [](pxl_term &t) { t.network = nullptr; });
+        refuse(kind,
+               "terms[1].net is \"vgg13\", but no network has this name: set network, or write vgg13-random for random weights",
+               [](pxl_term &t) { t.network = nullptr, t.net = "vgg13"; });
+    }
     refuse(PXL_STYLE, "terms[1].data_range is -2", [](pxl_term &t) { t.data_range = -2; });
     refuse(PXL_COSINE, "terms[1].reduction is 3", [](pxl_term &t) { t.reduction = static_cast<pxl_reduction>(3); });
     const NetworkPtr plain = random_network("2:8,M,8");
@@ -352,9 +440,11 @@ TEST(NetworkLoss, spatial_is_a_reduction_of_features_alone) {
 
 TEST(NetworkLoss, one_random_network_serves_all_terms) {
     LossHandle loss;
-    ASSERT_EQ(pxl_loss_parse("lpips(net=vgg11) + style(net=vgg11) + cosine(net=vgg11, layers=1) + lpips(net=vgg13)", nullptr,
-                             loss.receive()),
-              PXL_OK)
+    ASSERT_EQ(
+        pxl_loss_parse(
+            "lpips(net=vgg11-random) + style(net=vgg11-random) + cosine(net=vgg11-random, layers=1) + lpips(net=vgg13-random)",
+            nullptr, loss.receive()),
+        PXL_OK)
         << pxl_error_message();
     EXPECT_STREQ(pxl_loss_term_name(loss, 3), "lpips(net=vgg13-random)");
 }

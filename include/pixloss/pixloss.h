@@ -353,8 +353,8 @@ typedef struct pxl_term {
     double beta;  /**< ssim: the same of c */
     double gamma; /**< ssim: the same of s */
     const char *preset;         /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
-    const pxl_network *network; /**< features, lpips, style, cosine; NULL: the one of seed 1 that `net` names */
-    const char *net;            /**< vgg11, vgg13, vgg16, vgg19; NULL: vgg16. With a `network`: its name, in the term's name */
+    const pxl_network *network; /**< features, lpips, style, cosine; NULL: the random one that `net` names */
+    const char *net;    /**< vgg16-random (11, 13, 19): weights of seed 1. With a `network`: its name, in the term's name */
     const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
                              features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
     pxl_normalize
@@ -413,8 +413,8 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
  *   downsample (a number or auto), alpha, beta, gamma, preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  *
- * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or else vgg16 (11, 13, 19) with
- * random weights, which then appears in the term's name as vgg16-random. PXL_SYNTAX_ERROR names the column, counted from 1. */
+ * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or vgg16-random (11, 13, 19), with
+ * random weights of seed 1. Without net it is the context's vgg16, or its only network. An error names its column, from 1. */
 PXL_API pxl_status pxl_loss_parse(const char *expression, pxl_context *context, pxl_loss **loss);
 /** The number of its terms; 0 for NULL. */
 PXL_API size_t pxl_loss_term_count(const pxl_loss *loss);

@@ -111,13 +111,13 @@ TEST(Failures, losses) {
         "l1", "0.84*ssim(window=11, sigma=1.5, border=valid) + 0.16*l1 + 0.1*sobel(charbonnier, eps=1e-3)",
         "mse + huber(delta=0.1) + 1e-3*tv(isotropic) - 0.01*psnr + dssim(preset=torchmetrics)",
         "lpips(net=n) + style(net=n, layers=0:2*relu2_1) + cosine(net=n, layers=relu1_2)",
-        "l1 + features(layers=relu1_1, net=vgg11) + lpips(net=n) + style(net=vgg13)"};
+        "l1 + features(layers=relu1_1, net=vgg11-random) + lpips(net=n) + style(net=vgg13-random)"};
     for (const char *expression : expressions) {
         const auto parse = [&](pxl_loss **made) { return pxl_loss_parse(expression, network.context(), made); };
         EXPECT_GE(fail_making<pxl_loss>(parse, pxl_loss_destroy), 1) << expression;
     }
     pxl_term terms[] = {PXL_TERM(PXL_LPIPS, 1), PXL_TERM(PXL_SSIM, 1), PXL_TERM(PXL_STYLE, 1)};
-    terms[0].network = network.get(), terms[2].net = "vgg11";
+    terms[0].network = network.get(), terms[2].net = "vgg11-random";
     const auto create = [&](pxl_loss **made) { return pxl_loss_create(terms, 3, made); };
     EXPECT_GE(fail_making<pxl_loss>(create, pxl_loss_destroy), 6);
 }
@@ -264,7 +264,8 @@ TEST(Failures, operators_and_questions_allocate_nothing) {
 TEST(Failures, a_term_that_statistics_refuse_allocates_nothing) {
     Operators operators;
     for (const pxl_term_kind kind : {PXL_FEATURES, PXL_LPIPS, PXL_STYLE, PXL_COSINE}) {
-        const pxl_term term = PXL_TERM(kind, 1);
+        pxl_term term = PXL_TERM(kind, 1);
+        term.net = "vgg16-random";
         interposed::fail(Failing::memory, 1);
         const pxl_status status =
             pxl_ssim_statistics_workspace_size(nullptr, &term, &operators.image, &operators.image, &operators.bytes);
