@@ -200,7 +200,7 @@ TEST(NetworkContext, random_weights_have_to_be_named) {
                             "(pxl_context_add_network), or write " +
                                 name + "(net=vgg16-random) for random weights");
             expect_unparsed(name + "(layers=relu1_2)", context, "column 1: net is not given");
-            for (const std::string &vgg : {"vgg11", "vgg13", "vgg16", "vgg19"})
+            for (const std::string vgg : {"vgg11", "vgg13", "vgg16", "vgg19"})
                 expect_unparsed(
                     "l1 - " + name + "(layers=1, net=" + vgg + ")", context,
                     "column " + std::to_string(name.size() + 17) + ": net is \"" + vgg +
