@@ -9,7 +9,7 @@ namespace cli {
 
 // An option that is an empty text was typed, and is wrong.
 struct NetworkOptions {
-    std::optional<std::string> features, lpips; // weights, or "random", "vgg11", ...: random ones; lpips' linear weights
+    std::optional<std::string> features, lpips; // weights, or "random", "vgg11-random", ...; lpips' linear weights
 };
 
 struct CompareOptions {

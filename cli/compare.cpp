@@ -18,13 +18,17 @@
 namespace cli {
 namespace {
 
+// The library knows what is near, and what others call a preset.
 const std::string &checked_preset(const std::string &preset) {
-    std::string known;
-    for (size_t i = 0; pxl_preset_name(i); i++) {
-        if (preset == pxl_preset_name(i)) return preset;
-        known += (i ? ", " : "") + std::string(pxl_preset_name(i));
-    }
-    throw UsageError("--preset '" + preset + "': no preset of this name; there are " + known);
+    pxl_term term = PXL_TERM(PXL_SSIM, 1);
+    term.preset = preset.c_str();
+    pxl_loss *loss = nullptr;
+    const pxl_status status = pxl_loss_create(&term, 1, &loss);
+    if (status == PXL_OUT_OF_MEMORY) throw std::bad_alloc();
+    const Loss owner(loss);
+    if (status == PXL_OK) return preset;
+    const std::string message = pxl_error_message(), before = "which is unknown";
+    throw UsageError("--preset '" + preset + "': no preset of this name" + message.substr(message.rfind(before) + before.size()));
 }
 
 // All that can be known, and be wrong, before any image is read.
@@ -44,7 +48,9 @@ struct Task {
 Loss Task::map_loss() const {
     if (options.map_of && !options.map) throw UsageError("--map-of goes with --map, the file to draw it into");
     if (!options.map_of || *options.map_of == "ssim") return nullptr;
-    const bool fallback = networks.given() && *options.map_of != "lpips" && !networks.layers().empty();
+    if (!networks.given())
+        throw UsageError("--map-of '" + *options.map_of + "' needs a network: --features FILE, or --features random");
+    const bool fallback = *options.map_of != "lpips" && !networks.layers().empty();
     return networks.parse(*options.map_of + (fallback ? "(layers=" + networks.layers() + ")" : ""), "--map-of");
 }
 

@@ -65,8 +65,9 @@ const char compare_notes[] =
     "\n"
     "--features adds the distances features (content), cosine, style and, with --lpips or random weights, lpips, each as --loss\n"
     "has it; scripts/convert_weights.py makes the files from torch's. Terms of --loss that name no net are of this network. A\n"
-    "distance for which the images are too small is missing, null in --json. Random weights, of which the output speaks, suit\n"
-    "tests; their distances are not those of the trained network. A grey image goes to all three inputs.\n";
+    "distance for which the images are too small is missing, null in --json. Weights are random only where that is written\n"
+    "(--features random, net=vgg16-random), and the output says so: they suit tests; their distances are not those of the\n"
+    "trained network. A grey image goes to all three inputs.\n";
 
 const char fit_notes[] =
     "\nThe image is blurred and noise is added; then its pixels are recovered by gradient descent (Adam) on\n"
@@ -123,8 +124,8 @@ void add_text(CLI::App &command, const std::string &option, std::optional<std::s
 void add_networks(CLI::App &command, cli::NetworkOptions &options) {
     add_text(
         command, "--features", options.features, "FILE",
-        "Weights of the network of features, cosine, style and lpips, a .safetensors; or random, vgg11, vgg13, vgg16, vgg19: "
-        "random weights");
+        "Weights of the network of features, cosine, style and lpips, a .safetensors; or random weights: random, vgg11-random, "
+        "vgg13-random, vgg16-random, vgg19-random");
     add_text(command, "--lpips", options.lpips, "FILE", "LPIPS' linear weights for it, a .safetensors");
 }
 

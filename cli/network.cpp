@@ -15,12 +15,12 @@ const char random_weights[] = "random weights (seed 1)";
 // The architecture whose weights are to be drawn; "" if `features` is a file. A name that is neither has no folder and no ending.
 std::string random_architecture(const std::string &features) {
     if (features == "random") return "vgg16";
-    const std::vector<std::string> known = {"vgg11", "vgg13", "vgg16", "vgg19"};
-    if (std::find(known.begin(), known.end(), features) != known.end()) return features;
+    const std::vector<std::string> known = {"vgg11-random", "vgg13-random", "vgg16-random", "vgg19-random"};
+    if (std::find(known.begin(), known.end(), features) != known.end()) return features.substr(0, features.find('-'));
     std::error_code error;
     if (features.find_first_of("/.") == std::string::npos && !std::filesystem::exists(features, error))
         throw UsageError("--features '" + features + "': no file and no network of this name; there are " + listed(known) +
-                         " with random weights, and random, which is vgg16");
+                         ", and random, which is vgg16-random");
     return "";
 }
 
@@ -46,6 +46,14 @@ std::string name_of(const pxl_network *network) {
     pxl_loss *loss = nullptr;
     check(pxl_loss_create(&term, 1, &loss));
     return network_of(pxl_loss_term_name(Loss(loss).get(), 0));
+}
+
+// What the library asks for, as the program takes it.
+std::string in_the_program(const std::string &message) {
+    const auto says = [&](const char *words) { return message.find(words) != std::string::npos; };
+    if (says("linear weights")) return " (--lpips FILE)";
+    if (says("pxl_context_add_network")) return " (--features FILE adds one)";
+    return says("per_image") ? " (compare of two folders prints one for each pair)" : "";
 }
 
 NamedNetwork random_network(const std::string &name) { return {name, random_weights, "", true}; }
@@ -103,12 +111,7 @@ Loss Networks::parse(const std::string &expression, const std::string &where) co
     try {
         return parse_loss(with_network(expression), where, context_.get());
     } catch (const UsageError &error) {
-        // What the library asks for, as the program takes it.
-        const std::string message = error.what();
-        const auto says = [&](const char *words) { return message.find(words) != std::string::npos; };
-        throw UsageError(message + (says("linear weights") ? " (--lpips FILE)"
-                                    : says("unknown here") ? " (--features FILE)"
-                                                           : ""));
+        throw UsageError(error.what() + in_the_program(error.what()));
     }
 }
 

@@ -322,12 +322,12 @@ TEST_F(Folders, NamesWithControlCharacters) {
 
 TEST_F(Folders, Networks) {
     if (!says(run({"info"}).out, "by oneDNN")) GTEST_SKIP() << "this build cannot run networks";
-    const auto rows = cells_of(compare({"--csv", "--features", "vgg11"}).out);
+    const auto rows = cells_of(compare({"--csv", "--features", "vgg11-random"}).out);
     ASSERT_EQ(rows.size(), 4u);
     EXPECT_EQ(Names(rows[0].begin() + 13, rows[0].end()),
               (Names{"laplacian_l1", "features", "cosine", "style", "lpips", "networks", "error"}));
     EXPECT_EQ(rows[1][18], "vgg11-random");
-    const Outcome table = compare({"--features", "vgg11"});
+    const Outcome table = compare({"--features", "vgg11-random"});
     EXPECT_TRUE(says(table.out, "random weights") && says(table.out, "lpips")) << table.out;
 }
 
@@ -337,7 +337,7 @@ TEST_F(Folders, NetworksWithoutOneDnn) {
     const char *before = std::getenv("LD_LIBRARY_PATH");
     const std::string kept = before ? before : "";
     setenv("LD_LIBRARY_PATH", folder.path().c_str(), 1);
-    const Outcome outcome = compare({"--features", "vgg11"});
+    const Outcome outcome = compare({"--features", "vgg11-random"});
     before ? setenv("LD_LIBRARY_PATH", kept.c_str(), 1) : unsetenv("LD_LIBRARY_PATH");
     EXPECT_FAILS(outcome, 1, "--features: ", "oneDNN");
     EXPECT_EQ(lines_of(outcome.err).size(), 1u) << outcome.err;

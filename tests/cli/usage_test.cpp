@@ -51,6 +51,11 @@ TEST(Usage, WhatCannotBeMeant) {
     EXPECT_FAILS(run({"compare", "--device", "tpu", coffee, coffee}), 2, "--device", "tpu");
     EXPECT_FAILS(run({"compare", "--preset", "nonesuch", coffee, coffee}), 2, "--preset", "nonesuch", "wang");
     EXPECT_FAILS(run({"compare", "--preset", "wang, sigma=2", coffee, coffee}), 2, "--preset");
+    EXPECT_FAILS(run({"compare", "--preset", "", coffee, coffee}), 2, "--preset ''", "there are wang, vainf, ", ", vmaf");
+    for (const char *preset : {"pytorch_msssim", "pytorch-msssim"})
+        EXPECT_FAILS(run({"compare", "--preset", preset, coffee, coffee}), 2, std::string("--preset '") + preset + "'",
+                     "did you mean 'vainf'?");
+    EXPECT_FAILS(run({"compare", "--preset", "scikit-image", coffee, coffee}), 2, "did you mean 'skimage'?");
     for (const char *map : {"", "map.jpg", "map", ".png", "map.png/"})
         EXPECT_FAILS(run({"compare", "--map", map, coffee, coffee}), 2, "--map", std::string("'") + map + "'", ".png");
     EXPECT_FAILS(run({"fit"}), 2, "IMAGE");
@@ -85,19 +90,53 @@ TEST(Usage, ExpressionsThatCannotBeMeant) {
     }
 }
 
+// The library speaks of its arguments: here they are options.
+TEST(Usage, ExpressionsOfOtherLibraries) {
+    const auto fails = [](const std::string &expression, const std::string &words) {
+        EXPECT_FAILS(run({"compare", "--loss", expression, coffee, coffee}), 2, words);
+        EXPECT_FAILS(run({"bench", "--loss", expression}), 2, words);
+    };
+    fails("mse(reduction=none)", "compare of two folders prints one for each pair");
+    fails("huber(1)", "did you mean 'huber(delta=1)'?");
+    fails("ssim(kernel_size=7)", "did you mean 'window'?");
+    fails("1 - ssim", "as a term, ssim is 1 - SSIM already: write ssim");
+    fails("l1 + ms-ssim", "ms_ssim is not in this version");
+}
+
 TEST(Usage, NetworksThatAreUnknown) {
-    for (const char *command : {"compare", "bench"}) {
+    for (const char *command : {"compare", "bench", "fit"}) {
         std::vector<std::string> files;
         if (command == std::string("compare")) files = {coffee, coffee};
+        if (command == std::string("fit")) files = {coffee};
         const auto with = [&](std::vector<std::string> arguments) {
             arguments.insert(arguments.begin(), command);
             arguments.insert(arguments.end(), files.begin(), files.end());
             return run(arguments);
         };
-        EXPECT_FAILS(with({"--features", "alexnet"}), 2, "--features 'alexnet'", "vgg11, vgg13, vgg16 and vgg19", "random");
-        EXPECT_FAILS(with({"--loss", "style(net=foo)"}), 2, "--loss", "\"foo\"", "vgg11, vgg13, vgg16, vgg19", "--features FILE");
+        for (const char *name : {"alexnet", "vgg16"})
+            EXPECT_FAILS(with({"--features", name}), 2, std::string("--features '") + name + "'",
+                         "vgg11-random, vgg13-random, vgg16-random and vgg19-random", "random, which is vgg16-random");
+        EXPECT_FAILS(with({"--loss", "style(net=foo)"}), 2, "--loss", "\"foo\"",
+                     "vgg11-random, vgg13-random, vgg16-random, vgg19-random", "--features FILE");
     }
-    EXPECT_FAILS(run({"compare", "--features", "vgg13", "--loss", "style(net=foo)", coffee, coffee}), 2, "vgg13-random");
+    EXPECT_FAILS(run({"compare", "--features", "vgg13-random", "--loss", "style(net=foo)", coffee, coffee}), 2,
+                 "there are vgg13-random, vgg11-random");
+}
+
+// A loss takes random weights only where it names them.
+TEST(Usage, NetworksThatAreNotGiven) {
+    for (const char *term : {"features", "lpips", "style", "cosine"})
+        for (const std::vector<std::string> &arguments : std::vector<std::vector<std::string>>{
+                 {"compare", coffee, coffee}, {"bench", "--size", "1x3x32x32"}, {"fit", "--out", "never.png", coffee}}) {
+            std::vector<std::string> with = arguments;
+            with.insert(with.end(), {"--loss", std::string("ssim + ") + term});
+            EXPECT_FAILS(run(with), 2, std::string("--loss 'ssim + ") + term + "'", "column 8: net is not given",
+                         std::string(term) + "(net=vgg16-random)", "--features FILE");
+            with.back() = std::string(term) + "(net=vgg16)";
+            EXPECT_FAILS(run(with), 2, "net is \"vgg16\"", "vgg16-random for random weights", "--features FILE");
+        }
+    EXPECT_FAILS(run({"compare", "--map", "map.png", "--map-of", "features", coffee, coffee}), 2, "--map-of 'features'",
+                 "--features FILE", "--features random");
 }
 
 TEST(Usage, InstructionsThatAreNotThere) {
