@@ -129,9 +129,17 @@ __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, floa
     }
 }
 
+// Blocks that a multiprocessor is to hold, which bounds registers; 0: as the compiler likes, which for sm_120 would spill 8 bytes.
+template <bool DENSE>
+constexpr int blocks_at_a_time() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 1200
+    if (DENSE) return 7;
+#endif
+    return DENSE ? 0 : 5;
+}
 // A block takes a run of quads of a group, in batches. Shared memory: a sum of each term for each thread.
 template <bool WEIGHT, bool DENSE>
-__global__ void __launch_bounds__(kThreads, DENSE ? 0 : 5)
+__global__ void __launch_bounds__(kThreads, blocks_at_a_time<DENSE>())
     residual_pixels(const __grid_constant__ Terms t, const __grid_constant__ Finish f, const __grid_constant__ Pixels p) {
     PXLI_DYNAMIC_SHARED(double, mine);
     PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);

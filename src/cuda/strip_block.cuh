@@ -40,7 +40,7 @@ struct Block {
     int64_t in0 = 0, column = 0; // the first input row; the column of the thread's score
     int segment = 0, task_row = 0;
     bool counts = false, mine = false, has_map = false; // this thread's scores are of the map; are summed; are stored
-    float scale = 1, c = 0, d = 0;
+    float c = 0, d = 0; // `scale` is read where it is needed, for want of registers
     bool exact = false;
 };
 
@@ -122,7 +122,7 @@ __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, c
         if (b.g.dssim) s.charge[0].scale *= 0.5f;
     }
     __syncthreads();
-    b.scale = s.scale, b.c = s.shifts.c, b.d = s.shifts.d, b.exact = s.shifts.exact;
+    b.c = s.shifts.c, b.d = s.shifts.d, b.exact = s.shifts.exact;
     b.counts = b.column >= b.g.map_x0 && b.column < b.g.map_x1;
     for (int k = 1; k <= b.g.others; k++) b.sums[k * K::T + t] = 0;
 }

@@ -71,7 +71,7 @@ __device__ __forceinline__ void filter_task(const Block<K> &b, int ring_row, int
     float *const to = b.maps + row * K::pitch + b.segment;
     float u[K::window], v[K::window], out[K::P];
     load_row(b.ring_x + at, u), load_row(b.ring_y + at, v);
-    shift<K::offset>(u, v, b.scale, b.c, b.d, b.exact);
+    shift<K::offset>(u, v, b.shared.scale, b.c, b.d, b.exact);
     filter_row<K::R, K::offset>(b.g.quarter, u, out), store_row(to, out);
     filter_row<K::R, K::offset>(b.g.quarter, v, out), store_row(to + K::map, out);
 #pragma unroll
@@ -162,17 +162,18 @@ __device__ __forceinline__ void pull_back(const Block<K> &b, int row, float (&x)
     const float *const from = b.maps + row * K::pitch + b.segment, *const taps = b.g.taps_x;
     const float unit = 0.25f * b.shared.charge[0].scale;
     if (unit == 0) return; // leaves the gradient alone, whether the derivatives are finite or not
+    const float scale = b.shared.scale;
     float w[K::back_window], a[K::P], uu[K::P], vv[K::P];
-    shift<0>(x, y, 0.5f * b.scale, 0.5f * b.c, 0.5f * b.d, b.exact);
+    shift<0>(x, y, 0.5f * scale, 0.5f * b.c, 0.5f * b.d, b.exact);
     load_row(from + K::map, w), filter_row<K::R, 0>(taps, w, uu);
     load_row(from + 2 * K::map, w), filter_row<K::R, 0>(taps, w, vv);
     load_row(from, w), filter_row<K::R, 0>(taps, w, a);
 #pragma unroll
-    for (int j = 0; j < K::P; j++) pred[j] = b.scale * (unit * fmaf(y[j], vv[j], fmaf(x[j], uu[j], a[j])));
+    for (int j = 0; j < K::P; j++) pred[j] = scale * (unit * fmaf(y[j], vv[j], fmaf(x[j], uu[j], a[j])));
     if (K::BACK != BOTH) return;
     load_row(from + 3 * K::map, w), filter_row<K::R, 0>(taps, w, a);
 #pragma unroll
-    for (int j = 0; j < K::P; j++) target[j] = b.scale * (unit * fmaf(-y[j], vv[j], fmaf(x[j], uu[j], a[j])));
+    for (int j = 0; j < K::P; j++) target[j] = scale * (unit * fmaf(-y[j], vv[j], fmaf(x[j], uu[j], a[j])));
 }
 template <class K>
 __device__ __forceinline__ void charge_pixels(const Block<K> &b, const float (&e)[K::P], int count, float (&pred)[K::P],
