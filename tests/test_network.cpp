@@ -238,7 +238,7 @@ TEST(NetworkContext, many_long_names_fit_the_message) {
     const Context known;
     const NetworkPtr network = random_network("4");
     for (char letter = 'a'; letter <= 'z'; ++letter)
-        for (int i = 0; i < 3; ++i) known.add(std::string(61 + size_t(i), letter).c_str(), network.get());
+        for (int i = 0; i < 3; ++i) known.add(std::string(static_cast<size_t>(61 + i), letter).c_str(), network.get());
     expect_unparsed("lpips", known.context, "(net=" + std::string(63, 'z') + "), or another of " + std::string(63, 'z') + ", ");
     EXPECT_EQ(std::string(pxl_error_message()).substr(std::strlen(pxl_error_message()) - 5), ", ...");
     expect_unparsed("lpips(net=" + std::string(62, 'Q') + "1)", known.context,

@@ -18,10 +18,10 @@ void line_take(strip *s, int64_t width, pxli_arena *arena) {
 }
 
 /* u and v of columns from .. from + n - 1 */
-static void read_line(const strip *s, int64_t from, int64_t n) {
+static void read_line(strip *s, int64_t from, int64_t n) {
     const real *x, *y, c = s->c, d = s->d, scale = s->scale;
     const bool blocks = s->pass->factor > 1;
-    reader_rows((reader *)&s->reader, 0, 1, &x, &y);
+    reader_rows(&s->reader, 0, 1, &x, &y);
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = pxli_border_index(s->pass->window->border, s->pass->w, from + i);
         if (at < 0) {
@@ -48,7 +48,7 @@ static void filter_line(const strip *s, int64_t n) {
         for (int64_t i = 0; i < n && own != 1; i++) t->f[q][i] = own * t->f[q][i] + outside;
     }
 }
-static void score_positions_of(strip *s, int64_t first, int64_t n) {
+static void score_chunks(strip *s, int64_t first, int64_t n) {
     const line *t = &s->line;
     vf *const f[MAPS] = {s->work.f[0], s->work.f[1], s->work.f[2], s->work.f[3], s->work.f[4]};
     for (int64_t i = 0; i < n; i += POSITIONS) {
@@ -99,7 +99,7 @@ void line_run(strip *s, real *pred, real *target) {
     read_line(s, first - R, n + 2 * R);
     filter_line(s, n);
     for (int q = 0; q < s->forward; q++) memset(s->line.f[q] + n, 0, (size_t)(whole(n) - n) * sizeof(real));
-    score_positions_of(s, first, n);
+    score_chunks(s, first, n);
     for (int k = 0; k < s->backs; k++) mask_line(s, s->line.back[s->taken[k]], first, n), pull_line(s, s->taken[k]);
     if (s->to_pred && s->backs) add_gradient(s, TO_PRED, pred);
     if (s->to_target && s->backs) add_gradient(s, TO_TARGET, target);
