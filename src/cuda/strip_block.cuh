@@ -21,7 +21,7 @@ struct Shared { // what all threads of a block read
     Rows rows;
     Shifts shifts;
     Samples samples;
-    float scale, C1, C2; // scale: of pixels as they are read, see pxli_window_scale; the shifts are in these units
+    float scale, C1, C2;           // scale: of pixels as they are read, see pxli_window_scale; the shifts are in these units
     Charge charge[1 + kMaxOthers]; // of 1 - SSIM and the terms on pixels
 };
 struct Tile {
@@ -40,7 +40,7 @@ struct Block {
     int64_t in0 = 0, column = 0; // the first input row; the column of the thread's score
     int segment = 0, task_row = 0;
     bool counts = false, mine = false, has_map = false; // this thread's scores are of the map; are summed; are stored
-    float c = 0, d = 0; // `scale` is read where it is needed, for want of registers
+    float c = 0, d = 0;                                 // `scale` is read where it is needed, for want of registers
     bool exact = false;
 };
 
@@ -104,7 +104,8 @@ __device__ inline void set_units(const Args &g, const Term &term, double L, Shar
     const double scale = pxli_window_scale(L, pixel, 126), unit = L * scale, least = 16 * 1e-36;
     s.scale = static_cast<float>(scale);
     s.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least) / 16);
-    s.C2 = static_cast<float>(pxli_stabiliser(term.k2, unit, least) / 16 / g.variance_factor); // in place of a factor on variances
+    s.C2 =
+        static_cast<float>(pxli_stabiliser(term.k2, unit, least) / 16 / g.variance_factor); // in place of a factor on variances
     to.c = pixel * scale > 0x1p61 ? NAN : to.c * s.scale, to.d *= s.scale;
 }
 // Shifts, stabilisers, scales; two barriers.
