@@ -57,14 +57,14 @@ void PXLI_NAME(reduce)(const pxli_region *region, int64_t image, int64_t channel
     const int64_t width = region->tensor->size[3];
     const bool dense = p.dx == 1 && !region->weight;
     *to = (pxli_partial){0, INFINITY, -INFINITY};
-    for (int64_t y = y0; y < y1; y++) {
-        if (dense && p.dtype == PXL_F32) {
-            add_float(region->needs, false, (const float *)p.data + y * p.dy, NULL, width, to);
-        } else if (dense && p.dtype == PXL_F64) {
-            add_double(region->needs, false, (const double *)p.data + y * p.dy, NULL, width, to);
-        } else {
-            for (int64_t c = 0; c < width; c += CHUNK)
-                add_converted(region, &p, &q, y, c, width - c < CHUNK ? width - c : CHUNK, to);
+    for (int64_t y = y0; y < y1; y++)
+        for (int64_t c = 0; c < width; c += CHUNK) { /* sums of sums keep their digits, also where a loop is no vectors */
+            const int64_t n = width - c < CHUNK ? width - c : CHUNK;
+            if (dense && p.dtype == PXL_F32)
+                add_float(region->needs, false, (const float *)p.data + y * p.dy + c, NULL, n, to);
+            else if (dense && p.dtype == PXL_F64)
+                add_double(region->needs, false, (const double *)p.data + y * p.dy + c, NULL, n, to);
+            else
+                add_converted(region, &p, &q, y, c, n, to);
         }
-    }
 }
