@@ -121,8 +121,8 @@ static void backward(filter_tile *t, const pxli_tile *tile) {
     for (int64_t row = tile->y0 - R; row < tile->y0 + R; row++) pull_row(t, tile, row);
     for (int64_t row = tile->y0; row < tile->y1; row++) {
         pull_row(t, tile, row + R);
-        linear_gradient(&t->map, &t->frame, t->ring, row, t->line, false);
-        store_row(&p, row, tile->x0, tile->x1 - tile->x0, t->line, false);
+        linear_gradient(&t->map, &t->frame, t->ring, row, t->line, STORE_SET);
+        store_row(&p, row, tile->x0, tile->x1 - tile->x0, t->line, STORE_SET);
     }
 }
 

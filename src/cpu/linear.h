@@ -186,7 +186,7 @@ INLINE void window_gradient(const linear_map *t, const frame *f, const linear_ri
 }
 /* What the stencil's positions have for row `row` of the extended image, added up where its columns come from. */
 INLINE void stencil_extended(const linear_map *t, const frame *f, const linear_ring *rings, int64_t row, real *gradient,
-                             bool add) {
+                             store_as how) {
     stencil_rows s[MAX_COMPONENTS];
     for (int q = 0; q < MAX_COMPONENTS; q++)
         for (int k = 0; k < 3; k++) {
@@ -194,23 +194,23 @@ INLINE void stencil_extended(const linear_map *t, const frame *f, const linear_r
             const bool held = q < t->components && from >= 0 && from < t->h;
             s[q].row[k] = column_at(f, held ? ring_row(t, f, &rings[q], from) : t->zeros, f->x0);
         }
-    stencil_adjoint(t->stencil, add, f->x1 - f->x0, s[0], s[1], gradient);
+    stencil_adjoint(t->stencil, how, f->x1 - f->x0, s[0], s[1], gradient);
     for (int side = 0; side < 2 && pxli_border_folds(t->border); side++) {
         const int64_t c = side ? t->w : -1, pixel = pxli_border_index(t->border, t->w, c) - f->x0;
         if (pixel < 0 || pixel >= f->x1 - f->x0) continue;
-        stencil_adjoint(t->stencil, true, 1, stencil_at(s[0], c - f->x0), stencil_at(s[1], c - f->x0), gradient + pixel);
+        stencil_adjoint(t->stencil, STORE_ADD, 1, stencil_at(s[0], c - f->x0), stencil_at(s[1], c - f->x0), gradient + pixel);
     }
 }
 /* Row `row` of the gradient, columns x0 to x1, set or added to; one ring for each component. */
 INLINE void linear_gradient(const linear_map *t, const frame *f, const linear_ring *rings, int64_t row, real *gradient,
-                            bool add) {
+                            store_as how) {
     if (t->stencil == NO_STENCIL) {
-        window_gradient(t, f, &rings[0], row, gradient, add);
+        window_gradient(t, f, &rings[0], row, gradient, how == STORE_ADD);
         return;
     }
-    stencil_extended(t, f, rings, row, gradient, add);
+    stencil_extended(t, f, rings, row, gradient, how);
     if (!pxli_border_folds(t->border)) return;
-    if (pxli_border_index(t->border, t->h, -1) == row) stencil_extended(t, f, rings, -1, gradient, true);
-    if (pxli_border_index(t->border, t->h, t->h) == row) stencil_extended(t, f, rings, t->h, gradient, true);
+    if (pxli_border_index(t->border, t->h, -1) == row) stencil_extended(t, f, rings, -1, gradient, STORE_ADD);
+    if (pxli_border_index(t->border, t->h, t->h) == row) stencil_extended(t, f, rings, t->h, gradient, STORE_ADD);
 }
 #endif

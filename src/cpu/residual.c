@@ -81,14 +81,16 @@ static const real *image_row(const plane *p, int64_t row, extent e, real *to) {
     load_row(p, row, e.from, e.to - e.from, to);
     return to;
 }
-/* Columns [from, to) of the row after the last one read, of both images (tv alone reads one): while this one is worked on, memory
- * need not be idle. Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
-INLINE void prefetch_next(const residual *z, int64_t from, int64_t to) {
-    enum { LINE = 64 / sizeof(real) };
-    if (z->next >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return;
-    const real *x = direct_row(&z->x, z->next), *y = direct_row(&z->y, z->next);
-    for (int64_t c = from; c < to; c += LINE) __builtin_prefetch(x + c);
-    for (int64_t c = from; c < to && z->difference.count; c += LINE) __builtin_prefetch(y + c);
+/* The row after the last one read, of both images (tv alone reads one), at column `from`: while this row is worked on, memory need
+ * not be idle. Where there is none, or it has to be converted, what this row's own columns are. */
+INLINE ahead ahead_of(const residual *z, int64_t from, const real *own) {
+    if (z->next >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return (ahead){own, own};
+    const real *x = direct_row(&z->x, z->next) + from;
+    return (ahead){x, z->difference.count ? direct_row(&z->y, z->next) + from : x};
+}
+/* All at once. Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
+INLINE void ask_for(ahead next, int64_t n) {
+    for (int64_t i = 0; i < n; i += VL) __builtin_prefetch(next.x + i), __builtin_prefetch(next.y + i);
 }
 NOINLINE void subtract(int64_t n, const real *restrict x, const real *restrict y, real *restrict d) {
     int64_t i = 0;
@@ -153,6 +155,7 @@ static double charge_map(residual *z, const residual_term *t, const real *w, int
     real *slope[MAX_COMPONENTS] = {column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from)};
     const real *d[MAX_COMPONENTS] = {column_at(f, z->map[0], e.from), column_at(f, z->map[1], e.from)};
     double sum = 0;
+    ask_for(ahead_of(z, e.from, d[0]), n);
     if (t->map.stencil != NO_STENCIL) linear_row(&t->map, f, &t->across, row, e.from, e.to, z->map);
     if (w && t->term->kind == PXL_TV) mask_steps(z, row, e);
     if (t->term->isotropic) return charge_isotropic(t->term->penalty, n, d[0], d[1], weight, param, t->scale, slope[0], slope[1]);
@@ -165,14 +168,15 @@ static double charge_map(residual *z, const residual_term *t, const real *w, int
     }
     return sum;
 }
-/* The same, where it can be in one loop. */
+/* The same; in one loop where it can be. */
 static double charge_span(residual *z, const residual_term *t, const real *w, int64_t row, extent e, real *const slopes[]) {
     const frame *f = &z->frame;
     const bool plain = t->map.stencil != NO_STENCIL && !w && !t->term->isotropic && !t->term->own_counts;
     if (!plain) return charge_map(z, t, w, row, e, slopes);
     const stencil_rows s = rows_around(&t->map, f, &t->across, row, e.from);
-    const double sum = stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, (real)t->term->param, t->scale,
-                                      column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
+    const double sum =
+        stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, ahead_of(z, e.from, s.row[1]), (real)t->term->param,
+                       t->scale, column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
     return sum - sum == 0 ? sum : charge_map(z, t, w, row, e, slopes); /* not finite: in double precision it may be */
 }
 
@@ -180,7 +184,6 @@ static double charge_columns(residual *z, const residual_term *t, const real *w,
     double sum = 0;
     for (int64_t c = e.from; c < e.to; c += SPAN) {
         const extent span = {c, smaller(c + SPAN, e.to)};
-        prefetch_next(z, span.from, span.to);
         sum += charge_span(z, t, w, row, span, slopes);
     }
     return sum;
@@ -304,7 +307,7 @@ static void map_row(residual *z, residual_term *t, int64_t r, real *gradient, bo
     const int lead = lead_of(z, t);
     push_across(z, t, r + lead + t->map.R);
     push_back(z, t, r + lead, sum);
-    if (gradient && t->scale != 0) linear_gradient(&t->map, &z->frame, t->back, r, gradient, !first);
+    if (gradient && t->scale != 0) linear_gradient(&t->map, &z->frame, t->back, r, gradient, first ? z->first : STORE_ADD);
     if (gradient && t->scale == 0 && first) memset(gradient, 0, (size_t)(z->tile.x1 - z->tile.x0) * sizeof(real));
 }
 

@@ -27,6 +27,7 @@ typedef struct residual {
     frame frame;
     bool gradients, single; /* single: by residual_single */
     double *sums;
+    store_as first; /* how the first map's row of the gradient is stored */
     plane x, y, weight;
     row_cache difference, pred, weights;
     int64_t next; /* the row after the last one read */
@@ -37,6 +38,10 @@ typedef struct residual {
 void PXLI_NAME(residual_take)(residual *z, const pxli_call *call, const pxli_pass *pass, int64_t width, bool single,
                               pxli_arena *arena);
 #define residual_take PXLI_NAME(residual_take)
+/* One term, and that a stencil. */
+INLINE bool residual_is_stencil(const residual *z) {
+    return z->pass->residual_count == 1 && !z->terms[0].map.identity && z->terms[0].map.stencil != NO_STENCIL;
+}
 /* Begins a tile; `sums` receives the pass's residual terms' sums as rows are done. */
 void PXLI_NAME(residual_start)(residual *z, const pxli_tile *tile, double *sums);
 #define residual_start PXLI_NAME(residual_start)

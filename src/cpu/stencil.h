@@ -80,6 +80,10 @@ NOINLINE void stencil_forward(int map, int64_t n, stencil_rows s, real *first, r
     }
 }
 
+/* Where the next rows are: asked for while these are worked on, a line beside each vector (many at once would wait for each other). */
+typedef struct ahead {
+    const real *x, *y;
+} ahead;
 /* The map of VL columns, or the n that are left, charged. Map and penalty are known when compiling. */
 INLINE void stencil_block(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
                           real *restrict value, real *restrict first, real *restrict second) {
@@ -96,11 +100,12 @@ INLINE void stencil_block(int map, int components, pxl_penalty penalty, int64_t 
 }
 /* Of n columns: first and second are the slopes. The sum is of this precision, so it is of few columns, and it may overflow where
  * its parts do not. */
-INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
-                              real *first, real *second) {
+INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, ahead next, real param,
+                              real scale, real *first, real *second) {
     vf value = {0}, sum = {0};
     int64_t i = 0;
     for (; i + VL <= n; i += VL) {
+        __builtin_prefetch(next.x + i), __builtin_prefetch(next.y + i);
         stencil_block(map, components, penalty, VL, stencil_at(s, i), param, scale, (real *)&value, first + i, second + i);
         sum += value;
     }
@@ -111,22 +116,22 @@ INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int6
     }
     return sum_of_lanes(sum);
 }
-INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
-                                 real *first, real *second) {
+INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, ahead next, real param,
+                                 real scale, real *first, real *second) {
     switch (penalty) {
 #define CASE(PENALTY, FUNCTION) \
-    case PENALTY: return stencil_charged(map, components, PENALTY, n, s, param, scale, first, second);
+    case PENALTY: return stencil_charged(map, components, PENALTY, n, s, next, param, scale, first, second);
         PXLI_PENALTIES(CASE)
 #undef CASE
         case PXL_PENALTY_DEFAULT: break;
     }
     return 0;
 }
-__attribute__((unused)) NOINLINE double stencil_charge(int map, pxl_penalty penalty, int64_t n, stencil_rows s, real param,
-                                                       real scale, real *first, real *second) {
+__attribute__((unused)) NOINLINE double stencil_charge(int map, pxl_penalty penalty, int64_t n, stencil_rows s, ahead next,
+                                                       real param, real scale, real *first, real *second) {
     switch (map) {
 #define CASE(MAP, COMPONENTS) \
-    case MAP: return stencil_charged_by(MAP, COMPONENTS, penalty, n, s, param, scale, first, second);
+    case MAP: return stencil_charged_by(MAP, COMPONENTS, penalty, n, s, next, param, scale, first, second);
         PXLI_STENCILS(CASE)
 #undef CASE
         default: return 0;
@@ -159,15 +164,30 @@ INLINE void stencil_pulled(int map, int components, bool add, int64_t n, stencil
         out[i] = add ? out[i] + sum : sum;
     }
 }
+/* The same past the caches, but for the ends: a border adds to pixels there. */
+INLINE void stencil_streamed(int map, int components, int64_t n, stencil_rows p, stencil_rows q, real *out) {
+    vf sums;
+    int64_t i = VL;
+    stencil_pulled(map, components, false, VL, p, q, out);
+    for (; i + VL < n; i += VL) {
+        stencil_pulled(map, components, false, VL, stencil_at(p, i), stencil_at(q, i), (real *)&sums);
+        stream(out + i, sums);
+    }
+    stencil_pulled(map, components, false, n - i, stencil_at(p, i), stencil_at(q, i), out + i);
+}
+/* How the adjoint's row is stored: set, added, or set past the caches, in memory that it will not be read from soon. */
+typedef enum store_as { STORE_SET, STORE_ADD, STORE_STREAM } store_as;
 /* out[i] (+)= what column i of the middle row receives from the derivatives p, and q if the map has two components */
-NOINLINE void stencil_adjoint(int map, bool add, int64_t n, stencil_rows p, stencil_rows q, real *out) {
+NOINLINE void stencil_adjoint(int map, store_as how, int64_t n, stencil_rows p, stencil_rows q, real *out) {
     switch (map) {
-#define CASE(MAP, COMPONENTS)                                     \
-    case MAP:                                                     \
-        if (add)                                                  \
-            stencil_pulled(MAP, COMPONENTS, true, n, p, q, out);  \
-        else                                                      \
-            stencil_pulled(MAP, COMPONENTS, false, n, p, q, out); \
+#define CASE(MAP, COMPONENTS)                                          \
+    case MAP:                                                          \
+        if (how == STORE_ADD)                                          \
+            stencil_pulled(MAP, COMPONENTS, true, n, p, q, out);       \
+        else if (how == STORE_STREAM && n > 2 * VL && is_aligned(out)) \
+            stencil_streamed(MAP, COMPONENTS, n, p, q, out);           \
+        else                                                           \
+            stencil_pulled(MAP, COMPONENTS, false, n, p, q, out);      \
         break;
         PXLI_STENCILS(CASE)
 #undef CASE

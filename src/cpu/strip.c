@@ -327,7 +327,8 @@ typedef struct scratch {
     strip strip;
     residual residual;
     sink pred, target;
-    bool single; /* one term on pixels, or tv, in one loop */
+    bool single;  /* one term on pixels, or tv, in one loop */
+    bool streams; /* one stencil, whose gradient is stored where it belongs as it is computed */
 } scratch;
 static vf *take_vectors(int count, pxli_arena *arena) { return pxli_take(arena, (size_t)count * sizeof(vf)); }
 static void take_work(strip *s, pxli_arena *arena) {
@@ -369,6 +370,8 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     const bool written = !t->target.tensor && (!t->pred.tensor || t->pred.direct);
     t->single = !pass->window && written && residual_is_single(call, pass);
     if (pass->residual_count) residual_take(&t->residual, call, pass, width, t->single, arena);
+    t->streams = !t->single && !pass->window && written && t->pred.tensor && residual_is_stencil(&t->residual);
+    t->residual.first = t->streams ? STORE_STREAM : STORE_SET;
 }
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass) {
@@ -432,6 +435,10 @@ static void run_line(scratch *t, double *sums) {
     for (int k = 0; k < s->pass->scored_count; k++) sums[k] += s->work.total[k][0];
 }
 static void run_residual_row(scratch *t, int64_t y) {
+    if (t->streams) {
+        residual_row(&t->residual, y, direct_row(&t->pred.plane, y) + t->pred.x0, NULL);
+        return;
+    }
     residual_rows(t, y, 0, 1);
     sink_flush(&t->pred, y, 0, 1, false), sink_flush(&t->target, y, 0, 1, false);
 }
