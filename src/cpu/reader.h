@@ -33,10 +33,12 @@ void PXLI_NAME(reader_start)(reader *r, const pxli_call *call, const pxli_tile *
 /* Rows [first, first + count) of both images, column c at x[i][c]. Rows may be asked for again while in the ring, never before. */
 void PXLI_NAME(reader_rows)(reader *r, int64_t first, int count, const real **x, const real **y);
 #define reader_rows PXLI_NAME(reader_rows)
-/* Asks for VL columns that are read soon: of the new rows [first, first + count) where they are read from memory block by block;
- * of as many rows after them where whole rows are converted. */
-INLINE void reader_prefetch(const reader *r, int64_t first, int count, int64_t column) {
-    const int64_t y = r->direct ? first : first + count, left = r->pass->h - y, rows = left < count ? left : count;
+/* Asks for VL columns that are read soon, a quarter of them at a time (0 to 3): all at once would wait for each other. Of the new
+ * rows [first, first + count) where they are read from memory block by block; of as many rows after them where whole rows are
+ * converted. */
+INLINE void reader_prefetch(const reader *r, int64_t first, int count, int quarter, int64_t column) {
+    const int64_t y = (r->direct ? first : first + count) + count * quarter / 4, left = r->pass->h - y;
+    const int64_t rows = smaller(left, count * (quarter + 1) / 4 - count * quarter / 4);
     if (y < 0 || column < 0 || column + VL > r->pass->w || r->pass->factor > 1) return;
     prefetch_rows(&r->x, y, rows, column), prefetch_rows(&r->y, y, rows, column);
     if (r->masked) prefetch_rows(&r->weight, y, rows, column);

@@ -24,7 +24,7 @@ typedef struct corner {
     columns columns;
 } corner;
 /* Of output q, until the batch's rows are whole: stores of single blocks to as many rows would each wait for its page and line. */
-static void keep_columns(const strip *s, corner at, int q, const vf *value) {
+INLINE void keep_columns(const strip *s, corner at, int q, const vf *value) {
     vf rows[VL];
     if (at.columns.low >= at.columns.high) return;
     transpose(value, rows);
@@ -248,15 +248,23 @@ static void score_terms(strip *s, corner at, vf *const m[MAPS]) {
 }
 
 /* ---- The statistics themselves: mx = (M+m)/2, vx = (su+sv)/4 + cuv/2, vxy = (su-sv)/4 ---- */
-static void keep_statistics(strip *s, corner at) {
-    vf out[MAPS][VL];
-    for (int i = 0; i < VL; i++) {
-        const pxli_vector_moments t = moments_at(s, i);
-        out[0][i] = (t.M + t.m) / 2, out[1][i] = (t.M - t.m) / 2;
-        out[2][i] = (t.su + t.sv) / 4 + t.cuv / 2, out[3][i] = (t.su + t.sv) / 4 - t.cuv / 2;
-        out[4][i] = (t.su - t.sv) / 4;
+INLINE vf statistic(const strip *s, int q, int i) {
+    const pxli_vector_moments t = moments_at(s, i);
+    switch (q) {
+        case 0: return (t.M + t.m) / 2;
+        case 1: return (t.M - t.m) / 2;
+        case 2: return (t.su + t.sv) / 4 + t.cuv / 2;
+        case 3: return (t.su + t.sv) / 4 - t.cuv / 2;
+        default: return (t.su - t.sv) / 4;
     }
-    for (int q = 0; q < MAPS; q++) keep_columns(s, at, q, out[q]);
+}
+/* One after the other: the columns of one stay in registers. */
+static void keep_statistics(strip *s, corner at) {
+    _Pragma("GCC unroll 5") for (int q = 0; q < MAPS; q++) {
+        vf out[VL];
+        UNROLL for (int i = 0; i < VL; i++) out[i] = statistic(s, q, i);
+        keep_columns(s, at, q, out);
+    }
 }
 static void statistics_adjoint(strip *s, corner at, vf *const m[MAPS]) {
     vf *const *g = s->work.upstream;

@@ -202,30 +202,38 @@ static void combine(const strip *s, const batch *a, const block *t, int64_t colu
     sink_store(sink, g, a->low, a->high, a->out0, column, left < VL ? (int)left : VL);
 }
 
+/* The filtered maps at `column`, of the batch's rows; the next block is asked for meanwhile. */
+static void forward(const strip *s, const batch *a, int64_t column, int at, const block *t, bool more) {
+    const int R = s->R;
+    const int64_t first = a->m0 + R, next = more ? column + VL : -1;
+    reader_prefetch(&s->reader, first, VL, 0, next);
+    if (column < s->pass->w) {
+        load_block(s, a, column, t);
+        reader_prefetch(&s->reader, first, VL, 1, next);
+        vertical_forward(s, t, column, at);
+    } else {
+        set_outside(s, at + 2 * R, at + 2 * R + VL);
+    }
+    reader_prefetch(&s->reader, first, VL, 2, next);
+    across_forward(s, column, at);
+    reader_prefetch(&s->reader, first, VL, 3, next);
+}
 /* One batch of rows, from the left of the strip to its right, the output `lag` columns behind the input. */
 static void march(strip *s, const batch *a, sink *pred, sink *target) {
     const strip_work *w = &s->work;
     const int R = s->R, lag = s->lag, delay = lag / VL, tiles = delay + 1;
-    const int64_t x0 = s->tile.x0, width = s->pass->w, blocks = (s->tile.x1 - x0 + VL - 1) / VL;
+    const int64_t x0 = s->tile.x0, blocks = (s->tile.x1 - x0 + VL - 1) / VL;
     for (int k = 0; k < s->backs; k++) memset(w->M[s->taken[k]], 0, (size_t)(lag + VL * WRAP) * sizeof(vf));
     set_outside(s, 0, 2 * R + VL * WRAP);
     for (int64_t j = x0 ? -delay : 0; j < blocks + delay; j++) {
         const int64_t column = x0 + j * VL;
         const int at = (int)((j + delay) % WRAP) * VL;
-        const block *const t = &w->blocks[(j + delay) % tiles];
         if (!at) { /* windows slide by moving their tails once in WRAP blocks; a wide window's tail overlaps where it goes */
             for (int q = 0; q < s->forward; q++) memmove(w->T[q], w->T[q] + VL * WRAP, (size_t)(2 * R) * sizeof(vf));
             for (int k = 0; k < s->backs; k++)
                 memmove(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
         }
-        if (j + 1 < blocks + delay) reader_prefetch(&s->reader, a->m0 + R, VL, column + VL);
-        if (column < width) {
-            load_block(s, a, column, t);
-            vertical_forward(s, t, column, at);
-        } else {
-            set_outside(s, at + 2 * R, at + 2 * R + VL);
-        }
-        across_forward(s, column, at);
+        forward(s, a, column, at, &w->blocks[(j + delay) % tiles], j + 1 < blocks + delay);
         vf *m[MAPS] = {NULL};
         for (int k = 0; k < s->backs; k++) m[s->taken[k]] = w->M[s->taken[k]] + at + lag;
         score_block(s, a->m0, column, m);
@@ -345,7 +353,9 @@ static void take_work(strip *s, pxli_arena *arena) {
 }
 static void take_outputs(strip *s, int64_t width, pxli_arena *arena) {
     s->output_count = s->pass->mode == PXLI_SCORE_STATISTICS ? MAPS : s->pass->outputs ? 1 : 0;
-    s->output_pad = s->lag + VL, s->output_pitch = (width + VL - 1) / VL * VL + 2 * s->output_pad;
+    s->output_pad = s->lag + VL + s->R; /* a block's positions begin R columns before it: at whole vectors */
+    const int64_t vectors = (width + 2 * s->output_pad + VL - 1) / VL;
+    s->output_pitch = (vectors | 1) * VL; /* odd: a block's rows lie in different sets of L1 */
     for (int q = 0; q < s->output_count; q++) s->outputs[q] = pxli_take(arena, (size_t)(s->output_pitch * VL) * sizeof(real));
 }
 /* One row fills one lane of a block, so it has a way of its own. */
