@@ -122,7 +122,7 @@ static void backward(filter_tile *t, const pxli_tile *tile) {
     for (int64_t row = tile->y0; row < tile->y1; row++) {
         pull_row(t, tile, row + R);
         linear_gradient(&t->map, &t->frame, t->ring, row, t->line, STORE_SET);
-        store_row(&p, row, tile->x0, tile->x1 - tile->x0, t->line, STORE_SET);
+        store_row(&p, row, tile->x0, tile->x1 - tile->x0, t->line, false);
     }
 }
 
