@@ -90,7 +90,7 @@ fuzz() {
   scripts/fuzz.sh "$fuzz_seconds"
 }
 
-# For all architectures if the kernels are not those that --full last compiled for all of them.
+# For all architectures if the kernels are not those that were last compiled for all of them, and committed.
 checked=src/cuda/checked.txt
 kernels() { cat src/cuda/*.cu src/cuda/*.cuh src/math/*.h cmake/PixlossCuda.cmake | sha256sum; }
 architectures="75-real;90"
@@ -113,7 +113,7 @@ fi
 [ "$cuda" != OFF ] || skip "CUDA: all of it" "PIXLOSS_CUDA=OFF"
 
 if step setup setup; then
-  suite release "$release -DPIXLOSS_CUDA_ARCHITECTURES=$architectures" && [ "$full$cuda" = yesON ] && kernels >$checked
+  suite release "$release -DPIXLOSS_CUDA_ARCHITECTURES=$architectures" && [ "$architectures$cuda" = ON ] && kernels >$checked
   # The kernels' own sanitizer builds are in the release suite: tests/cuda_host. Leaks count as errors; the allocator must say NULL,
   # not stop, when a test asks it for too much.
   export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}

@@ -1,11 +1,13 @@
 /* The checks of an evaluation and of workspaces, and the sizes that follow from a window. */
 #include "check.h"
 
+#include <float.h>
 #include <stdio.h>
 
 #include "device.h"
 #include "error.h"
 #include "network/network.h"
+#include "terms.h"
 #include "view.h"
 
 /* ---- Sizes ---------------------------------------------------------------------------------------------------------- */
@@ -79,7 +81,18 @@ static pxl_status check_features(const pxli_term *term, int i, const pxl_args *a
     return check_layers(term, i, deepest, pred);
 }
 
-/* Every term against the size of the image. */
+/* A penalty's parameter that the precision of the computation does not hold. One that rounds to 0 is below any difference but 0; of
+ * huber it would be the slope. */
+static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *args) {
+    const char *name = pxli_param_name(term->kind, term->penalty);
+    const bool f64 = args->pred->dtype == PXL_F64 && !pxli_is_features(term->kind);
+    if (!name || f64 || pxli_is_function_of_mean(term->kind)) return PXL_OK;
+    const float held = (float)term->param;
+    if (held <= FLT_MAX && (held > 0 || term->penalty != PXL_HUBER)) return PXL_OK;
+    return pxli_fail(PXL_INVALID_ARGUMENT, "term %d, %s: %s is %g, which f32 does not hold, in which this is computed", i,
+                     term->name, name, term->param);
+}
+/* Every term against the size and type of the image. */
 static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
     for (int i = 0; i < loss->count; i++) {
         const pxli_term *term = &loss->terms[i];
@@ -87,7 +100,8 @@ static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
         snprintf(what, sizeof what, "term %d, %s,", i, term->name);
         pxl_status status = pxli_check_fits(&term->window, what, "pred", args->pred);
         if (status) return status;
-        status = pxli_is_features(term->kind) ? check_features(term, i, args) : PXL_OK;
+        status = check_parameter(term, i, args);
+        if (!status && pxli_is_features(term->kind)) status = check_features(term, i, args);
         if (status) return status;
         int factor = pxli_downsample_factor(&term->window, args->pred->size[2], args->pred->size[3]);
         if (args->weight && factor > 1)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "error.h"
 
@@ -65,6 +66,18 @@ static bool suggest_value(const pxli_draft *d, pxli_word value, char text[PXLI_S
     return found != NULL;
 }
 
+/* Words that mean something else in terms of a network: vgg16 is net=vgg16, and spatial is no reduction. */
+static bool suggest_of_network(const pxli_draft *d, pxli_word word, char text[PXLI_SUGGESTION_LENGTH]) {
+    if (!pxli_is_features(d->kind->kind)) return false;
+    if (pxli_same_letters(word.at, word.length, "spatial")) {
+        snprintf(text, PXLI_SUGGESTION_LENGTH, "; feature_map in pxl_args is the map that others call so");
+        return true;
+    }
+    if (word.length < 3 || !pxli_same_letters(word.at, 3, "vgg")) return false;
+    snprintf(text, PXLI_SUGGESTION_LENGTH, "; did you mean 'net=%.*s'?", pxli_shown(word), word.at);
+    return true;
+}
+
 pxl_status pxli_fail_argument(const pxli_parser *p, const pxli_draft *d, pxli_word argument) {
     const char *names[PXLI_FIELDS + 2 * PXLI_PENALTY_COUNT];
     char list[320], suggestion[PXLI_SUGGESTION_LENGTH];
@@ -73,10 +86,11 @@ pxl_status pxli_fail_argument(const pxli_parser *p, const pxli_draft *d, pxli_wo
     pxli_list(names, count, list, sizeof list);
     if (pxli_suggest_known(PXLI_TOPIC_ARGUMENT, said.at, said.length, names, count, suggestion))
         argument = said;
-    else if (!suggest_value(d, argument, suggestion))
+    else if (!suggest_of_network(d, argument, suggestion) && !suggest_value(d, argument, suggestion))
         pxli_suggest(PXLI_TOPIC_ARGUMENT, argument.at, argument.length, names, count, suggestion);
+    const char *it = !*suggestion ? "; it" : suggestion[strlen(suggestion) - 1] == '?' ? " It" : ". It";
     return pxli_fail_parse(p, argument.at, PXL_SYNTAX_ERROR, "%.*s has no argument '%.*s'%s%s takes %s", pxli_shown(d->name),
-                           d->name.at, pxli_shown(argument), argument.at, suggestion, *suggestion ? " It" : "; it", list);
+                           d->name.at, pxli_shown(argument), argument.at, suggestion, it, list);
 }
 
 /* The parameter that a number without a name is meant for, as it is written: delta of huber, the window of ssim. NULL: none. */
@@ -86,7 +100,8 @@ static const char *natural_parameter(const pxli_draft *d, double value) {
     if (d->kind->kind == PXL_PSNR && value >= 1) return pxli_fields[PXLI_F_DATA_RANGE].name;
     if (param) return param;
     if (pxli_takes(d, PXLI_F_NEIGHBOURS) && (value == 4 || value == 8)) return pxli_fields[PXLI_F_NEIGHBOURS].name;
-    if (pxli_is_windowed(d->kind->kind) && value == floor(value)) return pxli_fields[PXLI_F_WINDOW].name;
+    if (pxli_takes(d, PXLI_F_WINDOW) && value >= 3 && value == floor(value))
+        return fmod(value, 2) == 1 ? pxli_fields[PXLI_F_WINDOW].name : NULL;
     return pxli_takes(d, PXLI_F_SIGMA) ? pxli_fields[PXLI_F_SIGMA].name : NULL;
 }
 
@@ -134,6 +149,7 @@ pxl_status pxli_fail_name(const pxli_parser *p, pxli_word name) {
     int count = 0;
     for (int i = 0; i < pxli_kind_count; i++)
         if (pxli_kinds[i].fields) names[count++] = pxli_kinds[i].name;
+    names[count++] = pxli_penalties[PXL_L2].name;
     for (int i = 1; i < PXLI_PENALTY_COUNT; i++) names[count++] = pxli_penalties[i].term_name;
     names[count++] = "mae";
     pxli_word said = pxli_foreign_word(name.at); // smooth-l1

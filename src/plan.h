@@ -90,7 +90,7 @@ typedef struct pxli_call {
     int walks; /* after the passes; they add to the gradients */
     pxli_walk walk[PXLI_MAX_TERMS];
     pxli_arena walk_arena; /* where their buffers begin */
-    double *range;         /* [n][count]: L */
+    double *range;         /* [n][count]: L, see pxli_range_of */
     double *sums;          /* [n][count]: of each image, before any normalisation */
     double *norm;          /* [n][count]: mean = norm * sum, of the image or of the batch */
     double *scale;         /* [n][count]: d total / d sum, upstream gradient and weight included */

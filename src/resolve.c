@@ -57,15 +57,25 @@ static pxl_status check_unused(const pxl_term *from, const pxli_place *place, co
     return PXL_OK;
 }
 
+/* More would not be computed to the documented digits. */
+static double largest(pxli_field field) {
+    switch (field) {
+        case PXLI_F_K1:
+        case PXLI_F_K2: return 1e15; // f32 holds no (k L)^2 beside pixels near L otherwise
+        case PXLI_F_ALPHA:
+        case PXLI_F_BETA:
+        case PXLI_F_GAMMA: return 100; // by so much the power multiplies a factor's relative error
+        default: return INFINITY;
+    }
+}
 static pxl_status check_number(const pxl_term *from, const pxli_place *place, pxli_field field) {
     double value = pxli_get_number(from, field);
     const char *automatic = pxli_fields[field].automatic ? ", or PXL_FROM_DATA" : "";
     const bool taken = isfinite(value) && (value >= 0 || (*automatic && value == PXL_FROM_DATA));
     if (!taken)
         return PXLI_FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
-    const double most = 1e15; // f32 holds no (k L)^2 beside pixels near L otherwise
-    if ((field == PXLI_F_K1 || field == PXLI_F_K2) && value > most)
-        return PXLI_FAIL_FIELD(place, field, "is %g; at most %g is taken", value, most);
+    const double most = largest(field);
+    if (value > most) return PXLI_FAIL_FIELD(place, field, "is %g; at most %g is taken", value, most);
     return PXL_OK;
 }
 

@@ -51,6 +51,7 @@ static const synonym terms[] = {
     {"wsnr", NULL, NULL},
     {"psnrb", NULL, NULL},
     {"nmse", NULL, NULL},
+    {"wmse", NULL, NULL},
     {"nrmse", NULL, NULL},
     {"msle", NULL, NULL},
     {"rmsle", NULL, NULL},
@@ -60,6 +61,7 @@ static const synonym terms[] = {
     {"elpips", NULL, NULL},
     {"contrastive", NULL, NULL},
 };
+#define PER_IMAGE "per_image in pxl_args gives a value for each image"
 static const synonym arguments[] = {
     {"kernelsize", "window", NULL},
     {"windowsize", "window", NULL},
@@ -99,6 +101,9 @@ static const synonym arguments[] = {
     {"epsilon", "eps", NULL},
     {"threshold", "delta", NULL},
     {"mae", "l1", NULL},
+    {"mse", "l2", NULL},
+    {"reduction", NULL, PER_IMAGE},
+    {"perimage", NULL, PER_IMAGE},
     {"network", "net", NULL},
     {"nettype", "net", NULL},
     {"model", "net", NULL},
@@ -127,7 +132,6 @@ static const synonym presets[] = {
     {"cv2", "wang", "border=reflect"},
     {"piqa", NULL, NULL},
 };
-#define PER_IMAGE "per_image in pxl_args gives a value for each image"
 static const synonym reductions[] = {
     {"average", "mean", NULL},     {"avg", "mean", NULL},      {"total", "sum", NULL},        {"none", NULL, PER_IMAGE},
     {"perimage", NULL, PER_IMAGE}, {"image", NULL, PER_IMAGE}, {"instance", NULL, PER_IMAGE},

@@ -65,6 +65,22 @@ TEST(LossNamesMeant, presets_by_the_names_of_libraries) {
                     std::string("'") + word + "'; there are wang, vainf, skimage, tf, ");
 }
 
+TEST(LossNamesMeant, what_is_no_argument_but_elsewhere) {
+    for (const char *expression : {"lpips(spatial)", "lpips(spatial=True)", "cosine(spatial)"})
+        expect_says(expression, "; feature_map in pxl_args is the map that others call so. It takes ");
+    expect_says("features(vgg16)", "; did you mean 'net=vgg16'? It takes ");
+    for (const char *expression : {"psnr(reduction=none)", "rmse(reduction=none)", "ssim(per_image)", "mse(per_image=1)"})
+        expect_says(expression, "; per_image in pxl_args gives a value for each image. It takes ");
+    expect_says("mse(spatial)", "; did you mean 'reduction=spatial'?");
+    expect_says("sobel(MSE)", "; did you mean 'l2'?");
+    expect_says("L2", "; did you mean 'l2'?");
+    expect_says("L2Loss", "; did you mean 'l2'?");
+    expect_says("blur(11)", "; did you mean 'blur(window=11)'?");
+    expect_says("blur(1.5)", "; did you mean 'blur(sigma=1.5)'?");
+    expect_says("wmse", "unknown term 'wmse'; there are ");
+    EXPECT_FALSE(says(message_of("ssim(12)"), "did you mean"));
+}
+
 TEST(LossNamesMeant, arguments_by_the_names_of_libraries) {
     const Pairs cases = {
         {"ssim(kernel_size=11)", "window"},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "make_case.h"
 
@@ -181,13 +182,15 @@ bool squares_vanish(const Case &test, int e) {
     const bool of_mean = test.terms[0].kind == PXL_RMSE || test.terms[0].kind == PXL_PSNR;
     return of_mean && e < -largest_exponent(test.dtype) / 2 + 12;
 }
-// delta, beta and eps are rounded to the type, too: gives `test` what is left of that of `scaled`. False: nothing, and 0 is the default.
+// delta, beta and eps are rounded to the type, too: gives `test` what is left of that of `scaled`. False: nothing, and 0 is the default,
+// or it is refused.
 bool round_parameter(const pxl_term &scaled, Case &test, int e) {
     const bool has_parameter = in_units(test.terms[0], 1, 1).penalty_param != 0;
     if (scaled.penalty_param == 0) return !has_parameter;
     if (scaled.kind == PXL_PSNR) return std::isfinite(scaled.penalty_param);
     const double left = round_to(test.dtype, scaled.penalty_param);
-    test.terms[0].penalty_param = left == 0 ? 1e-12 : std::ldexp(std::isfinite(left) ? left : scaled.penalty_param, -e);
+    if (!std::isfinite(left) || (left == 0 && scaled.penalty == PXL_HUBER)) return false;
+    test.terms[0].penalty_param = left == 0 ? 1e-12 : std::ldexp(left, -e);
     return true;
 }
 std::vector<int> magnitudes_of(pxl_dtype dtype) { // decimal exponents
@@ -220,12 +223,17 @@ INSTANTIATE_TEST_SUITE_P(family, Units, testing::ValuesIn(all_families()), [](co
 struct Pixels {
     int64_t h, w;
     std::vector<double> pred, target; // target empty: zeros
+    std::vector<double> weight = {};  // empty: no mask
 };
 // check(outcome, expected, where) in every way, for images of the type.
 template <typename Check>
 void with(const pxl_term &term, const Pixels &pixels, pxl_dtype dtype, Check check) {
-    const Case test = make_case({term}, {1, 1, pixels.h, pixels.w}, dtype);
+    Case test = make_case({term}, {1, 1, pixels.h, pixels.w}, dtype);
     oracle::Inputs inputs;
+    if (!pixels.weight.empty()) {
+        test.mask = Mask::fractional;
+        inputs.weight = oracle::Image(1, 1, pixels.h, pixels.w), inputs.weight.v = pixels.weight;
+    }
     inputs.pred = inputs.target = oracle::Image(1, 1, pixels.h, pixels.w);
     inputs.pred.v = pixels.pred;
     if (!pixels.target.empty()) inputs.target.v = pixels.target;
@@ -351,6 +359,109 @@ TEST(UnitsEdge, equal_constant_images_have_an_infinite_psnr) {
              EXPECT_EQ(outcome.values[1], std::numeric_limits<double>::infinity()) << where;
              EXPECT_EQ(oracle::max_abs(outcome.grad_pred), 0) << where;
          });
+}
+
+// Where the shift is 0, or all samples of it are masked, the range alone says how large the pixels are.
+TEST(UnitsEdge, constant_images_have_units_wherever_their_shift_is_from) {
+    pxl_term small = windowed(PXL_SSIM, "seed"), masked = windowed(PXL_SSIM);
+    small.data_range = masked.data_range = PXL_FROM_DATA, masked.border = PXL_REFLECT;
+    for (const pxl_dtype dtype : {PXL_F32, PXL_F64})
+        for (const int e : {0, -55, -90, -125, 90, 126, -600, 900}) {
+            if (dtype == PXL_F32 && (e < -125 || e > 126)) continue;
+            const double s = std::ldexp(1, e);
+            for (const auto &[h, w] : {std::pair{1, 1}, {3, 3}, {1, 40}}) {
+                const size_t n = static_cast<size_t>(h * w);
+                expect_right(small, {h, w, std::vector<double>(n, s / 2), std::vector<double>(n, s / 4)}, dtype);
+            }
+            Pixels few = {32, 32, std::vector<double>(1024, s / 2), std::vector<double>(1024, s / 4),
+                          std::vector<double>(1024, 0)};
+            for (int y = 6; y < 9; ++y)
+                for (int x = 6; x < 9; ++x) few.weight[static_cast<size_t>(32 * y + x)] = 1;
+            expect_right(masked, few, dtype);
+        }
+}
+
+TEST(UnitsEdge, functions_of_a_mean_have_slopes_wherever_their_gradient_is_a_number) {
+    const auto of = [](pxl_term_kind kind, double weight, double eps) {
+        pxl_term term = PXL_TERM(kind, weight);
+        term.penalty_param = eps;
+        return term;
+    };
+    const Pixels equal = {2, 2, {.5, .5, .5, .5}, {.5, .5, .5, .5}};
+    for (const double eps : {1e-305, 1e-308, 1e-310, 5e-324})
+        for (const pxl_dtype dtype : {PXL_F32, PXL_F64})
+            for (const double weight : {1.0, 1e5})
+                with(of(PXL_PSNR, weight, eps), equal, dtype,
+                     [](const Outcome &outcome, const oracle::Result &, const std::string &where) {
+                         for (const double g : outcome.grad_pred.v) EXPECT_EQ(g, 0) << where;
+                     });
+    for (const double pixel : {1e-15, 1e-17, 1e-18})
+        for (const double weight : {1.0, 100.0, 1e4})
+            for (const pxl_term_kind kind : {PXL_PSNR, PXL_RMSE})
+                for (const auto &[h, w] : {std::pair{1, 1}, {1, 3}, {2, 40}}) {
+                    const size_t n = static_cast<size_t>(h * w);
+                    expect_right(of(kind, weight, 0), {h, w, std::vector<double>(n, pixel), {}}, PXL_F32);
+                }
+}
+
+TEST(UnitsEdge, structure_is_no_number_where_squares_overflow) {
+    pxl_term term = windowed(PXL_STRUCTURE);
+    term.window = 3, term.sigma = 0.5;
+    Pixels pixels = {5, 5, std::vector<double>(25, 0), std::vector<double>(25, 0)};
+    const double pred[9] = {1.28, -1.28, 1.28, 1.28, 1.79, -1.28, 1.28, 1.28, -1.28},
+                 target[9] = {1, 1, -1, -1, 1, -1, 1, -1, -1};
+    for (size_t i = 0; i < 9; ++i) {
+        const size_t at = 5 * (1 + i / 3) + 1 + i % 3;
+        pixels.pred[at] = 1e19 * pred[i], pixels.target[at] = 1e17 * target[i];
+    }
+    with(term, pixels, PXL_F32, [](const Outcome &outcome, const oracle::Result &expected, const std::string &where) {
+        const double value = outcome.values[1], right = expected.values[1];
+        EXPECT_TRUE(!std::isfinite(value) || std::fabs(value - right) < 1e-3 * right) << value << ' ' << right << ' ' << where;
+    });
+}
+
+TEST(UnitsEdge, parameters_that_f32_does_not_hold_are_refused) {
+    const auto status = [](const pxl_term &term, pxl_dtype dtype) {
+        const Case test = make_case({term}, {1, 1, 3, 4}, dtype);
+        const Outcome outcome = run(test, make_inputs(test));
+        EXPECT_TRUE(outcome.status == PXL_OK || outcome.message.find("f32 does not hold") != std::string::npos)
+            << outcome.message;
+        return outcome.status;
+    };
+    for (const pxl_term_kind kind : {PXL_PIXEL, PXL_SOBEL, PXL_TV, PXL_BLUR})
+        for (const pxl_penalty penalty : {PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER}) {
+            EXPECT_EQ(status(charged(kind, penalty, 1e39), PXL_F32), PXL_INVALID_ARGUMENT);
+            EXPECT_EQ(status(charged(kind, penalty, 1e38), PXL_F32), PXL_OK);
+            EXPECT_EQ(status(charged(kind, penalty, 1e-46), PXL_F32), penalty == PXL_HUBER ? PXL_INVALID_ARGUMENT : PXL_OK);
+            EXPECT_EQ(status(charged(kind, penalty, 1e-46), PXL_F16), penalty == PXL_HUBER ? PXL_INVALID_ARGUMENT : PXL_OK);
+            if (tested_device().computes(PXL_F64)) {
+                EXPECT_EQ(status(charged(kind, penalty, 1e39), PXL_F64), PXL_OK);
+            }
+        }
+}
+
+TEST(UnitsEdge, exponents_keep_their_digits_or_are_refused) {
+    std::mt19937 random(5);
+    Pixels half = {16, 16, {}, {}};
+    for (int i = 0; i < 256; ++i) {
+        const double x = std::ldexp(static_cast<double>(random() >> 8), -24);
+        half.pred.push_back(x), half.target.push_back(x / 2); // whose structure is 1 but for rounding
+    }
+    for (double pxl_term::*exponent : {&pxl_term::alpha, &pxl_term::beta, &pxl_term::gamma}) {
+        pxl_term term = windowed(PXL_SSIM);
+        term.*exponent = 100;
+        with(term, half, PXL_F32, [&](const Outcome &outcome, const oracle::Result &expected, const std::string &where) {
+            EXPECT_NEAR(outcome.values[1], expected.values[1], 1e-5 * expected.values[1]) << where;
+        });
+        pxl_loss *loss = nullptr;
+        term.*exponent = 100.5;
+        EXPECT_EQ(pxl_loss_create(&term, 1, &loss), PXL_INVALID_ARGUMENT);
+        EXPECT_STREQ(pxl_error_message() + 8, (std::string(exponent == &pxl_term::alpha  ? ".alpha"
+                                                           : exponent == &pxl_term::beta ? ".beta"
+                                                                                         : ".gamma") +
+                                               " is 100.5; at most 100 is taken")
+                                                  .c_str());
+    }
 }
 
 TEST(UnitsEdge, constant_images_with_their_own_range_score_by_their_means) {

@@ -38,11 +38,13 @@
  *   groups in f32 (16 scores, the charges of sobel, laplacian and tv at 256 columns; on CUDA a few dozen). f64 images (CPU only;
  *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
  *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
- * - **Units.** Pixels, L, delta, beta and eps times a power of two give the same bits, times the same power. Squares below the
- *   smallest normal number of the type computed in (1.2e-38 for f32) lose digits or vanish: mse, huber, rmse and psnr of differences
- *   below 1e-19; values beyond the largest (3.4e38) are infinite: the squares of differences above 1.8e19. Windowed terms are
- *   computed in units of L, so they are right for images of any magnitude, and not finite where pixels are 1e19 times L and more.
- *   Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in.
+ * - **Units.** Pixels, L, delta, beta and eps (psnr's: the square) times a power of two give the same bits, times the same power, but
+ *   for psnr, a logarithm, and exponents. Squares below the smallest normal number of the type computed in (1.2e-38 for f32) lose
+ *   digits or vanish: mse, huber, rmse and psnr of differences below 1e-19; values beyond the largest (3.4e38) are infinite: the
+ *   squares of differences above 1.8e19. Windowed terms are computed in units of L, so they are right for images of any magnitude,
+ *   or not finite where pixels are 1e19 times L and more; gradients of contrast and structure fade where they are below 1e-19
+ *   times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in; what is
+ *   beyond it is refused, with images of f32 and less. A weight counts as at most 3.4e38 times the number that the mean divides by.
  * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN shares
  *   out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same model of GPU and
@@ -285,7 +287,7 @@ typedef enum pxl_penalty {
 } pxl_penalty;
 /** What becomes of the charges. With S their sum over the positions of the map, each times its weight if there is a weight map,
  * and H' x W' the size of the map, which is that of the image but for border = valid. Per image (args.per_image) the same with
- * N = 1. features: C, H', W' are those of each layer. lpips, style, cosine: mean or sum is over the images. */
+ * N = 1. features: C, H', W' are those of each layer. lpips, style, cosine: mean (or spatial) or sum is over the images. */
 typedef enum pxl_reduction {
     PXL_MEAN = 0,   /**< S / (N C H' W'), or S / (C sum of weights) */
     PXL_SUM = 1,    /**< `S` */
@@ -348,11 +350,11 @@ typedef struct pxl_term {
     int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n = taps^2 */
     int downsample;          /**< windowed terms: mean over blocks of so many pixels first, at most H and W; 1: not; or
                                PXL_DOWNSAMPLE_AUTO */
-    double alpha; /**< ssim, dssim: exponent of l, > 0 or PXL_EXACT_ZERO; default 1. Unless all three are 1, factors below 1e-4 count as
-                                1e-4, with a slope of 0 */
-    double beta;  /**< ssim: the same of c */
-    double gamma; /**< ssim: the same of s */
-    const char *preset;         /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
+    double alpha;            /**< ssim, dssim: exponent of l, up to 100, or PXL_EXACT_ZERO; default 1. Unless all three are 1,
+                               factors below 1e-4 count as 1e-4, with a slope of 0 */
+    double beta;             /**< ssim, dssim: the same of c */
+    double gamma;            /**< ssim, dssim: the same of s */
+    const char *preset;      /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
     const pxl_network *network; /**< features, lpips, style, cosine; NULL: the random one that `net` names */
     const char *net;    /**< vgg16-random (11, 13, 19): weights of seed 1. With a `network`: its name, in the term's name */
     const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.

@@ -73,7 +73,7 @@ static void image_row(const void *arguments, int64_t y, void *scratch) {
 }
 static pxl_status run_image(const pxli_run_images *run, const pxl_tensor *image, int term, float *activations, bool back) {
     const pxli_features *f = &run->call->terms[term].features;
-    const double L = run->call->range[run->first * run->call->count + term];
+    const double L = pxli_data_range(run->call->range[run->first * run->call->count + term]);
     const image_run r = {
         image,       run->first, f->network->inputs, pxli_normalisation_of(f->normalize, L), f->normalize != PXL_NORMALIZE_NONE,
         activations, back};

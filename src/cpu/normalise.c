@@ -107,17 +107,16 @@ void pxli_set_norms(const pxli_team *team, pxli_call *call, pxli_partial *parts)
 }
 
 /* ---- Data ranges --------------------------------------------------------------------------------------------------- */
-/* max - min over the images [first, last) */
-static double range_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, int64_t first, int64_t last,
-                       pxli_partial *parts) {
+/* Over the images [first, last). */
+static pxli_partial extremes_in(const pxli_team *team, const pxli_call *call, const pxl_tensor *tensor, int64_t first,
+                                int64_t last, pxli_partial *parts) {
     const pxli_region region = {PXLI_NEEDS_EXTREMES, tensor, call->args->weight, first * call->c, last * call->c, 0, call->h};
-    const pxli_partial p = pxli_reduce_region(team, &region, parts);
-    return p.max < p.min ? 0 : p.max - p.min; /* nothing counts: 0 */
+    return pxli_reduce_region(team, &region, parts);
 }
 static double range_from_data(const pxli_team *team, const pxli_call *call, int64_t first, int64_t last, pxli_partial *parts) {
-    const double x = range_in(team, call, call->args->pred, first, last, parts);
-    const double y = range_in(team, call, call->args->target, first, last, parts);
-    return x > y || x != x ? x : y;
+    const pxli_partial x = extremes_in(team, call, call->args->pred, first, last, parts);
+    const pxli_partial y = extremes_in(team, call, call->args->target, first, last, parts);
+    return pxli_range_of(x.min, x.max, y.min, y.max);
 }
 static double range_of_dtype(pxl_dtype dtype) { return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1; }
 void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts) {
@@ -137,8 +136,8 @@ void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts
 }
 
 /* ---- Functions of a mean ------------------------------------------------------------------------------------------- */
-static double function_of(const pxli_term *term, double L, double mean) {
-    return pxli_function_of_mean(term->kind, term->param, L, mean);
+static double function_of(const pxli_term *term, double range, double mean) {
+    return pxli_function_of_mean(term->kind, term->param, range, mean);
 }
 /* The mean that image n's value is a function of. */
 static double mean_for(const pxli_call *call, int k, int64_t n) {
@@ -158,7 +157,7 @@ static double scale_of(const pxli_call *call, int k, int64_t n, double mean) {
     if (weight == 0) return 0;
     double scale = weight * upstream * call->norm[n * call->count + k];
     if (pxli_is_function_of_mean(term->kind)) {
-        scale *= pxli_slope_of_mean(term->kind, term->param, mean);
+        scale = pxli_scaled(scale, pxli_slope_of_mean(term->kind, term->param, mean));
         if (term->mean_of_images && !args->per_image) scale /= (double)call->n;
     }
     return scale;

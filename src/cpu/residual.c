@@ -151,7 +151,7 @@ static int64_t differences(const residual *z, int component, int64_t row, extent
 static double charge_map(residual *z, const residual_term *t, const real *w, int64_t row, extent e, real *const slopes[]) {
     const frame *f = &z->frame;
     const int64_t n = e.to - e.from;
-    const real param = (real)t->term->param, *weight = w ? column_at(f, w, e.from) : NULL;
+    const real param = t->param, *weight = w ? column_at(f, w, e.from) : NULL;
     real *slope[MAX_COMPONENTS] = {column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from)};
     const real *d[MAX_COMPONENTS] = {column_at(f, z->map[0], e.from), column_at(f, z->map[1], e.from)};
     double sum = 0;
@@ -174,9 +174,8 @@ static double charge_span(residual *z, const residual_term *t, const real *w, in
     const bool plain = t->map.stencil != NO_STENCIL && !w && !t->term->isotropic && !t->term->own_counts;
     if (!plain) return charge_map(z, t, w, row, e, slopes);
     const stencil_rows s = rows_around(&t->map, f, &t->across, row, e.from);
-    const double sum =
-        stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, ahead_of(z, e.from, s.row[1]), (real)t->term->param,
-                       t->scale, column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
+    const double sum = stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, ahead_of(z, e.from, s.row[1]), t->param,
+                                      t->scale, column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
     return sum - sum == 0 ? sum : charge_map(z, t, w, row, e, slopes); /* not finite: in double precision it may be */
 }
 
@@ -226,7 +225,7 @@ bool residual_is_single(const pxli_call *call, const pxli_pass *pass) {
 static tv_row tv_row_at(const residual *z, int64_t r, real *gradient) {
     const residual_term *t = &z->terms[0];
     const real *row = direct_row(&z->x, r) + z->tile.x0, *below = r + 1 < z->call->h ? row + z->x.dy : row;
-    return (tv_row){row, below, z->charged[0], gradient, (real)t->term->param, t->scale};
+    return (tv_row){row, below, z->charged[0], gradient, t->param, t->scale};
 }
 static void start_tv(residual *z) {
     const int64_t above = z->tile.y0 - 1;
@@ -237,8 +236,8 @@ void residual_single(residual *z, int64_t r, real *gradient) {
     const int64_t x0 = z->tile.x0, n = z->tile.x1 - x0;
     real *const to = t->scale != 0 ? gradient : NULL; /* a term of weight 0 has no gradient, even where its slope is NaN */
     if (t->map.identity)
-        z->sums[0] += charge_pair(penalty_of(t->term), n, direct_row(&z->x, r) + x0, direct_row(&z->y, r) + x0,
-                                  (real)t->term->param, t->scale, to);
+        z->sums[0] +=
+            charge_pair(penalty_of(t->term), n, direct_row(&z->x, r) + x0, direct_row(&z->y, r) + x0, t->param, t->scale, to);
     else
         z->sums[0] += tv_columns(t->term->penalty, x0, x0 + n, z->call->w, tv_row_at(z, r, to));
     if (gradient && !to) memset(gradient, 0, (size_t)n * sizeof(real));
@@ -261,7 +260,8 @@ static void start_term(residual *z, int k) {
     const pxli_term *term = t->term;
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
     const int lead = lead_of(z, t), R = t->map.R;
-    t->scale = z->gradients ? to_real(call->scale[entry]) : 0;
+    const double scale = z->gradients ? call->scale[entry] : 0, lift = PXLI_DOUBLE ? 1 : pxli_lift_of(term->kind, scale);
+    t->scale = to_real(scale / lift), t->param = pxli_is_function_of_mean(term->kind) ? (real)lift : (real)term->param;
     if (z->single && term->kind == PXL_TV && t->scale != 0) start_tv(z);
     for (int q = 0; q < MAX_COMPONENTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */
@@ -298,7 +298,7 @@ static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, 
     const int64_t n = z->tile.x1 - z->tile.x0, x0 = z->tile.x0;
     const real *w = weight_row(z, r), *d = column_at(&z->frame, difference_row(z, r), x0);
     real *slope = first && gradient ? gradient : column_at(&z->frame, z->charged[0], x0);
-    *sum += charge(penalty_of(t->term), n, d, w ? column_at(&z->frame, w, x0) : NULL, (real)t->term->param, t->scale, slope);
+    *sum += charge(penalty_of(t->term), n, d, w ? column_at(&z->frame, w, x0) : NULL, t->param, t->scale, slope);
     if (slope == gradient && t->scale == 0) memset(gradient, 0, (size_t)n * sizeof(real));
     if (!gradient || slope == gradient || t->scale == 0) return;
     for (int64_t i = 0; i < n; i++) gradient[i] += slope[i];

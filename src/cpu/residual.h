@@ -9,6 +9,7 @@ typedef struct residual_term {
     const pxli_term *term;
     linear_map map;
     real scale;                       /* d total / d sum of this image; 0: leave the gradient alone */
+    real param;                       /* the penalty's */
     real own[MAX_COMPONENTS];         /* tv with own_counts: each component's share */
     linear_ring across;               /* rows on the way to the map */
     linear_ring back[MAX_COMPONENTS]; /* and from its derivatives */

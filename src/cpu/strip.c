@@ -283,12 +283,12 @@ static void set_shifts(strip *s) {
 /* The units of the windows, and what is in them. */
 static void set_units(strip *s) {
     const pxli_pass *p = s->pass;
-    const double L = p->scored_count ? s->call->range[s->tile.image * s->call->count + p->scored[0]] : 1;
+    const double range = p->scored_count ? s->call->range[s->tile.image * s->call->count + p->scored[0]] : 1;
     const double pixel = fmax(fabs((double)s->two_c), fabs((double)s->gap)), least = PXLI_DOUBLE ? 1e-290 : 1e-36;
-    const double scale = p->scored_count ? pxli_window_scale(L, pixel, PXLI_DOUBLE ? 1022 : 126) : 1;
+    const double scale = p->scored_count ? pxli_window_scale(range, pixel, PXLI_DOUBLE ? 1022 : 126) : 1;
+    const double L = pxli_data_range(range) * scale;
     s->scale = (real)scale;
-    s->C1 = (real)pxli_stabiliser(p->window->k1, L * scale, least),
-    s->C2 = (real)pxli_stabiliser(p->window->k2, L * scale, least);
+    s->C1 = (real)pxli_stabiliser(p->window->k1, L, least), s->C2 = (real)pxli_stabiliser(p->window->k2, L, least);
     s->c *= s->scale, s->d *= s->scale, s->two_c *= s->scale, s->gap *= s->scale;
     const bool zero = p->window->border == PXL_ZERO;
     s->outside[MAP_U] = zero ? -s->two_c : 0, s->outside[MAP_V] = zero ? -s->gap : 0;

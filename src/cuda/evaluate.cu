@@ -118,10 +118,8 @@ __device__ double total_of(const double *from, int step, int64_t images, double 
     __syncthreads();
     return shared[0];
 }
-__device__ double extent(double low, double high) { return high < low ? 0 : high - low; }
 __device__ double range_from(const Extremes &x, int64_t i) {
-    const double pred = extent(x.min_pred[i], x.max_pred[i]), target = extent(x.min_target[i], x.max_target[i]);
-    return pred > target || pred != pred ? pred : target;
+    return pxli_range_of(x.min_pred[i], x.max_pred[i], x.min_target[i], x.max_target[i]);
 }
 
 // One block. Fills norm, own and range.
@@ -165,7 +163,8 @@ __global__ void set_scales(const __grid_constant__ Terms t) {
         for (int64_t n = threadIdx.x; n < t.images; n += kThreads) {
             const int64_t at = n * t.count + k;
             double scale = weight * upstream_of(t, n) * t.norm[at];
-            if (function) scale *= pxli_slope_of_mean(term.kind, term.eps, (each ? t.sums[at] : all) * t.norm[at]);
+            if (function)
+                scale = pxli_scaled(scale, pxli_slope_of_mean(term.kind, term.eps, (each ? t.sums[at] : all) * t.norm[at]));
             if (function && term.mean_of_images && !t.per_image) scale /= static_cast<double>(t.images);
             t.scale[at] = weight == 0 ? 0 : scale;
         }

@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(kThreads, 4)
     over_row(rows, [&](int64_t row, int x) {
         const int64_t n = row / r.h, y = row % r.h, at = (row * r.w + x) * r.channels;
         const bool there = n < r.count;
-        const float L = there && r.normalises ? static_cast<float>(range_of(t, r.term, r.first + n)) : 1;
+        const float L = there && r.normalises ? static_cast<float>(pxli_data_range(range_of(t, r.term, r.first + n))) : 1;
         for (int c = 0; c < r.channels; c++) {
             float v = 0;
             if (there) v = load(r.image, row_of(r.image, r.first + n, r.image_channels == 1 ? 0 : c, y) + x * r.image.stride[3]);
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kThreads, 4)
         const int64_t n = r.first + row / r.h, y = row % r.h, at = (row * r.w + x) * r.channels;
         const bool pulls = pulls_at(t, pull, n); // if not, not even NaN comes back
         const double unit = 1 / pull_of(t, pull, n);
-        const float L = r.normalises ? static_cast<float>(range_of(t, r.term, n)) : 1;
+        const float L = r.normalises ? static_cast<float>(pxli_data_range(range_of(t, r.term, n))) : 1;
         float sum = 0;
         for (int c = 0; c < r.channels; c++) {
             const float g = pulls ? static_cast<float>(load(r.activations, at + c) * unit) : 0;

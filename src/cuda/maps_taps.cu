@@ -105,9 +105,9 @@ __device__ void set_shifts(const ConstantsArgs &g, const Tile &t, Samples &sampl
     c.c = shifts.c, c.d = shifts.d, c.exact = shifts.exact;
     c.sum = 2 * c.c + base, c.gap = c.d + gap;
 }
-__device__ void set_units(const Term &term, double L, Constants &c) {
+__device__ void set_units(const Term &term, double range, Constants &c) {
     const double pixel = max(fabs(static_cast<double>(c.sum)), fabs(static_cast<double>(c.gap)));
-    const double scale = pxli_window_scale(L, pixel, 126), unit = L * scale, least = 1e-36;
+    const double scale = pxli_window_scale(range, pixel, 126), unit = pxli_data_range(range) * scale, least = 1e-36;
     c.scale = static_cast<float>(scale);
     c.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least));
     c.C2 = static_cast<float>(pxli_stabiliser(term.k2, unit, least));

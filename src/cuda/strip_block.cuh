@@ -98,10 +98,10 @@ __device__ inline void take_sample(const Args &g, const Tile &t, int i, Samples 
     to.sum[i] = s.a / 2 + s.b / 2, to.difference[i] = s.a - s.b;
 }
 // In units of L, a quarter of which is scored. A shift whose square might be beyond the reciprocal's range leaves no number.
-__device__ inline void set_units(const Args &g, const Term &term, double L, Shared &s) {
+__device__ inline void set_units(const Args &g, const Term &term, double range, Shared &s) {
     Shifts &to = s.shifts;
     const double pixel = max(2 * fabs(static_cast<double>(to.c)), fabs(static_cast<double>(to.d)));
-    const double scale = pxli_window_scale(L, pixel, 126), unit = L * scale, least = 16 * 1e-36;
+    const double scale = pxli_window_scale(range, pixel, 126), unit = pxli_data_range(range) * scale, least = 16 * 1e-36;
     s.scale = static_cast<float>(scale);
     s.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least) / 16);
     s.C2 =
@@ -117,9 +117,9 @@ __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, c
     read_charges(terms, f, b.tile.image, K::BACK != NONE, s.charge);
     if (t == 0) {
         const Term &term = terms.term[f.term[0]];
-        const double L = range_of(terms, f.term[0], b.tile.image);
+        const double range = range_of(terms, f.term[0], b.tile.image);
         s.shifts = b.g.shifted ? shifts_of(s.samples) : Shifts{0, 0, false};
-        set_units(b.g, term, L, s);
+        set_units(b.g, term, range, s);
         if (b.g.dssim) s.charge[0].scale *= 0.5f;
     }
     __syncthreads();

@@ -85,10 +85,8 @@ PXLI_INLINE pxli_polar pxli_polar_of(PXLI_REAL x, PXLI_REAL y) {
     const PXLI_REAL p = x * unit.below, q = y * unit.below, length = pxli_sqrt(p * p + q * q), divisor = length == 0 ? 1 : length;
     return (pxli_polar){length * unit.above, PXLI_QUOTIENT(p, divisor), PXLI_QUOTIENT(q, divisor)};
 }
-PXLI_INLINE pxli_charge pxli_l2(PXLI_REAL d, PXLI_REAL unused) {
-    (void)unused;
-    return (pxli_charge){d * d, 2 * d};
-}
+/* lift: 1, or see pxli_lift_of */
+PXLI_INLINE pxli_charge pxli_l2(PXLI_REAL d, PXLI_REAL lift) { return (pxli_charge){d * d, 2 * lift * d}; }
 PXLI_INLINE pxli_charge pxli_l1(PXLI_REAL d, PXLI_REAL unused) {
     (void)unused;
     return (pxli_charge){pxli_abs(d), pxli_sign(d)};

@@ -49,11 +49,11 @@ PXLI_INLINE pxli_score pxli_contrast(pxli_moments s, PXLI_REAL noise, PXLI_REAL 
     return pxli_from_variances(b, 2 * gap * r * d.dx, -2 * gap * r * d.dy, -b * r / 2, -b * r / 2);
 }
 /* 1 - s = (sx sy - vxy) / (sx sy + C3), with 2 (sx sy - vxy) = sv - (sx - sy)^2 and C3 = C2 / 2. Where a deviation is 0, so is
- * vxy: the part is 0, and NaN where one is. */
+ * vxy: the part is 0, and NaN where one is, or where their noise is no number any more. */
 PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL noise, PXLI_REAL C2) {
     const pxli_deviations d = pxli_roots(s, noise);
     const PXLI_REAL gap = pxli_gap(d, s.cuv), own = d.x == 0 ? 0 : 1, both = d.y == 0 ? 0 : own;
-    const PXLI_REAL root = d.x * d.y + C2 / 2, r = both / root, b = (s.sv - gap * gap) / 2 * r;
+    const PXLI_REAL root = d.x * d.y + C2 / 2, r = both / root, b = (s.sv - gap * gap) / 2 * r + (noise - noise);
     return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
 }
 

@@ -11,12 +11,22 @@
 #define PXLI_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* The data range of two images with these extremes: the larger difference. Of constant images it is 0; then minus the size of their
+ * pixels stands in its place, in units of which they are scored. No pixel that counts: 0. */
+PXLI_INLINE double pxli_range_of(double least_x, double most_x, double least_y, double most_y) {
+    const double x = most_x < least_x ? 0 : most_x - least_x, y = most_y < least_y ? 0 : most_y - least_y;
+    const double range = x > y || x != x ? x : y, a = fabs(most_x), b = fabs(most_y);
+    return range != 0 || most_x < least_x ? range : -(a > b ? a : b);
+}
+/* L, of what pxli_range_of gives. */
+PXLI_INLINE double pxli_data_range(double range) { return range < 0 ? 0 : range; }
+
 /* Windows are scored in units of the data range L: pixels are multiplied by this power of two as they are read, so that squares
  * neither overflow nor vanish unless pixels and L are far apart, and a problem has the same bits in units of any power of two. Where
- * `pixel`, the size of one, is 2^40 L and more (L is 0 for constant images), its own size counts. `most`: the largest exponent of the
- * type, 126 or 1022. */
-PXLI_INLINE double pxli_window_scale(double L, double pixel, int most) {
-    const double size = L > pixel * 0x1p-40 ? L : pixel * 0x1p-40;
+ * `pixel`, the size of one, is 2^40 L and more (L is 0 for constant images), its own size counts. `range`: see pxli_range_of; `most`:
+ * the largest exponent of the type, 126 or 1022. */
+PXLI_INLINE double pxli_window_scale(double range, double pixel, int most) {
+    const double own = -range > pixel ? -range : pixel, size = range > own * 0x1p-40 ? range : own * 0x1p-40;
     if (!(size > 0) || size - size != 0) return 1;
     const int exponent = ilogb(size);
     return ldexp(1.0, exponent > most ? -most : exponent < -most ? most : -exponent);
@@ -39,14 +49,30 @@ PXLI_INLINE double pxli_norm(pxl_term_kind kind, pxl_reduction reduction, double
     return counts != 0 ? 1 / (counts * (!function && reduction == PXL_SPATIAL ? 1 : channels)) : 0;
 }
 /* rmse or psnr of a mean square; eps: psnr's. Equal images have an infinite psnr also where L, taken from them, is 0. */
-PXLI_INLINE double pxli_function_of_mean(pxl_term_kind kind, double eps, double L, double mean) {
+PXLI_INLINE double pxli_function_of_mean(pxl_term_kind kind, double eps, double range, double mean) {
+    const double L = pxli_data_range(range);
     if (kind == PXL_RMSE) return sqrt(mean);
     return mean == 0 && (eps == 0 || L == 0) ? (double)INFINITY : 20 * log10(L) - 10 * log10(mean + eps);
+}
+/* a b, but what is finite stays so: infinity times 0 is NaN. */
+PXLI_INLINE double pxli_scaled(double a, double b) {
+    const double product = a * b, most = 1.7976931348623157e308;
+    if (product - product == 0 || a - a != 0 || b - b != 0) return product;
+    return product < 0 ? -most : most;
 }
 /* Its slope; 0 where it is not finite, at 0. After an overflow it is not known. */
 PXLI_INLINE double pxli_slope_of_mean(pxl_term_kind kind, double eps, double mean) {
     if (mean - mean != 0) return (double)NAN;
     if (kind == PXL_RMSE) return mean == 0 ? 0 : 0.5 / sqrt(mean);
-    return mean + eps == 0 ? 0 : -10 / (2.302585092994046 * (mean + eps));
+    const double sum = mean + eps, least = 1e-307; /* whose reciprocal there is */
+    return sum == 0 ? 0 : -10 / (2.302585092994046 * (sum < least ? least : sum));
+}
+/* d total / d sum, of a function of the mean, may be beyond f32 where the gradient, which is that times 2 d, is not: so much of it is
+ * left to pxli_l2. A power of two; 1 as a rule. */
+PXLI_INLINE double pxli_lift_of(pxl_term_kind kind, double scale) {
+    const double size = fabs(scale);
+    if (!pxli_is_function_of_mean(kind) || !(size > 0x1p100) || size - size != 0) return 1;
+    const int exponent = ilogb(size) - 100;
+    return ldexp(1.0, exponent > 126 ? 126 : exponent);
 }
 #endif
