@@ -135,9 +135,15 @@ pxl_status pxl_ssim_statistics_workspace_size(pxl_context *context, const pxl_te
     if (!status) status = pxli_check_statistics(context, &s.term, pred, target, NULL, NULL, true, NULL, NULL);
     if (status) return status;
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
-    size_t least;
-    plan_statistics(&s, PXLI_SCORE_STATISTICS_ADJOINT, NULL); /* needs more than the statistics themselves, for any outputs */
-    return give_size(pxli_backend_of(pred->device)->size(context, &s.call, &least), bytes);
+    size_t least, largest = 0;
+    const pxli_score_mode modes[] = {PXLI_SCORE_STATISTICS, PXLI_SCORE_STATISTICS_ADJOINT};
+    for (int i = 0; i < 2; i++) {
+        plan_statistics(&s, modes[i], NULL);
+        const size_t needed = pxli_backend_of(pred->device)->size(context, &s.call, &least);
+        if (!needed) return give_size(0, bytes);
+        largest = needed > largest ? needed : largest;
+    }
+    return give_size(largest, bytes);
 }
 static pxl_status run_statistics(pxl_context *context, statistics_call *s, pxli_workspace workspace) {
     const pxl_args *a = &s->args;

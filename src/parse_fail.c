@@ -86,7 +86,7 @@ pxl_status pxli_fail_argument(const pxli_parser *p, const pxli_draft *d, pxli_wo
     pxli_list(names, count, list, sizeof list);
     if (pxli_suggest_known(PXLI_TOPIC_ARGUMENT, said.at, said.length, names, count, suggestion))
         argument = said;
-    else if (!suggest_of_network(d, argument, suggestion) && !suggest_value(d, argument, suggestion))
+    else if (!suggest_of_network(d, said, suggestion) && !suggest_value(d, argument, suggestion))
         pxli_suggest(PXLI_TOPIC_ARGUMENT, argument.at, argument.length, names, count, suggestion);
     const char *it = !*suggestion ? "; it" : suggestion[strlen(suggestion) - 1] == '?' ? " It" : ". It";
     return pxli_fail_parse(p, argument.at, PXL_SYNTAX_ERROR, "%.*s has no argument '%.*s'%s%s takes %s", pxli_shown(d->name),

@@ -69,6 +69,7 @@ TEST(LossNamesMeant, what_is_no_argument_but_elsewhere) {
     for (const char *expression : {"lpips(spatial)", "lpips(spatial=True)", "cosine(spatial)"})
         expect_says(expression, "; feature_map in pxl_args is the map that others call so. It takes ");
     expect_says("features(vgg16)", "; did you mean 'net=vgg16'? It takes ");
+    expect_says("cosine(vgg16-random)", "; did you mean 'net=vgg16-random'? It takes ");
     for (const char *expression : {"psnr(reduction=none)", "rmse(reduction=none)", "ssim(per_image)", "mse(per_image=1)"})
         expect_says(expression, "; per_image in pxl_args gives a value for each image. It takes ");
     expect_says("mse(spatial)", "; did you mean 'reduction=spatial'?");

@@ -334,6 +334,32 @@ TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
         }
 }
 
+// With more threads a workspace that is a little too small for all of them still does for fewer.
+TEST(Statistics, a_workspace_for_one_thread_is_enough_for_both_ways) {
+    Device &device = tested_device();
+    pxl_context *context = nullptr;
+    ASSERT_EQ(pxl_context_create(device.id(), 1, &context), PXL_OK);
+    for (const int window : {3, 11, 33})
+        for (const int64_t size : {1, 7, 16, 33, 64, 100, 640, 700})
+            for (const auto &[h, w] : {std::pair{size, int64_t{40}}, {int64_t{40}, size}, {size, size / 2 + 1}}) {
+                pxl_term term = PXL_TERM(PXL_SSIM, 1);
+                term.window = window, term.border = PXL_REFLECT;
+                Tensor x(device, Layout::nchw, PXL_F32, 1, 1, h, w), g(device, Layout::nchw, PXL_F32, 1, 1, h, w),
+                    s(device, Layout::nchw, PXL_F32, 1, 5, h, w);
+                size_t bytes = 0;
+                ASSERT_EQ(pxl_ssim_statistics_workspace_size(context, &term, x.view(), x.view(), &bytes), PXL_OK);
+                DeviceBuffer workspace(device, bytes, 16);
+                EXPECT_EQ(pxl_ssim_statistics(context, &term, x.view(), x.view(), s.view(), workspace.data(), bytes, nullptr),
+                          PXL_OK)
+                    << pxl_error_message() << ' ' << h << 'x' << w;
+                EXPECT_EQ(pxl_ssim_statistics_adjoint(context, &term, x.view(), x.view(), s.view(), g.view(), nullptr,
+                                                      workspace.data(), bytes, nullptr),
+                          PXL_OK)
+                    << pxl_error_message() << ' ' << h << 'x' << w;
+            }
+    pxl_context_destroy(context);
+}
+
 // ---- Reductions --------------------------------------------------------------------------------------------------------
 
 double reduced(pxl_reduce_kind kind, const std::vector<double> &values) {
