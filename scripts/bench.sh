@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds pixloss_bench optimised, runs it, prints tables of the medians. How to read them: bench/README.md. About 20 minutes, on a
+# Builds pixloss_bench optimised, runs it, prints tables of the medians. How to read them: bench/README.md. About 40 minutes, on a
 # machine that does nothing else meanwhile.
 #   scripts/bench.sh             the default list, then SSIM by one thread and by lesser instruction sets, then other libraries if
 #                                ${PYTHON:-python3} has torch; results go to bench/results/cpu*.json and cpu.md and the short
