@@ -89,7 +89,7 @@ static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *
     if (!name || f64 || pxli_is_function_of_mean(term->kind)) return PXL_OK;
     const float held = (float)term->param;
     if (held <= FLT_MAX && (held > 0 || term->penalty != PXL_HUBER)) return PXL_OK;
-    return pxli_fail(PXL_INVALID_ARGUMENT, "term %d, %s: %s is %g, which f32 does not hold, in which this is computed", i,
+    return pxli_fail(PXL_INVALID_ARGUMENT, "term %d, %s: %s is %g, outside of f32, in which these images are computed", i,
                      term->name, name, term->param);
 }
 /* Every term against the size and type of the image. */

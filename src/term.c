@@ -36,7 +36,7 @@ const pxli_kind_info pxli_kinds[] = {
 const int pxli_kind_count = sizeof pxli_kinds / sizeof *pxli_kinds;
 
 const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT] = {
-    [PXL_L2] = {"l2", "mse", NULL, 1},
+    [PXL_L2] = {"l2", "mse", NULL, 1}, /* pxli_l2's lift */
     [PXL_L1] = {"l1", "l1", NULL, 0},
     [PXL_HUBER] = {"huber", "huber", "delta", 1},
     [PXL_SMOOTH_L1] = {"smooth_l1", "smooth_l1", "beta", 1},

@@ -43,8 +43,8 @@
  *   digits or vanish: mse, huber, rmse and psnr of differences below 1e-19; values beyond the largest (3.4e38) are infinite: the
  *   squares of differences above 1.8e19. Windowed terms are computed in units of L, so they are right for images of any magnitude,
  *   or not finite where pixels are 1e19 times L and more; gradients of contrast and structure fade where they are below 1e-19
- *   times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in; what is
- *   beyond it is refused, with images of f32 and less. A weight counts as at most 3.4e38 times the number that the mean divides by.
+ *   times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in; one beyond
+ *   f32 is refused where that is f32. A term's weight over what its mean divides by counts as at most 3.4e38 there.
  * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN shares
  *   out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same model of GPU and

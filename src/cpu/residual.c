@@ -83,13 +83,13 @@ static const real *image_row(const plane *p, int64_t row, extent e, real *to) {
 }
 /* The row after the last one read, of both images (tv alone reads one), at column `from`: while this row is worked on, memory need
  * not be idle. Where there is none, or it has to be converted, what this row's own columns are. */
-INLINE ahead ahead_of(const residual *z, int64_t from, const real *own) {
-    if (z->next >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return (ahead){own, own};
+INLINE next_rows next_rows_at(const residual *z, int64_t from, const real *own) {
+    if (z->next >= z->call->h || !is_direct(&z->x) || !is_direct(&z->y)) return (next_rows){own, own};
     const real *x = direct_row(&z->x, z->next) + from;
-    return (ahead){x, z->difference.count ? direct_row(&z->y, z->next) + from : x};
+    return (next_rows){x, z->difference.count ? direct_row(&z->y, z->next) + from : x};
 }
-/* All at once. Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
-INLINE void ask_for(ahead next, int64_t n) {
+/* n columns at once. Always inlined: gcc takes a function that only prefetches for one without effect, and drops the call. */
+INLINE void prefetch_next(next_rows next, int64_t n) {
     for (int64_t i = 0; i < n; i += VL) __builtin_prefetch(next.x + i), __builtin_prefetch(next.y + i);
 }
 NOINLINE void subtract(int64_t n, const real *restrict x, const real *restrict y, real *restrict d) {
@@ -155,7 +155,7 @@ static double charge_map(residual *z, const residual_term *t, const real *w, int
     real *slope[MAX_COMPONENTS] = {column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from)};
     const real *d[MAX_COMPONENTS] = {column_at(f, z->map[0], e.from), column_at(f, z->map[1], e.from)};
     double sum = 0;
-    ask_for(ahead_of(z, e.from, d[0]), n);
+    prefetch_next(next_rows_at(z, e.from, d[0]), n);
     if (t->map.stencil != NO_STENCIL) linear_row(&t->map, f, &t->across, row, e.from, e.to, z->map);
     if (w && t->term->kind == PXL_TV) mask_steps(z, row, e);
     if (t->term->isotropic) return charge_isotropic(t->term->penalty, n, d[0], d[1], weight, param, t->scale, slope[0], slope[1]);
@@ -174,8 +174,8 @@ static double charge_span(residual *z, const residual_term *t, const real *w, in
     const bool plain = t->map.stencil != NO_STENCIL && !w && !t->term->isotropic && !t->term->own_counts;
     if (!plain) return charge_map(z, t, w, row, e, slopes);
     const stencil_rows s = rows_around(&t->map, f, &t->across, row, e.from);
-    const double sum = stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, ahead_of(z, e.from, s.row[1]), t->param,
-                                      t->scale, column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
+    const double sum = stencil_charge(t->map.stencil, t->term->penalty, e.to - e.from, s, next_rows_at(z, e.from, s.row[1]),
+                                      t->param, t->scale, column_at(f, slopes[0], e.from), column_at(f, slopes[1], e.from));
     return sum - sum == 0 ? sum : charge_map(z, t, w, row, e, slopes); /* not finite: in double precision it may be */
 }
 

@@ -80,10 +80,10 @@ NOINLINE void stencil_forward(int map, int64_t n, stencil_rows s, real *first, r
     }
 }
 
-/* Where the next rows are: asked for while these are worked on, a line beside each vector (many at once would wait for each other). */
-typedef struct ahead {
+/* The rows that are read next, prefetched a line beside each vector of these: many at once would wait for each other. */
+typedef struct next_rows {
     const real *x, *y;
-} ahead;
+} next_rows;
 /* The map of VL columns, or the n that are left, charged. Map and penalty are known when compiling. */
 INLINE void stencil_block(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, real param, real scale,
                           real *restrict value, real *restrict first, real *restrict second) {
@@ -100,7 +100,7 @@ INLINE void stencil_block(int map, int components, pxl_penalty penalty, int64_t 
 }
 /* Of n columns: first and second are the slopes. The sum is of this precision, so it is of few columns, and it may overflow where
  * its parts do not. */
-INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, ahead next, real param,
+INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, next_rows next, real param,
                               real scale, real *first, real *second) {
     vf value = {0}, sum = {0};
     int64_t i = 0;
@@ -116,8 +116,8 @@ INLINE double stencil_charged(int map, int components, pxl_penalty penalty, int6
     }
     return sum_of_lanes(sum);
 }
-INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, ahead next, real param,
-                                 real scale, real *first, real *second) {
+INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, int64_t n, stencil_rows s, next_rows next,
+                                 real param, real scale, real *first, real *second) {
     switch (penalty) {
 #define CASE(PENALTY, FUNCTION) \
     case PENALTY: return stencil_charged(map, components, PENALTY, n, s, next, param, scale, first, second);
@@ -127,7 +127,7 @@ INLINE double stencil_charged_by(int map, int components, pxl_penalty penalty, i
     }
     return 0;
 }
-__attribute__((unused)) NOINLINE double stencil_charge(int map, pxl_penalty penalty, int64_t n, stencil_rows s, ahead next,
+__attribute__((unused)) NOINLINE double stencil_charge(int map, pxl_penalty penalty, int64_t n, stencil_rows s, next_rows next,
                                                        real param, real scale, real *first, real *second) {
     switch (map) {
 #define CASE(MAP, COMPONENTS) \

@@ -203,7 +203,7 @@ static void combine(const strip *s, const batch *a, const block *t, int64_t colu
 }
 
 /* The filtered maps at `column`, of the batch's rows; the next block is asked for meanwhile. */
-static void forward(const strip *s, const batch *a, int64_t column, int at, const block *t, bool more) {
+static void forward_block(const strip *s, const batch *a, int64_t column, int at, const block *t, bool more) {
     const int R = s->R;
     const int64_t first = a->m0 + R, next = more ? column + VL : -1;
     reader_prefetch(&s->reader, first, VL, 0, next);
@@ -233,7 +233,7 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
             for (int k = 0; k < s->backs; k++)
                 memmove(w->M[s->taken[k]], w->M[s->taken[k]] + VL * WRAP, (size_t)lag * sizeof(vf));
         }
-        forward(s, a, column, at, &w->blocks[(j + delay) % tiles], j + 1 < blocks + delay);
+        forward_block(s, a, column, at, &w->blocks[(j + delay) % tiles], j + 1 < blocks + delay);
         vf *m[MAPS] = {NULL};
         for (int k = 0; k < s->backs; k++) m[s->taken[k]] = w->M[s->taken[k]] + at + lag;
         score_block(s, a->m0, column, m);
@@ -445,7 +445,7 @@ static void run_line(scratch *t, double *sums) {
     for (int k = 0; k < s->pass->scored_count; k++) sums[k] += s->work.total[k][0];
 }
 static void run_residual_row(scratch *t, int64_t y) {
-    if (t->streams) {
+    if (t->streams) { /* there are no rows in between */
         residual_row(&t->residual, y, direct_row(&t->pred.plane, y) + t->pred.x0, NULL);
         return;
     }
