@@ -46,9 +46,3 @@ function(pixloss_suite name program)
                          COST ${suite_COST} SKIP_RETURN_CODE 77)
   endforeach()
 endfunction()
-
-# pixloss_cheap_to_compile(TARGET): for tests, which take longer to compile than to run. (Headers compiled beforehand were tried:
-# Google Test's and JSON's take a quarter off a file of tests, but as long as eight of them to compile; CLI11's make it slower.)
-function(pixloss_cheap_to_compile target)
-  target_compile_options(${target} PRIVATE -O0)
-endfunction()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What every change has to pass, in under 14 minutes on two cores: builds with warnings as errors, the CUDA kernels for two
-# architectures and as PTX; all tests but the long lists; the library under the address and undefined-behaviour sanitizers, and what
+# What every change has to pass, in under 14 minutes on two cores: builds with warnings as errors, the CUDA kernels for one
+# architecture and as PTX; all tests but the long lists; the library under the address and undefined-behaviour sanitizers, and what
 # threads share under that of threads; fuzzing of what takes bytes from outside. Ends with a table of where the time went, what was
 # skipped and why.
 #   scripts/test.sh                 that
@@ -68,21 +68,17 @@ build() {
   cmake --build --preset "$preset" -j "$jobs"
 }
 
-# run PRESET [ctest options]: all but the entries labelled slow; with --full that, too, but under the sanitizers.
+# run PRESET: all but the entries labelled slow; with --full these, too, but under the sanitizers.
 run() {
   local preset=$1
-  shift
-  [ "$full$preset" = yesrelease ] || set -- "$@" -LE slow
+  [ "$full$preset" = yesrelease ] && set -- || set -- -LE slow
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --output-log "$PWD/$report/$preset.log" -j "$jobs" "$@"
 }
 
-# suite PRESET CMAKE_OPTIONS [ctest options]: both.
+# suite PRESET [cmake options]: both.
 suite() {
-  local preset=$1 options=$2
-  shift 2
-  rm -rf "build/$preset/results"
-  # shellcheck disable=SC2086  # options are words
-  step "$preset: build" build "$preset" $options && step "$preset: tests" run "$preset" "$@"
+  rm -rf "build/$1/results"
+  step "$1: build" build "$@" && step "$1: tests" run "$1"
 }
 
 fuzz() {
@@ -93,19 +89,12 @@ fuzz() {
 # For all architectures if the kernels are not those that were last compiled for all of them, and committed.
 checked=src/cuda/checked.txt
 kernels() { cat src/cuda/*.cu src/cuda/*.cuh src/math/*.h cmake/PixlossCuda.cmake | sha256sum; }
-architectures="75-real;90"
+architectures=90
 gpu=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
 [ -z "$gpu" ] || architectures+=";$gpu-real"
 [ "$(kernels)" = "$(cat $checked 2>/dev/null)" ] || architectures=
-instruction_sets=avx512
-grep -q avx512vl /proc/cpuinfo || instruction_sets=avx2
-release="-DPIXLOSS_CUDA=$cuda"
-sanitize="-DPIXLOSS_SANITIZE=library -DPIXLOSS_BUILD_BENCH=OFF -DPIXLOSS_BUILD_CLI=OFF -DPIXLOSS_INSTALL=OFF
-  -DPIXLOSS_INSTRUCTION_SETS=$instruction_sets"
 if [ "$full" = yes ]; then
   architectures=
-  sanitize="-DPIXLOSS_SANITIZE=ON -DPIXLOSS_BUILD_BENCH=ON -DPIXLOSS_BUILD_CLI=ON -DPIXLOSS_INSTALL=ON
-    -DPIXLOSS_INSTRUCTION_SETS=avx512;avx2"
   export PXLOSS_TEST_LISTS=long
 else
   skip "long lists, other orders of threads, the program and most cases under the sanitizers" "scripts/test.sh --full runs them"
@@ -113,13 +102,13 @@ fi
 [ "$cuda" != OFF ] || skip "CUDA: all of it" "PIXLOSS_CUDA=OFF"
 
 if step setup setup; then
-  suite release "$release -DPIXLOSS_CUDA_ARCHITECTURES=$architectures" && [ "$architectures$cuda" = ON ] && kernels >$checked
-  # The kernels' own sanitizer builds are in the release suite: tests/cuda_host. Leaks count as errors; the allocator must say NULL,
-  # not stop, when a test asks it for too much.
-  export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
-  export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-  suite sanitize "$sanitize"
-  suite thread -DPIXLOSS_CUDA=OFF -L '^threads$'
+  suite release "-DPIXLOSS_CUDA=$cuda" "-DPIXLOSS_CUDA_ARCHITECTURES=$architectures" -DPIXLOSS_SANITIZED_TESTS=ON && [ "$architectures$cuda" = ON ] && kernels >$checked
+  if [ "$full" = yes ]; then
+    # Everything, tests and program too: the release suite has the library alone.
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
+    export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+    suite sanitize
+  fi
   step "fuzz, $fuzz_seconds s for each target" fuzz
 fi
 

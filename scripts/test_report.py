@@ -16,7 +16,7 @@ import sys
 
 BUDGET_MINUTES = 14  # on two cores with AVX-512; CONTRIBUTING.md
 SLOW_BUDGET_MINUTES = 20  # on cores half as fast
-PRESETS = "release", "sanitize", "thread"
+PRESETS = "release", "sanitize"
 SLOWEST = 10
 
 

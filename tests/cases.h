@@ -2,6 +2,7 @@
 // takes them from here, so a new term or penalty is one line.
 #ifndef TESTS_CASES_H
 #define TESTS_CASES_H
+#include <limits>
 #include <ostream>
 #include <random>
 #include <string>
@@ -10,6 +11,9 @@
 #include "device_buffer.h"
 #include "oracle/oracle.h"
 #include "pixloss/pixloss.h"
+
+inline constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // `term` in the expression language, without its weight.
 std::string expression(const pxl_term &term);

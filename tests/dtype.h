@@ -5,6 +5,7 @@
 
 #include "pixloss/pixloss.h"
 
+inline constexpr pxl_dtype floating_types[] = {PXL_F32, PXL_F64, PXL_F16, PXL_BF16};
 size_t dtype_bytes(pxl_dtype dtype);
 const char *dtype_name(pxl_dtype dtype);
 void store_element(pxl_dtype dtype, double value, void *to);

@@ -9,8 +9,6 @@
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 void expect_agrees(const Case &test) {
     const oracle::Inputs inputs = make_inputs(test);
     const oracle::Result expected = reference(test, inputs);

@@ -17,7 +17,7 @@ class FeatureCalls : public testing::Test {
 };
 
 // Terms that share a network, one that does not, and one without.
-std::vector<pxl_term> mixture() {
+std::vector<pxl_term> mixture_of_networks() {
     const Model &model = model_of(small);
     pxl_term ssim = windowed(PXL_SSIM);
     ssim.border = PXL_ZERO;
@@ -25,7 +25,7 @@ std::vector<pxl_term> mixture() {
             weighted(2, in_network(model_of("3:5,M,7k1,A,9"), PXL_FEATURES, "0:7")), ssim, weighted(0.25, pixel(PXL_L1))};
 }
 Case mixed_case(Shape shape = {3, 3, 17, 14}, pxl_dtype dtype = PXL_F32) {
-    Case test = make_case(mixture(), shape, dtype);
+    Case test = make_case(mixture_of_networks(), shape, dtype);
     test.parsed = false;
     return test;
 }

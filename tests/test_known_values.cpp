@@ -125,15 +125,15 @@ std::string fnv1a(const std::vector<uint8_t> &data) { // of every 97th byte
     return text;
 }
 
-struct Pair {
+struct Photographs {
     std::array<int64_t, 4> size{}; // N, C, H, W
     std::vector<uint8_t> pred, target;
 };
 
-const Pair &images_of(const std::string &name) {
-    static std::map<std::string, Pair> made;
+const Photographs &images_of(const std::string &name) {
+    static std::map<std::string, Photographs> made;
     if (auto it = made.find(name); it != made.end()) return it->second;
-    Pair &pair = made[name];
+    Photographs &pair = made[name];
     const json &images = known_values()["cases"][name]["images"];
     for (const json &spec : images) {
         const Planes target = make_target(spec), pred = distorted(target, spec["distortion"]);
@@ -182,7 +182,7 @@ std::vector<double> as_double(const Array<T> &data) {
     return {values.begin(), values.end()};
 }
 
-struct Outcome {
+struct Results {
     double value = NAN;
     std::vector<double> gradient, map;
 };
@@ -202,8 +202,8 @@ void run(const pxl_loss *loss, const pxl_args &args) {
 }
 
 template <typename T>
-void evaluate(const json &entry, Outcome &outcome) {
-    const Pair &pair = images_of(entry["case"]);
+void evaluate(const json &entry, Results &outcome) {
+    const Photographs &pair = images_of(entry["case"]);
     const Array<T> pred_data = array(scaled<T>(pair.pred)), target_data = array(scaled<T>(pair.target));
     Array<T> gradient_data;
     using Map = std::conditional_t<sizeof(T) == 8, double, float>;
@@ -291,7 +291,7 @@ void check(const json &entry, Worst &worst) {
                   : sizeof(T) == 4 ? "f32"
                                    : "f64") +
                  " images; " + entry["source"].get<std::string>());
-    Outcome outcome;
+    Results outcome;
     ASSERT_NO_FATAL_FAILURE(evaluate<T>(entry, outcome));
     const json &tolerance = known_values()["tolerances"][entry["tolerance"].get<std::string>()];
     const double expected = number(entry["value"]), relative = tolerance["relative"], in_float = sizeof(T) == 8 ? 0 : 1;
@@ -325,7 +325,7 @@ TEST(KnownValuesFile, IsThereAndComplete) {
 
 TEST(KnownValuesFile, ImagesAreThoseOfPython) {
     for (const auto &[name, description] : known_values()["cases"].items()) {
-        const Pair &pair = images_of(name);
+        const Photographs &pair = images_of(name);
         EXPECT_EQ((std::vector<int64_t>(pair.size.begin(), pair.size.end())), description["shape"].get<std::vector<int64_t>>())
             << name;
         EXPECT_EQ(fnv1a(pair.pred), description["pred_fnv1a"]) << name;

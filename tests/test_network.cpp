@@ -10,7 +10,7 @@
 
 namespace {
 
-pxl_network *const untouched = reinterpret_cast<pxl_network *>(0x10);
+pxl_network *const no_network = reinterpret_cast<pxl_network *>(0x10);
 
 void expect_message(const std::string &text) {
     EXPECT_NE(std::string(pxl_error_message()).find(text), std::string::npos) << text << " | " << pxl_error_message();
@@ -64,25 +64,25 @@ TEST(Network, bad_architectures_are_refused) {
         {"A", "the first layer has to be a convolution"},
     };
     for (const auto &[text, message] : cases) {
-        pxl_network *network = untouched;
+        pxl_network *network = no_network;
         EXPECT_EQ(pxl_network_random(text, 1, &network), PXL_INVALID_ARGUMENT) << text;
-        EXPECT_EQ(network, untouched) << text;
+        EXPECT_EQ(network, no_network) << text;
         expect_message(message);
     }
-    pxl_network *network = untouched;
+    pxl_network *network = no_network;
     EXPECT_EQ(pxl_network_random(nullptr, 1, &network), PXL_INVALID_ARGUMENT);
     expect_message("architecture is NULL");
     EXPECT_EQ(pxl_network_random("8", 1, nullptr), PXL_INVALID_ARGUMENT);
     expect_message("network is NULL");
     EXPECT_EQ(pxl_network_random(std::string(100000, '9').c_str(), 1, &network), PXL_INVALID_ARGUMENT);
-    EXPECT_EQ(network, untouched);
+    EXPECT_EQ(network, no_network);
 }
 
 TEST(Network, has_256_layers_at_most) {
     std::string text = "1:1";
     for (int i = 1; i < 128; ++i) text += ",1";
     EXPECT_EQ(names_of(random_network(text.c_str()).get()).back(), "relu1_128");
-    pxl_network *network = untouched;
+    pxl_network *network = no_network;
     for (const char *more : {",M", ",1"}) {
         EXPECT_EQ(pxl_network_random((text + more).c_str(), 1, &network), PXL_INVALID_ARGUMENT);
         expect_message("more than 256 layers");
@@ -118,9 +118,9 @@ TEST(Network, bad_layers_are_refused) {
     const auto refuse = [](const char *text, const std::function<void(Stack &)> &spoil) {
         Stack stack;
         spoil(stack);
-        pxl_network *network = untouched;
+        pxl_network *network = no_network;
         EXPECT_EQ(stack.create(&network), PXL_INVALID_ARGUMENT) << text;
-        EXPECT_EQ(network, untouched) << text;
+        EXPECT_EQ(network, no_network) << text;
         expect_message(text);
     };
     refuse("layers[1].struct_size is 0", [](Stack &s) { s.layers[1].struct_size = 0; });
@@ -143,14 +143,14 @@ TEST(Network, bad_layers_are_refused) {
     refuse("layers[4] is no convolution, but", [](Stack &s) { s.layers[4].bias = s.numbers.data(); });
     refuse("count is 257; a network has 1 to 256", [](Stack &s) { s.layers.resize(257, PXL_LAYER(PXL_RELU)); });
     const Stack stack;
-    pxl_network *network = untouched;
+    pxl_network *network = no_network;
     EXPECT_EQ(pxl_network_create(stack.layers.data(), 0, &network), PXL_INVALID_ARGUMENT);
     expect_message("count is 0");
     EXPECT_EQ(pxl_network_create(nullptr, 1, &network), PXL_INVALID_ARGUMENT);
     expect_message("layers is NULL");
     EXPECT_EQ(stack.create(nullptr), PXL_INVALID_ARGUMENT);
     expect_message("network is NULL");
-    EXPECT_EQ(network, untouched);
+    EXPECT_EQ(network, no_network);
 }
 
 // ---- Contexts ---------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ struct Context {
         EXPECT_EQ(pxl_context_add_network(context, name, network), PXL_OK) << pxl_error_message();
     }
 };
-std::string name_of(const std::string &expression, pxl_context *context = nullptr) {
+std::string loss_name(const std::string &expression, pxl_context *context = nullptr) {
     LossHandle loss;
     EXPECT_EQ(pxl_loss_parse(expression.c_str(), context, loss.receive()), PXL_OK) << expression << ": " << pxl_error_message();
     return loss ? pxl_loss_term_name(loss, 0) : "";
@@ -179,8 +179,8 @@ TEST(NetworkContext, networks_are_known_by_their_names) {
     const Context known;
     const NetworkPtr a = random_network("8,8,M,12"), b = random_network("4");
     known.add("a", a.get()), known.add("My_net-1.0", b.get());
-    EXPECT_EQ(name_of("features(net=a, layers=pool1)", known.context), "features(net=a, layers=pool1)");
-    EXPECT_EQ(name_of("style(net=My_net-1.0)", known.context), "style(net=My_net-1.0)");
+    EXPECT_EQ(loss_name("features(net=a, layers=pool1)", known.context), "features(net=a, layers=pool1)");
+    EXPECT_EQ(loss_name("style(net=My_net-1.0)", known.context), "style(net=My_net-1.0)");
     known.add("a", a.get()); // the same once more
     LossHandle before;
     ASSERT_EQ(pxl_loss_parse("features(net=a, layers=pool1)", known.context, before.receive()), PXL_OK);
@@ -208,11 +208,11 @@ TEST(NetworkContext, random_weights_have_to_be_named) {
                         "-random for random weights");
         }
     }
-    EXPECT_EQ(name_of("style(net=vgg11-random)", empty.context), "style(net=vgg11-random)");
+    EXPECT_EQ(loss_name("style(net=vgg11-random)", empty.context), "style(net=vgg11-random)");
     const NetworkPtr network = random_network("8,8,M,12");
     empty.add("vgg16", network.get());
-    EXPECT_EQ(name_of("cosine(net=vgg16, layers=pool1)", empty.context), "cosine(net=vgg16, layers=pool1)");
-    EXPECT_EQ(name_of("cosine(net=vgg11-random, layers=20)", empty.context), "cosine(net=vgg11-random, layers=20)");
+    EXPECT_EQ(loss_name("cosine(net=vgg16, layers=pool1)", empty.context), "cosine(net=vgg16, layers=pool1)");
+    EXPECT_EQ(loss_name("cosine(net=vgg11-random, layers=20)", empty.context), "cosine(net=vgg11-random, layers=20)");
     expect_unparsed("cosine(net=vgg19)", empty.context, "net is \"vgg19\", but no network has this name");
 }
 
@@ -220,18 +220,18 @@ TEST(NetworkContext, a_term_without_a_name_takes_vgg16_or_the_only_network) {
     const Context known;
     const NetworkPtr a = random_network("8,8,M,12"), b = random_network("4");
     known.add("mine", a.get());
-    EXPECT_EQ(name_of("lpips", known.context), "lpips(net=mine)");
-    EXPECT_EQ(name_of("features(layers=pool1)", known.context), "features(net=mine, layers=pool1)");
+    EXPECT_EQ(loss_name("lpips", known.context), "lpips(net=mine)");
+    EXPECT_EQ(loss_name("features(layers=pool1)", known.context), "features(net=mine, layers=pool1)");
     known.add("b", b.get());
     expect_unparsed("l1 + lpips", known.context,
                     "column 6: net is not given, and there are several networks: write lpips(net=b), or another of b, mine");
     expect_unparsed("lpips(net=vgg16)", known.context, "net is \"vgg16\", but no network has this name");
     known.add("vgg16", b.get());
-    EXPECT_EQ(name_of("cosine(layers=relu1_1)", known.context), "cosine(net=vgg16, layers=relu1_1)");
-    EXPECT_EQ(name_of("style(net=mine)", known.context), "style(net=mine)");
+    EXPECT_EQ(loss_name("cosine(layers=relu1_1)", known.context), "cosine(net=vgg16, layers=relu1_1)");
+    EXPECT_EQ(loss_name("style(net=mine)", known.context), "style(net=mine)");
     const Context random;
     random.add("vgg16-random", a.get());
-    EXPECT_EQ(name_of("style", random.context), "style(net=vgg16-random)");
+    EXPECT_EQ(loss_name("style", random.context), "style(net=vgg16-random)");
 }
 
 TEST(NetworkContext, many_long_names_fit_the_message) {
@@ -259,7 +259,7 @@ TEST(NetworkContext, bad_names_are_refused) {
         refuse(known.context, name, network.get(), "name is ");
     refuse(known.context, std::string(64, 'a').c_str(), network.get(), "up to 63 letters");
     known.add(std::string(63, 'a').c_str(), network.get());
-    EXPECT_EQ(name_of("style(net=" + std::string(63, 'a') + ")", known.context), "style(net=" + std::string(63, 'a') + ")");
+    EXPECT_EQ(loss_name("style(net=" + std::string(63, 'a') + ")", known.context), "style(net=" + std::string(63, 'a') + ")");
 }
 
 // ---- Expressions ------------------------------------------------------------------------------------------------------
@@ -274,15 +274,15 @@ TEST(NetworkLoss, names_parse_to_the_same_term) {
           "lpips(net=n, layers=2*1:9, data_range=255, reduction=sum)", "style(net=n, precision=tf32)",
           "features(net=n, precision=f16, data_range=2)", "cosine(net=n, normalize=lpips, data_range=auto)",
           "features(net=n, smooth_l1, beta=0.25, reduction=sum)"}) {
-        const std::string name = name_of(text, known.context);
+        const std::string name = loss_name(text, known.context);
         EXPECT_EQ(name, text);
-        EXPECT_EQ(name_of(name, known.context), name);
+        EXPECT_EQ(loss_name(name, known.context), name);
     }
-    EXPECT_EQ(name_of("features(net=n, layers=relu1_2, l2, normalize=none, reduction=mean)", known.context), "features(net=n)");
-    EXPECT_EQ(name_of("cosine(net=n, layers=3)", known.context), "cosine(net=n)");
-    EXPECT_EQ(name_of("lpips(net=n, layers=relu1_2:relu2_1:relu3_1)", known.context), "lpips(net=n)");
-    EXPECT_EQ(name_of("lpips(net=vgg16-random)"), "lpips(net=vgg16-random)");
-    EXPECT_EQ(name_of("cosine(layers=20, net=vgg11-random)"), "cosine(net=vgg11-random, layers=20)");
+    EXPECT_EQ(loss_name("features(net=n, layers=relu1_2, l2, normalize=none, reduction=mean)", known.context), "features(net=n)");
+    EXPECT_EQ(loss_name("cosine(net=n, layers=3)", known.context), "cosine(net=n)");
+    EXPECT_EQ(loss_name("lpips(net=n, layers=relu1_2:relu2_1:relu3_1)", known.context), "lpips(net=n)");
+    EXPECT_EQ(loss_name("lpips(net=vgg16-random)"), "lpips(net=vgg16-random)");
+    EXPECT_EQ(loss_name("cosine(layers=20, net=vgg11-random)"), "cosine(net=vgg11-random, layers=20)");
 }
 
 // A network that a term itself gives is called by its weights: vgg16-random are those of seed 1.
@@ -302,7 +302,7 @@ TEST(NetworkLoss, names_say_what_the_weights_are) {
     const Context known; // the others' names mean them where they were added
     const NetworkPtr network = random_network("8,8,M,12");
     known.add("custom", network.get());
-    EXPECT_EQ(name_of("style(net=custom, layers=0)", known.context), "style(net=custom, layers=0)");
+    EXPECT_EQ(loss_name("style(net=custom, layers=0)", known.context), "style(net=custom, layers=0)");
 }
 
 // Up to the most that an expression can say of a term.
@@ -316,7 +316,7 @@ TEST(NetworkLoss, the_longest_name_is_whole) {
     const std::string name = "features(net=" + net + ", layers=" + layers +
                              ", charbonnier, eps=1.2345678901234567e-100, unit, normalize=imagenet, "
                              "data_range=1.2345678901234567e+100, reduction=spatial)";
-    EXPECT_EQ(name_of(name, known.context), name);
+    EXPECT_EQ(loss_name(name, known.context), name);
     expect_unparsed("features(layers=" + std::string(256, '1') + ")", nullptr,
                     "column 17: layers of 256 characters; at most 255 are read", PXL_SYNTAX_ERROR);
 }
@@ -375,7 +375,7 @@ TEST(NetworkLoss, errors_name_the_column_and_what_is_near) {
         {"features(net=small, net=small)", "'net' repeats"},
     };
     for (const auto &[text, message] : syntax) expect_unparsed(text, known.context, message, PXL_SYNTAX_ERROR);
-    EXPECT_EQ(name_of("features(net=small, layers=0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0)", known.context),
+    EXPECT_EQ(loss_name("features(net=small, layers=0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0)", known.context),
               "features(net=small, layers=0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0)");
 }
 

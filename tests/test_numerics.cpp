@@ -10,7 +10,6 @@
 
 namespace {
 
-constexpr pxl_dtype floating_types[] = {PXL_F32, PXL_F64, PXL_F16, PXL_BF16};
 constexpr pxl_dtype all_types[] = {PXL_F32, PXL_F64, PXL_F16, PXL_BF16, PXL_U8, PXL_U16};
 
 double uniform(std::mt19937 &random) { return random() / 4294967296.0; }

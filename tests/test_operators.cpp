@@ -12,7 +12,6 @@
 namespace {
 
 constexpr pxl_border borders[] = {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE};
-constexpr pxl_dtype floating_types[] = {PXL_F32, PXL_F64, PXL_F16, PXL_BF16};
 
 oracle::Image noise(int64_t n, int64_t c, int64_t h, int64_t w, uint32_t seed, pxl_dtype dtype) {
     std::mt19937 random(seed);

@@ -33,11 +33,12 @@ bool same(double a, double b, double scale) {
 
 // Alone, and beside a term without weight, which has all neighbours read by the mechanism of the other terms.
 TEST(TotalVariation, alone_is_what_it_is_beside_others) {
-    constexpr double infinity = std::numeric_limits<double>::infinity(), nan_value = std::numeric_limits<double>::quiet_NaN();
+    Turn turn(2);
     for (const pxl_term &term : specs_of("tv"))
         for (const double value : {0.25, infinity, -infinity, nan_value, 1e38, 3e38})
             for (const Shape &shape : {Shape{1, 1, 1, 1}, Shape{1, 1, 4, 1}, Shape{1, 1, 1, 40}, Shape{1, 2, 35, 300}})
                 for (const int corner : {0, 1, 2, 3, 4}) {
+                    if (!turn.comes()) continue;
                     Case alone = make_case({term}, shape), beside = make_case({term, weighted(0, pixel(PXL_L1))}, shape);
                     alone.grad_target = beside.grad_target = false;
                     oracle::Inputs inputs = make_inputs(alone);

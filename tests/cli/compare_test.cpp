@@ -12,7 +12,7 @@
 
 namespace {
 
-const std::string coffee = PIXLOSS_EXAMPLES "/coffee.png", chelsea = PIXLOSS_EXAMPLES "/chelsea.png";
+const std::string chelsea = PIXLOSS_EXAMPLES "/chelsea.png";
 const std::string astronaut = PIXLOSS_TEST_DATA "/astronaut.png", camera = PIXLOSS_TEST_DATA "/camera.png";
 
 nlohmann::ordered_json compare(std::vector<std::string> arguments) {

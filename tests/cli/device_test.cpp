@@ -9,7 +9,6 @@
 
 namespace {
 
-const std::string coffee = PIXLOSS_EXAMPLES "/coffee.png";
 
 bool has_cuda() { return run({"info"}).out.find("\ncuda:0") != std::string::npos; }
 

@@ -13,7 +13,7 @@
 
 namespace {
 
-const std::string coffee = PIXLOSS_EXAMPLES "/coffee.png", compressed = PIXLOSS_EXAMPLES "/coffee-q25.jpg";
+const std::string compressed = PIXLOSS_EXAMPLES "/coffee-q25.jpg";
 
 bool says(const std::string &text, const std::string &word) { return text.find(word) != std::string::npos; }
 std::string infos() { return run({"info"}).out; }

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+inline const std::string coffee = PIXLOSS_EXAMPLES "/coffee.png"; // an image to run it on
+
 struct Outcome {
     int exit_code; // -1 when a signal ended it
     std::string out, err;

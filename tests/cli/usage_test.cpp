@@ -9,7 +9,6 @@
 #include "program.hpp"
 
 namespace {
-const std::string coffee = PIXLOSS_EXAMPLES "/coffee.png";
 
 void expect_prints(const std::vector<std::string> &arguments, const std::vector<std::string> &words) {
     const Outcome outcome = run(arguments);
