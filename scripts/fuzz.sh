@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
 # Fuzzes whatever takes what it is given from outside: expressions, arguments of evaluate and of the operators, safetensors, the
 # program's images. Clang's libFuzzer with the address and undefined-behaviour sanitizers; two targets at a time.
-#   scripts/fuzz.sh [seconds] [target ...]   default: 60 each, of all targets (parser, evaluate, operators, safetensors, image);
+#   scripts/fuzz.sh [--simple] [seconds] [target ...]   default: 60 each, of all targets (parser, evaluate, operators, safetensors, image);
 #                                            3600 is the hour before a release
-# Ends with a table, and with 1 if anything was found: inputs then lie in build/fuzz/findings, each run again by
-# build/fuzz/bin/fuzz_TARGET FILE. What was reached stays in build/fuzz/corpus, where the next run takes it up.
+# --simple: by the simplest kernels, which are built in half the time. Ends with a table, and with 1 if anything was found: inputs then
+# lie in build/fuzz/findings, each run again by build/fuzz/bin/fuzz_TARGET FILE. What was reached stays in build/fuzz/corpus, where the
+# next run takes it up.
 # Needs clang (scripts/setup.sh --fuzz). Networks are not computed here: the build has no oneDNN.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 targets=(evaluate operators image parser safetensors)
 seconds=60
+sets=avx512
+if [ "${1-}" = --simple ]; then
+  sets=
+  shift
+fi
 case "${1-}" in
-  -h | --help) sed -n '2,9s/^# \?//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,10s/^# \?//p' "$0"; exit 0 ;;
   '' | *[!0-9]*) ;;
   *) seconds=$1; shift ;;
 esac
@@ -25,7 +31,7 @@ command -v clang++ >/dev/null || { echo "fuzz.sh: clang is missing: scripts/setu
 build=build/fuzz
 mkdir -p "$build/findings"
 echo "fuzz: building (log in $build/build.log)" >&2
-if ! { cmake --preset fuzz && cmake --build --preset fuzz -j "$(nproc)" --target "${targets[@]/#/fuzz_}"; } >"$build/build.log" 2>&1; then
+if ! { cmake --preset fuzz "-DPIXLOSS_INSTRUCTION_SETS=$sets" && cmake --build --preset fuzz -j "$(nproc)" --target "${targets[@]/#/fuzz_}"; } >"$build/build.log" 2>&1; then
   tail -n 30 "$build/build.log" >&2
   echo "fuzz.sh: the build failed, see $build/build.log" >&2
   exit 1

@@ -83,7 +83,7 @@ suite() {
 
 fuzz() {
   scripts/setup.sh --fuzz || { skip "fuzz: all targets" "clang could not be installed"; return 0; }
-  scripts/fuzz.sh "$fuzz_seconds"
+  if [ "$full" = yes ]; then scripts/fuzz.sh "$fuzz_seconds"; else scripts/fuzz.sh --simple "$fuzz_seconds"; fi
 }
 
 # For all architectures if the kernels are not those that were last compiled for all of them, and committed.

@@ -172,10 +172,14 @@ bool Turn::comes() {
     return (scattered >> 16) % every_ == 0;
 }
 
-Turn::Turn(unsigned n) : every_(n) {
+bool lists_are(const char *length) {
     const char *lists = std::getenv("PXLOSS_TEST_LISTS");
-    if (lists && std::string(lists) == "long") every_ = 1;
-    if (lists && std::string(lists) == "short") every_ += 6;
+    return lists && lists == std::string(length);
+}
+
+Turn::Turn(unsigned n) : every_(n) {
+    if (lists_are("long")) every_ = 1;
+    if (lists_are("short")) every_ += 6;
 }
 
 std::string describe(const Case &test) {

@@ -73,6 +73,7 @@ oracle::Inputs make_inputs(const Case &test);
 // Thins out a slow list of cases: about one in n has its turn, scattered, so that a list which is a product keeps some of every
 // factor; always the first. All of them in the long lists (PXLOSS_TEST_LISTS=long, scripts/test.sh --full); one in n + 6 in the
 // short lists, for sanitizers.
+bool lists_are(const char *length); // long or short
 class Turn {
   public:
     explicit Turn(unsigned n);
