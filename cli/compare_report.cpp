@@ -127,10 +127,7 @@ std::string json_line(const Conditions &conditions, const Findings &findings) {
     }
     json["width"] = findings.width, json["height"] = findings.height, json["channels"] = findings.channels;
     json["preset"] = conditions.preset;
-    for (const Metric &metric : findings.metrics) {
-        json[metric.name] = finite(metric.value);
-        if (metric.name == "dssim") json["ms_ssim"] = nullptr;
-    }
+    for (const Metric &metric : findings.metrics) json[metric.name] = finite(metric.value);
     if (conditions.expression.empty()) json["loss"] = nullptr;
     if (!conditions.networks.empty()) json["networks"] = network_json(conditions.networks);
     for (const Metric &metric : findings.metrics)

@@ -8,9 +8,23 @@ namespace {
 
 std::vector<Metric> pixel_metrics(const std::string &missing) {
     std::vector<Metric> metrics;
-    for (const char *name : {"mse", "rmse", "mae", "psnr", "ssim", "dssim", "sobel_l1", "laplacian_l1"})
+    for (const char *name : {"mse", "rmse", "mae", "psnr", "ssim", "dssim", "ms_ssim", "sobel_l1", "laplacian_l1"})
         metrics.push_back({name, name == std::string("psnr") ? " dB" : "", NAN, missing});
     return metrics;
+}
+
+// Missing where the preset has none, and where the images are too small for its scales.
+void measure_ms_ssim(const std::string &ssim, const Pair &images, Metric &metric) {
+    pxl_loss *made = nullptr;
+    const pxl_status status = pxl_loss_parse(("ms_" + ssim).c_str(), nullptr, &made);
+    const Loss loss(made);
+    try {
+        check(status);
+        metric.value = 1 - Evaluator(images.device, nullptr, loss.get(), images.args()).run()[1];
+    } catch (const LibraryError &error) {
+        if (error.status != PXL_INVALID_ARGUMENT && error.status != PXL_UNSUPPORTED) throw;
+        metric.missing = error.what();
+    }
 }
 
 } // namespace
@@ -18,9 +32,12 @@ std::vector<Metric> pixel_metrics(const std::string &missing) {
 std::vector<Metric> measure_pixels(const std::string &ssim, const Pair &images) {
     const Loss loss = parse_loss("mse + rmse + l1 + psnr + " + ssim + " + sobel(l1) + laplacian(l1)", "--preset");
     const std::vector<double> v = Evaluator(images.device, nullptr, loss.get(), images.args()).run();
-    const double values[] = {v[1], v[2], v[3], v[4], 1 - v[5], v[5] / 2, v[6], v[7]};
+    const double values[] = {v[1], v[2], v[3], v[4], 1 - v[5], v[5] / 2, NAN, v[6], v[7]};
     std::vector<Metric> metrics = pixel_metrics("");
-    for (size_t i = 0; i < metrics.size(); i++) metrics[i].value = values[i];
+    for (size_t i = 0; i < metrics.size(); i++) {
+        metrics[i].value = values[i];
+        if (metrics[i].name == "ms_ssim") measure_ms_ssim(ssim, images, metrics[i]);
+    }
     return metrics;
 }
 

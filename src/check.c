@@ -7,6 +7,7 @@
 #include "device.h"
 #include "error.h"
 #include "network/network.h"
+#include "scales.h"
 #include "terms.h"
 #include "view.h"
 
@@ -86,11 +87,26 @@ static pxl_status check_features(const pxli_term *term, int i, const pxl_args *a
 static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *args) {
     const char *name = pxli_param_name(term->kind, term->penalty);
     const bool f64 = args->pred->dtype == PXL_F64 && !pxli_is_features(term->kind);
-    if (!name || f64 || pxli_is_function_of_mean(term->kind)) return PXL_OK;
+    if (!name || f64 || pxli_is_function_of_mean(term->kind) || term->kind == PXL_MS_SSIM) return PXL_OK;
     const float held = (float)term->param;
     if (held <= FLT_MAX && (held > 0 || term->penalty != PXL_HUBER)) return PXL_OK;
     return pxli_fail(PXL_INVALID_ARGUMENT, "term %d, %s: %s is %g, outside of f32, in which these images are computed", i,
                      term->name, name, term->param);
+}
+/* ms_ssim against the image: a size that halvings leave a window of. */
+static pxl_status check_scales(const pxli_term *term, int i, const pxl_args *args) {
+    const pxl_tensor *pred = args->pred;
+    const long long least = pxli_scales_need(term);
+    if (pred->device.type != PXL_CPU)
+        return pxli_fail(PXL_UNSUPPORTED, "term %d, %s, is not computed on CUDA in this version; it is on the CPU", i,
+                         term->name);
+    if (!pxli_scale_count(term, pred->size[2], pred->size[3]))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "pred is %lld x %lld pixels; term %d, %s, needs at least %lld x %lld%s",
+                         (long long)pred->size[2], (long long)pred->size[3], i, term->name, least, least,
+                         term->scales.automatic ? "" : ", or scales=auto");
+    if (args->weight)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "weight does not go with term %d, %s, which averages over pixels", i, term->name);
+    return PXL_OK;
 }
 /* Every term against the size and type of the image. */
 static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
@@ -98,7 +114,8 @@ static pxl_status check_terms(const pxl_loss *loss, const pxl_args *args) {
         const pxli_term *term = &loss->terms[i];
         char what[PXLI_MAX_NAME + 32];
         snprintf(what, sizeof what, "term %d, %s,", i, term->name);
-        pxl_status status = pxli_check_fits(&term->window, what, "pred", args->pred);
+        const bool scales = term->kind == PXL_MS_SSIM;
+        pxl_status status = scales ? check_scales(term, i, args) : pxli_check_fits(&term->window, what, "pred", args->pred);
         if (status) return status;
         status = check_parameter(term, i, args);
         if (!status && pxli_is_features(term->kind)) status = check_features(term, i, args);

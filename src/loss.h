@@ -6,7 +6,7 @@
 #include "math/value.h"
 #include "pixloss/pixloss.h"
 
-enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 640, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
+enum { PXLI_MAX_SCALES = 8, PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 640, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
 
 /* A window and what is needed to score its statistics; two windowed terms that agree in all of it share a pass. */
 typedef struct pxli_window {
@@ -35,6 +35,25 @@ typedef struct pxli_features {
     double weight[PXLI_MAX_TERM_LAYERS];
 } pxli_features;
 
+/* How an axis is halved where its length is odd. */
+typedef enum pxli_halving {
+    PXLI_HALVE_REPEAT, /* the last pixel counts twice */
+    PXLI_HALVE_FRONT,  /* pairs begin one before the first pixel, which counts twice; both axes if either is odd */
+    PXLI_HALVE_PAD,    /* the same, but a 0 stands there */
+    PXLI_HALVE_DROP    /* the last pixel does not count */
+} pxli_halving;
+/* Of ms_ssim. */
+typedef struct pxli_scales {
+    int count; /* weights; the finest scale's first */
+    double weight[PXLI_MAX_SCALES];
+    bool automatic;  /* as many of them as fit the image, their weights divided by their sum */
+    pxl_clamp clamp; /* never PXL_CLAMP_DEFAULT */
+    double eps;      /* the least factor; 0 but for PXL_CLAMP_EPS */
+    pxli_halving halving;
+    bool mean_of_channels; /* torchmetrics: one factor for all channels of an image */
+    bool crop;             /* the same: all scales but the last count whole windows only */
+} pxli_scales;
+
 typedef struct pxli_term {
     pxl_term_kind kind;
     double weight;
@@ -48,6 +67,7 @@ typedef struct pxli_term {
      * data_range. Else zero. */
     pxli_window window;
     pxli_features features;
+    pxli_scales scales;
     char name[PXLI_MAX_NAME]; /* as in an expression, without the weight: what differs from the defaults, and given penalty
                                  parameters */
 } pxli_term;
@@ -57,8 +77,9 @@ struct pxl_loss {
     pxli_term terms[]; /* count of them */
 };
 
-/* kind >= PXL_SSIM: scored from windowed statistics. */
-static inline bool pxli_is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+/* Scored from windowed statistics of the image, or of its scales. */
+static inline bool pxli_has_window(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+static inline bool pxli_is_windowed(pxl_term_kind kind) { return pxli_has_window(kind) && kind != PXL_MS_SSIM; }
 
 /* Whether charges lie at places of a layer. */
 static inline bool pxli_has_feature_map(const pxli_term *term) { return pxli_is_features(term->kind) && term->kind != PXL_STYLE; }

@@ -12,11 +12,17 @@ static bool same_features(const pxli_features *a, const pxli_features *b) {
         if (a->layer[i] != b->layer[i] || a->weight[i] != b->weight[i]) return false;
     return true;
 }
+static bool same_scales(const pxli_scales *a, const pxli_scales *b) {
+    for (int i = 0; i < a->count && i < b->count; i++)
+        if (a->weight[i] != b->weight[i]) return false;
+    return a->count == b->count && a->automatic == b->automatic && a->clamp == b->clamp && a->eps == b->eps &&
+           a->halving == b->halving && a->mean_of_channels == b->mean_of_channels && a->crop == b->crop;
+}
 static bool same_term(const pxli_term *a, const pxli_term *b) {
     return a->reduction == b->reduction && a->penalty == b->penalty && a->param == b->param && a->isotropic == b->isotropic &&
            a->own_counts == b->own_counts && a->mean_of_images == b->mean_of_images && a->neighbours == b->neighbours &&
            a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma && pxli_same_window(&a->window, &b->window) &&
-           same_features(&a->features, &b->features);
+           same_features(&a->features, &b->features) && same_scales(&a->scales, &b->scales);
 }
 
 /* Clears every field that `resolved` does not need: those that the preset gives, then the preset if it gives nothing, then in a

@@ -78,13 +78,16 @@ static pxl_status read_preset(pxli_parser *p, pxli_draft *d) {
     return PXL_OK;
 }
 
-/* net or layers: all up to a comma, a parenthesis or a space; what it means is looked at when the term is resolved. */
+/* net, layers or weights: all up to a comma, a parenthesis or a space; what it means is looked at when the term is resolved. */
 static pxl_status read_text(pxli_parser *p, pxli_draft *d, pxli_field field) {
-    char *to = field == PXLI_F_NET ? d->net : d->layers;
+    char *to = field == PXLI_F_NET ? d->net : field == PXLI_F_LAYERS ? d->layers : d->weights;
     const size_t most = field == PXLI_F_NET ? sizeof d->net - 1 : sizeof d->layers - 1;
     pxli_skip_space(p);
     const size_t length = strcspn(p->at, ",() \t\n\v\f\r");
-    if (!length) return pxli_fail_expected(p, field == PXLI_F_NET ? "the name of a network" : "the names of layers");
+    if (!length)
+        return pxli_fail_expected(p, field == PXLI_F_NET      ? "the name of a network"
+                                     : field == PXLI_F_LAYERS ? "the names of layers"
+                                                              : "the scales' weights");
     if (length > most)
         return pxli_fail_parse(p, p->at, PXL_SYNTAX_ERROR, "%s of %zu characters; at most %zu are read", pxli_fields[field].name,
                                length, most);
@@ -92,8 +95,10 @@ static pxl_status read_text(pxli_parser *p, pxli_draft *d, pxli_field field) {
     p->at += length;
     if (field == PXLI_F_NET)
         d->term.net = to;
-    else
+    else if (field == PXLI_F_LAYERS)
         d->term.layers = to;
+    else
+        d->term.weights = to;
     return PXL_OK;
 }
 

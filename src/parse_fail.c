@@ -111,6 +111,9 @@ pxl_status pxli_fail_no_argument(pxli_parser *p, const pxli_draft *d) {
     const int length = pxli_shown(number);
     const bool is_whole = number.length && (size_t)length == number.length;
     const char *parameter = is_whole ? natural_parameter(d, pxli_parse_number(number.at, number.length)) : NULL;
+    if (number.length && d->term.weights)
+        return pxli_fail_parse(p, number.at, PXL_SYNTAX_ERROR, "numbers of weights stand between colons: weights=%.40s:%.*s",
+                               d->term.weights, length, number.at);
     if (!parameter) return pxli_fail_expected(p, "an argument");
     bool first = true;
     for (int f = 0; f < PXLI_FIELDS; f++) first = first && !d->columns[f];
@@ -162,7 +165,7 @@ pxl_status pxli_fail_name(const pxli_parser *p, pxli_word name) {
 }
 
 pxl_status pxli_fail_complement(const pxli_parser *p) {
-    static const pxl_term_kind complements[] = {PXL_SSIM, PXL_LUMINANCE, PXL_CONTRAST, PXL_STRUCTURE, PXL_COSINE};
+    static const pxl_term_kind complements[] = {PXL_SSIM, PXL_MS_SSIM, PXL_LUMINANCE, PXL_CONTRAST, PXL_STRUCTURE, PXL_COSINE};
     pxli_parser q = *p;
     pxli_accept(&q, '(');
     pxli_skip_space(&q);
@@ -170,13 +173,16 @@ pxl_status pxli_fail_complement(const pxli_parser *p) {
     if (!length || length > PXLI_MAX_DIGITS || pxli_parse_number(q.at, length) != 1) return PXL_OK;
     q.at += length;
     if (!pxli_accept(&q, '-')) return PXL_OK;
-    const pxli_word name = pxli_read_word(&q, false);
+    const pxli_word name = pxli_read_word(&q, false), whole = pxli_foreign_word(name.at); /* ms-ssim */
     for (size_t i = 0; i < sizeof complements / sizeof *complements; i++) {
         const char *term = pxli_find_kind(complements[i])->name;
         const bool ssim = complements[i] == PXL_SSIM;
-        if (pxli_same_letters(name.at, name.length, term))
+        if (pxli_same_letters(name.at, name.length, term) || pxli_same_letters(whole.at, whole.length, term))
             return pxli_fail_parse(p, p->at, PXL_SYNTAX_ERROR, "as a term, %s is 1 - %s already: write %s%s", term,
-                                   ssim ? "SSIM" : term, term, ssim ? ", or dssim for half of it" : "");
+                                   ssim                            ? "SSIM"
+                                   : complements[i] == PXL_MS_SSIM ? "MS-SSIM"
+                                                                   : term,
+                                   term, ssim ? ", or dssim for half of it" : "");
     }
     return name.length ? fail_unsupported(p, pxli_foreign_word(name.at)) : PXL_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "math/window.h"
+#include "scales.h"
 
 int pxli_term_radius(const pxli_term *term) {
     switch (term->kind) {
@@ -100,6 +101,7 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
     pass->window = window, pass->radius = window->taps / 2;
     pass->factor = pxli_downsample_factor(window, call->h, call->w);
     pass->block_offset = window->symmetric_decimation ? pass->factor / 2 : 0;
+    pass->sums = pass->factor > 1;
     pxli_pooled_size(window, call->h, call->w, &pass->h, &pass->w);
     pass->identity_y = window->skip_short_axis && pass->h < window->taps;
     pass->identity_x = window->skip_short_axis && pass->w < window->taps;
@@ -145,7 +147,7 @@ static void order_passes(pxli_call *call) {
 static void place_residual(pxli_call *call) {
     pxli_pass *pass = NULL;
     for (int k = 0; k < call->count; k++) {
-        if (pxli_is_windowed(call->terms[k].kind) || pxli_is_features(call->terms[k].kind)) continue;
+        if (pxli_has_window(call->terms[k].kind) || pxli_is_features(call->terms[k].kind)) continue;
         if (!pass && call->passes && call->pass[0].factor == 1) pass = &call->pass[0];
         if (!pass) {
             memmove(call->pass + 1, call->pass, (size_t)call->passes++ * sizeof *call->pass);
@@ -203,13 +205,14 @@ static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_
     for (int k = 0; k < loss->count; k++) {
         const pxli_term *term = &loss->terms[k];
         if (pxli_is_features(term->kind)) return args;
-        pixels = pixels && !pxli_is_windowed(term->kind) && pxli_term_radius(term) == 0;
+        pixels = pixels && !pxli_has_window(term->kind) && pxli_term_radius(term) == 0;
     }
     return reshape_all(pixels ? pxli_flatten : turn, args, call);
 }
 
 static void set_call(const pxl_args *args, pxli_call *call) {
-    call->args = args, call->count = 0, call->passes = call->walks = 0, call->grad_statistics = NULL;
+    call->args = args, call->count = 0, call->passes = call->pyramids = call->walks = 0, call->grad_statistics = NULL;
+    call->base = NULL;
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
     call->mean.residual_count = 0, call->statistics.window = NULL;
@@ -236,6 +239,7 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
     call->terms = loss->terms, call->count = loss->count;
     for (int k = 0; k < call->count; k++) {
         const pxli_term *term = &call->terms[k];
+        if (term->kind == PXL_MS_SSIM) call->pyramid[call->pyramids++] = k;
         if (!pxli_is_windowed(term->kind)) continue;
         pxli_pass *pass = pass_for(call, term);
         add_scored(call, pass, k);
@@ -252,8 +256,30 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
     if (call->args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
 }
 
+/* The images of a scale with their gradients, as arguments of a call. */
+static const pxl_args *scale_args(const pxli_call *call, const pxli_scale *s, bool finest, pxli_call *to) {
+    to->reshaped = PXL_ARGS(NULL, NULL);
+    to->reshaped.pred = finest ? call->args->pred : &s->sum, to->reshaped.target = finest ? call->args->target : &s->difference;
+    to->reshaped.grad_pred = call->grad_pred ? &s->grad_pred : NULL;
+    to->reshaped.grad_target = call->grad_target ? &s->grad_target : NULL;
+    return &to->reshaped;
+}
+void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_call *to) {
+    const bool coarsest = j == p->count - 1;
+    set_call(scale_args(call, &p->scale[j], j == 0, to), to);
+    to->terms = p->term, to->count = 1, to->passes = 1;
+    to->range = p->range, to->scale = p->unit, to->base = j ? p->base : NULL;
+    pxli_pass *pass = &to->pass[0];
+    start_pass(to, pass);
+    set_window(to, pass, coarsest ? &p->whole : &p->cropped);
+    pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;
+    pass->scored_count = 1, pass->scored[0] = 0;
+    pass->sums = j > 0;
+    set_tiles(to, pass);
+}
 pxli_crop pxli_crop_of(const pxli_call *call, int k) {
-    if (pxli_is_features(call->terms[k].kind)) return (pxli_crop){0, 1, 0, 1}; /* an image counts once */
+    const pxl_term_kind kind = call->terms[k].kind;
+    if (pxli_is_features(kind) || kind == PXL_MS_SSIM) return (pxli_crop){0, 1, 0, 1}; /* an image counts once */
     for (int p = 0; p < call->passes; p++)
         for (int i = 0; i < call->pass[p].scored_count; i++) {
             const pxli_pass *pass = &call->pass[p];
@@ -288,9 +314,10 @@ static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *aren
     pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->w, arena);
     pass->folds.adjoint_y = take_folds(pass, pxli_adjoint_taps, pass->taps_y, pass->h, arena);
 }
+void pxli_layout_scale(pxli_call *scale, pxli_arena *arena) { layout_pass(scale, &scale->pass[0], arena); }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
     const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    const bool adds = call->passes + call->walks > 1 || (call->passes && call->pass[0].accumulate);
+    const bool adds = call->passes + call->pyramids + call->walks > 1 || (call->passes && call->pass[0].accumulate);
     if (!adds || !gradient || gradient->dtype == dtype) return gradient;
     *sum = pxl_nchw(NULL, dtype, gradient->device, call->n, call->c, call->h, call->w);
     sum->data = pxli_take(arena, (size_t)(call->n * call->c * call->h * call->w) * (dtype == PXL_F64 ? 8 : 4));

@@ -26,6 +26,7 @@ typedef struct pxli_folds {
 
 typedef enum pxli_score_mode {
     PXLI_SCORE_SSIM,               /* one term, 1 - SSIM without exponents */
+    PXLI_SCORE_CONTRAST_STRUCTURE, /* one scale of ms_ssim, 1 - cs */
     PXLI_SCORE_TERMS,              /* any windowed terms */
     PXLI_SCORE_STATISTICS,         /* write the five statistics */
     PXLI_SCORE_STATISTICS_ADJOINT, /* pull given derivatives back */
@@ -54,6 +55,7 @@ typedef struct pxli_pass {
     /* Blocks averaged before the window; sizes are those after it. */
     int factor, block_offset; /* block i begins at pixel i * factor - block_offset */
     int64_t h, w;
+    bool sums; /* rows are read as x + y and x - y: of blocks, or of a scale of ms_ssim */
 
     bool gradients;  /* this pass writes those that the call wants */
     bool accumulate; /* and adds them to what is there */
@@ -87,7 +89,10 @@ typedef struct pxli_call {
     pxli_pass statistics; /* for args->statistics; window NULL: not needed */
     pxli_pass pass[PXLI_MAX_PASSES];
     int passes;
-    int walks; /* after the passes; they add to the gradients */
+    int pyramids, pyramid[PXLI_MAX_TERMS]; /* indices of the ms_ssim terms; after the passes, each in the memory of the others */
+    pxli_arena pyramid_arena;              /* where their memory begins */
+    const double *base;                    /* of a scale: what its sums and differences are less, [n][c][2] */
+    int walks;                             /* last; they add to the gradients */
     pxli_walk walk[PXLI_MAX_TERMS];
     pxli_arena walk_arena; /* where their buffers begin */
     double *range;         /* [n][count]: L, see pxli_range_of */

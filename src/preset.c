@@ -7,18 +7,18 @@
 
 const pxli_preset pxli_presets[] = {
     // name, border, taps, sigma, uniform, taps from sigma, sample covariance, skip short axis, symmetric decimation, downsample,
-    // L
-    {"wang", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0},
-    {"vainf", PXL_VALID, 11, 1.5, false, false, false, true, false, 1, 0},
-    {"skimage", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0},
-    {"tf", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0},
-    {"torchmetrics", PXL_REFLECT, 11, 1.5, false, true, false, false, false, 1, PXL_FROM_DATA},
-    {"piq", PXL_VALID, 11, 1.5, false, false, false, false, false, AUTO, 0},
-    {"kornia", PXL_REFLECT, 11, 1.5, false, false, false, false, false, 1, 0},
-    {"fused-ssim", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0},
-    {"seed", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0},
-    {"monai", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0},
-    {"vmaf", PXL_VALID, 11, 1.5, false, false, false, false, true, AUTO, 0},
+    // L, has MS-SSIM, how that halves odd sizes
+    {"wang", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0, true, PXLI_HALVE_REPEAT},
+    {"vainf", PXL_VALID, 11, 1.5, false, false, false, true, false, 1, 0, true, PXLI_HALVE_PAD},
+    {"skimage", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
+    {"tf", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0, true, PXLI_HALVE_REPEAT},
+    {"torchmetrics", PXL_REFLECT, 11, 1.5, false, true, false, false, false, 1, PXL_FROM_DATA, true, PXLI_HALVE_DROP},
+    {"piq", PXL_VALID, 11, 1.5, false, false, false, false, false, AUTO, 0, true, PXLI_HALVE_FRONT},
+    {"kornia", PXL_REFLECT, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
+    {"fused-ssim", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
+    {"seed", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
+    {"monai", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
+    {"vmaf", PXL_VALID, 11, 1.5, false, false, false, false, true, AUTO, 0, false, PXLI_HALVE_REPEAT},
 };
 enum { COUNT = sizeof pxli_presets / sizeof *pxli_presets };
 const int pxli_preset_count = COUNT;

@@ -86,6 +86,8 @@ static pxl_status check_integer(const pxl_term *from, const pxli_place *place, p
         return PXLI_FAIL_FIELD(place, field, "is %d; 4 or 8 is needed", value);
     if (field == PXLI_F_DOWNSAMPLE && value < 1 && value != PXL_DOWNSAMPLE_AUTO)
         return PXLI_FAIL_FIELD(place, field, "is %d; 1 or more is needed, or PXL_DOWNSAMPLE_AUTO", value);
+    if (field == PXLI_F_SCALES && (value < 1 || value > PXLI_MAX_SCALES) && value != PXL_SCALES_AUTO)
+        return PXLI_FAIL_FIELD(place, field, "is %d; 1 to %d is needed, or PXL_SCALES_AUTO", value, PXLI_MAX_SCALES);
     int most = from->kind == PXL_BLUR ? PXLI_MAX_BLUR : PXLI_MAX_WINDOW;
     if (field == PXLI_F_WINDOW && (value < 3 || value > most || value % 2 == 0))
         return PXLI_FAIL_FIELD(place, field, "is %d; an odd number from 3 to %d is needed", value, most);
@@ -95,7 +97,8 @@ static pxl_status check_integer(const pxl_term *from, const pxli_place *place, p
 /* Each field by itself. */
 static pxl_status check_field(const pxl_term *from, const pxli_place *place, pxli_field field) {
     const pxli_field_info *info = &pxli_fields[field];
-    if (field == PXLI_F_NET || field == PXLI_F_LAYERS) return PXL_OK; // by pxli_find_network, pxli_check_features
+    // by pxli_find_network, pxli_check_features, pxli_check_scales
+    if (field == PXLI_F_NET || field == PXLI_F_LAYERS || field == PXLI_F_WEIGHTS) return PXL_OK;
     if (info->type == PXLI_TEXT) {
         size_t length = from->preset ? strlen(from->preset) : 0;
         if (!from->preset || pxli_find_preset(from->preset, length)) return PXL_OK;
@@ -181,13 +184,16 @@ void pxli_term_fill(const pxl_term *from, pxli_term *to) {
     to->alpha = exponent(from->alpha);
     to->beta = exponent(from->beta);
     to->gamma = exponent(from->gamma);
-    if (pxli_is_windowed(kind->kind))
+    if (pxli_has_window(kind->kind))
         fill_windowed(from, &to->window);
     else if (uses(kind, PXLI_F_BORDER))
         fill_filter(from, &to->window);
     else
         to->window.data_range = from->data_range;
     if (pxli_is_features(kind->kind)) pxli_fill_features(from, &to->features);
+    if (kind->kind != PXL_MS_SSIM) return;
+    to->param = 0, to->window.downsample = 1, to->window.skip_short_axis = to->window.symmetric_decimation = false;
+    pxli_fill_scales(from, &to->scales);
 }
 
 static pxl_status check_term(const pxl_term *from, const pxli_place *place, const pxli_kind_info *kind) {
@@ -195,6 +201,7 @@ static pxl_status check_term(const pxl_term *from, const pxli_place *place, cons
     for (int f = 0; !status && f < PXLI_FIELDS; f++) status = check_field(from, place, f);
     if (!status && kind->penalty) status = check_penalty(from, place, kind);
     if (!status && pxli_is_features(kind->kind)) status = pxli_check_features(place, from);
+    if (!status && kind->kind == PXL_MS_SSIM) status = pxli_check_scales(place, from);
     return status ? status : check_window(from, place, kind);
 }
 pxl_status pxli_term_resolve_at(const pxl_term *from, const pxli_place *place, pxli_term *to) {

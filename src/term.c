@@ -30,7 +30,8 @@ const pxli_kind_info pxli_kinds[] = {
     {"lpips", PXL_LPIPS, PXL_L2, FEATURES | BIT(REDUCTION)},
     {"style", PXL_STYLE, PXL_L2, MAP | FEATURES | BIT(NORMALIZE)},
     {"cosine", PXL_COSINE, PXL_L2, FEATURES | BIT(NORMALIZE) | BIT(REDUCTION)},
-    {"ms_ssim", PXL_MS_SSIM, PXL_PENALTY_DEFAULT, 0},
+    {"ms_ssim", PXL_MS_SSIM, PXL_PENALTY_DEFAULT,
+     (WINDOWED & ~BIT(DOWNSAMPLE)) | BIT(SCALES) | BIT(WEIGHTS) | BIT(CLAMP) | BIT(PARAM)},
     {"enl", PXL_ENL, PXL_PENALTY_DEFAULT, 0},
 };
 const int pxli_kind_count = sizeof pxli_kinds / sizeof *pxli_kinds;
@@ -45,6 +46,7 @@ const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT] = {
 
 static const char *const reduction_words[] = {"mean", "sum", "spatial"};
 static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL, "l2", "l1", "huber", "smooth_l1", "charbonnier"};
+static const char *const clamp_words[] = {NULL, "eps", "relu", "simple", "none"};
 static const char *const normalize_words[] = {NULL, "none", "imagenet", "lpips"};
 static const char *const precision_words[] = {NULL, "f32", "tf32", "f16", "bf16"};
 static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "replicate"};
@@ -63,6 +65,9 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
     [PXLI_F_PRESET] = {"preset", PXLI_TEXT, AT(preset), NULL, 0, false, false},
     [PXLI_F_NET] = {"net", PXLI_TEXT, AT(net), NULL, 0, false, false},
     [PXLI_F_LAYERS] = {"layers", PXLI_TEXT, AT(layers), NULL, 0, false, false},
+    [PXLI_F_SCALES] = {"scales", PXLI_INTEGER, AT(scales), NULL, 0, false, true},
+    [PXLI_F_WEIGHTS] = {"weights", PXLI_TEXT, AT(weights), NULL, 0, false, false},
+    [PXLI_F_CLAMP] = WORD(clamp, clamp_words),
     [PXLI_F_PENALTY] = WORD(penalty, penalty_words),
     [PXLI_F_PARAM] = NUMBER(penalty_param, false),
     [PXLI_F_UNIT] = FLAG(unit),
@@ -90,7 +95,7 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
 // The enums are read and written as ints.
 _Static_assert(sizeof(pxl_normalize) == sizeof(int) && sizeof(pxl_precision) == sizeof(int) &&
                    sizeof(pxl_penalty) == sizeof(int) && sizeof(pxl_border) == sizeof(int) &&
-                   sizeof(pxl_reduction) == sizeof(int),
+                   sizeof(pxl_reduction) == sizeof(int) && sizeof(pxl_clamp) == sizeof(int),
                "an enum is not an int wide");
 
 const pxli_kind_info *pxli_find_kind(pxl_term_kind kind) {
@@ -100,7 +105,7 @@ const pxli_kind_info *pxli_find_kind(pxl_term_kind kind) {
 }
 
 const char *pxli_param_name(pxl_term_kind kind, pxl_penalty penalty) {
-    return kind == PXL_PSNR ? "eps" : pxli_penalties[penalty].param;
+    return kind == PXL_PSNR || kind == PXL_MS_SSIM ? "eps" : pxli_penalties[penalty].param;
 }
 
 pxl_penalty pxli_effective_penalty(const pxl_term *term, const pxli_kind_info *kind) {

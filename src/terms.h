@@ -9,6 +9,9 @@ typedef enum pxli_field {
     PXLI_F_PRESET,
     PXLI_F_NET,
     PXLI_F_LAYERS,
+    PXLI_F_SCALES,
+    PXLI_F_WEIGHTS,
+    PXLI_F_CLAMP,
     PXLI_F_PENALTY,
     PXLI_F_PARAM,
     PXLI_F_UNIT,
@@ -86,6 +89,8 @@ typedef struct pxli_preset {
     bool sample_covariance, skip_short_axis, symmetric_decimation;
     int downsample;
     double data_range; /* as in pxli_window */
+    bool has_scales;   /* ms_ssim knows it */
+    pxli_halving halving;
 } pxli_preset;
 extern const pxli_preset pxli_presets[];
 extern const int pxli_preset_count;
@@ -117,6 +122,10 @@ pxl_status pxli_find_network(const pxli_place *place, pxl_term *term, pxl_networ
 pxl_status pxli_check_features(const pxli_place *place, const pxl_term *term);
 /* Of a term that was checked. */
 void pxli_fill_features(const pxl_term *from, pxli_features *to);
+/* resolve_scales.c: the weights and the clamp of ms_ssim. */
+pxl_status pxli_check_scales(const pxli_place *place, const pxl_term *term);
+/* Of a term that was checked. */
+void pxli_fill_scales(const pxl_term *from, pxli_scales *to);
 /* Only fills in the defaults of a valid term; to->name is not written. */
 void pxli_term_fill(const pxl_term *from, pxli_term *to);
 /* to->name of a valid term `from` that was filled into `to`. */

@@ -15,6 +15,7 @@ std::string number(double value) {
 const char *const penalties[] = {"", "l2", "l1", "huber", "smooth_l1", "charbonnier"};
 const char *const borders[] = {"", "valid", "zero", "reflect", "replicate"};
 const char *const normalizations[] = {"", "none", "imagenet", "lpips"};
+const char *const clamps[] = {"", "eps", "relu", "simple", "none"};
 const char *const precisions[] = {"", "f32", "tf32", "f16", "bf16"};
 const char *const reductions[] = {"mean", "sum", "spatial"};
 
@@ -30,6 +31,7 @@ std::string kind_name(const pxl_term &term) {
         case PXL_SSIM: return "ssim";
         case PXL_DSSIM: return "dssim";
         case PXL_LUMINANCE: return "luminance";
+        case PXL_MS_SSIM: return "ms_ssim";
         case PXL_CONTRAST: return "contrast";
         case PXL_STRUCTURE: return "structure";
         case PXL_FEATURES: return "features";
@@ -53,7 +55,7 @@ class Arguments {
 };
 
 std::string parameter_name(const pxl_term &term) {
-    if (term.kind == PXL_PSNR || term.penalty == PXL_CHARBONNIER) return "eps";
+    if (term.kind == PXL_PSNR || term.kind == PXL_MS_SSIM || term.penalty == PXL_CHARBONNIER) return "eps";
     if (term.penalty == PXL_HUBER) return "delta";
     return term.penalty == PXL_SMOOTH_L1 ? "beta" : "eps"; // isotropic: charbonnier by default
 }
@@ -80,6 +82,9 @@ std::string expression(const pxl_term &term) {
     Arguments arguments;
     arguments.field(term.net, "net", term.net ? term.net : "");
     arguments.field(term.layers, "layers", term.layers ? term.layers : "");
+    arguments.field(term.scales, "scales", term.scales < 0 ? "auto" : std::to_string(term.scales));
+    arguments.field(term.weights, "weights", term.weights ? term.weights : "");
+    arguments.field(term.clamp, "clamp", clamps[term.clamp]);
     arguments.flag(term.unit, "unit");
     arguments.field(term.normalize, "normalize", normalizations[term.normalize]);
     arguments.field(term.precision, "precision", precisions[term.precision]);

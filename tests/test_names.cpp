@@ -230,14 +230,17 @@ TEST(LossNamesMeant, other_metrics_are_not_taken_for_ours) {
     }
 }
 
-TEST(LossNamesMeant, terms_of_later_versions) {
-    for (const char *word :
-         {"ms_ssim", "ms-ssim", "msssim", "MS-SSIM", "MS_SSIM", "ms_ssim_loss", "MS_SSIM_Loss", "multiscale_ssim",
-          "multi-scale-ssim", "1-ms_ssim", "1 - ms-ssim", "ms_ssim(window=7)", "ms-ssim(window=7)", "msssim-l1"})
-        expect_says(word, "ms_ssim is not in this version", PXL_UNSUPPORTED);
-    expect_says("l1 + 0.2*ms-ssim", "column 10: ms_ssim is not in this version", PXL_UNSUPPORTED);
-    expect_says("ENL", "column 1: enl is not in this version", PXL_UNSUPPORTED);
+TEST(LossNamesMeant, ms_ssim) {
+    for (const char *word : {"ms-ssim", "msssim", "MS-SSIM", "MS_SSIM", "ms_ssim_loss", "MS_SSIM_Loss", "multiscale_ssim",
+                             "multi-scale-ssim", "ms-ssim(window=7)", "msssim-l1", "l1 + 0.2*ms-ssim"})
+        expect_says(word, "did you mean 'ms_ssim'?", PXL_SYNTAX_ERROR);
+    for (const char *word : {"1-ms_ssim", "1 - ms-ssim", "l1 + (1 - MS-SSIM)"})
+        expect_says(word, "as a term, ms_ssim is 1 - MS-SSIM already: write ms_ssim", PXL_SYNTAX_ERROR);
+    expect_says("ms_ssim(betas=0.5:0.5)", "did you mean 'weights'?", PXL_SYNTAX_ERROR);
+    expect_says("ms_ssim(normalize=relu)", "did you mean 'clamp'?", PXL_SYNTAX_ERROR);
+    expect_says("ms_ssim(weights=0.2,0.8)", "numbers of weights stand between colons: weights=0.2:0.8", PXL_SYNTAX_ERROR);
 }
+TEST(LossNamesMeant, terms_of_later_versions) { expect_says("ENL", "column 1: enl is not in this version", PXL_UNSUPPORTED); }
 
 TEST(LossNamesMeant, one_minus_ssim) {
     const char *const ssim = "as a term, ssim is 1 - SSIM already: write ssim, or dssim for half of it";

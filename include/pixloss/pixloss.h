@@ -271,7 +271,9 @@ typedef enum pxl_term_kind {
     PXL_LUMINANCE = 34, /**< `1 - l` */
     PXL_CONTRAST = 35,  /**< `1 - c` */
     PXL_STRUCTURE = 36, /**< `1 - s` */
-    PXL_MS_SSIM = 37,   /**< not in this version */
+    PXL_MS_SSIM = 37,   /**< 1 - MS-SSIM (Wang, Simoncelli, Bovik, "Multiscale structural similarity", Asilomar 2003): for each
+                            channel of each image `1 - product over j of F_j^weight_j`, F_j the mean of c s over the image halved j
+                            times, at the last of the scales of l c s. See `scales`, `weights`, `clamp`. On the CPU */
     PXL_ENL = 38        /**< not in this version */
 } pxl_term_kind;
 
@@ -309,6 +311,15 @@ typedef enum pxl_precision {
     PXL_PRECISION_F16 = 3,     /**< 11 bits */
     PXL_PRECISION_BF16 = 4     /**< 8 bits, f32's range */
 } pxl_precision;
+/** What becomes of a factor of ms_ssim that is not above 0, which has no power. Where one counts as 0, so does MS-SSIM, and the image's
+ * gradient (of all channels with torchmetrics) is 0. */
+typedef enum pxl_clamp {
+    PXL_CLAMP_DEFAULT = 0, /**< eps; with a preset, and without an eps, relu */
+    PXL_CLAMP_EPS = 1,     /**< a factor below `eps` (penalty_param, below 1; default 1e-4) counts as eps, with a slope of 0 */
+    PXL_CLAMP_RELU = 2,    /**< one below 0 counts as 0 */
+    PXL_CLAMP_SIMPLE = 3,  /**< all factors are (1 + F_j) / 2 */
+    PXL_CLAMP_NONE = 4     /**< none: a negative factor makes value and gradients NaN */
+} pxl_clamp;
 /** What lies outside the image. A default is that of the preset; for sobel, laplacian and blur it is zero. */
 typedef enum pxl_border {
     PXL_BORDER_DEFAULT = 0, /**< see above */
@@ -323,6 +334,8 @@ typedef enum pxl_border {
 #define PXL_FROM_DATA (-1.0)
 /** downsample: `max(1, round(min(H, W) / 256))`; halves to even as piq, up as vmaf has it. */
 #define PXL_DOWNSAMPLE_AUTO (-1)
+/** scales: as many as fit the image. */
+#define PXL_SCALES_AUTO (-1)
 /** An exact 0 for k1, k2, alpha, beta, gamma, where 0 stands for the default. */
 #define PXL_EXACT_ZERO 1e-300
 
@@ -333,7 +346,8 @@ typedef struct pxl_term {
     double weight;           /**< finite; 0 computes the value and leaves the gradient alone */
     pxl_reduction reduction; /**< default mean; rmse and psnr have none */
     pxl_penalty penalty;     /**< of a map; default: the map's own */
-    double penalty_param;    /**< delta, beta or eps, > 0, default the penalty's; psnr: its eps, >= 0, default 0 */
+    double penalty_param;    /**< delta, beta or eps, > 0, default the penalty's; psnr: its eps, >= 0, default 0; ms_ssim: see
+                               pxl_clamp */
     int isotropic;           /**< sobel, tv: 1: the magnitude is charged */
     int own_counts;          /**< tv, mean: 1: each direction over its own H (W-1) or (H-1) W differences, not over H W; not with
                                isotropic */
@@ -354,7 +368,11 @@ typedef struct pxl_term {
                                factors below 1e-4 count as 1e-4, with a slope of 0 */
     double beta;             /**< ssim, dssim: the same of c */
     double gamma;            /**< ssim, dssim: the same of s */
-    const char *preset;      /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
+    int scales;              /**< ms_ssim: so many of the weights, 1 to 8, or PXL_SCALES_AUTO; default: all of them */
+    const char *weights; /**< ms_ssim: of the scales, the finest first, "0.2:0.5:0.3"; NULL: 0.0448:0.2856:0.3001:0.2363:0.1333.
+                               If not all are used those that are are divided by their sum */
+    pxl_clamp clamp;     /**< ms_ssim */
+    const char *preset;  /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
     const pxl_network *network; /**< features, lpips, style, cosine; NULL: the random one that `net` names */
     const char *net;    /**< vgg16-random (11, 13, 19): weights of seed 1. With a `network`: its name, in the term's name */
     const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
@@ -407,13 +425,13 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *
  * - `expression = term { ("+" | "-") term }`
  * - `term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]`
- * - **name**: pixel sobel laplacian tv blur | features lpips style cosine | ssim dssim luminance contrast structure | rmse psnr |
+ * - **name**: pixel sobel laplacian tv blur | features lpips style cosine | ssim dssim ms_ssim luminance contrast structure | rmse psnr |
  *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
  * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
  *   own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
  *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
  *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
- *   downsample (a number or auto), alpha, beta, gamma, preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
+ *   downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights, clamp (eps relu simple none), preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  *
  * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or vgg16-random (11, 13, 19), with
  * random weights of seed 1. Without net it is the context's vgg16, or its only network. An error names its column, from 1. */

@@ -142,6 +142,10 @@ void PXLI_NAME(reduce)(const pxli_region *region, int64_t image, int64_t channel
 void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
+size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call);
+void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory);
+void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
+                      int64_t y1, void *memory);
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
@@ -155,7 +159,17 @@ extern const struct pxli_layer_kernels PXLI_NAME(layers);
 #define REDUCE NULL
 #endif
 const pxli_kernels *PXLI_NAME(kernels)(void) {
-    static const pxli_kernels kernels = {
-        TEXT(PXLI_ISA), PXLI_NAME(tile_bytes), PXLI_NAME(tile), tiles, bytes, run, PXLI_NAME(copy), LAYERS, REDUCE};
+    static const pxli_kernels kernels = {TEXT(PXLI_ISA),
+                                         PXLI_NAME(tile_bytes),
+                                         PXLI_NAME(tile),
+                                         PXLI_NAME(pyramid_bytes),
+                                         PXLI_NAME(halve),
+                                         PXLI_NAME(weigh),
+                                         tiles,
+                                         bytes,
+                                         run,
+                                         PXLI_NAME(copy),
+                                         LAYERS,
+                                         REDUCE};
     return &kernels;
 }

@@ -2,6 +2,7 @@
 #ifndef PXLI_KERNELS_H
 #define PXLI_KERNELS_H
 #include "../backend.h"
+#include "../scales.h"
 
 /* What is wanted of some elements: the sum of them, of their magnitudes or squares; or the extremes. */
 typedef enum pxli_needs { PXLI_NEEDS_SUM, PXLI_NEEDS_ABSOLUTE, PXLI_NEEDS_SQUARE, PXLI_NEEDS_EXTREMES } pxli_needs;
@@ -20,6 +21,11 @@ typedef struct pxli_kernels {
     size_t (*tile_bytes)(const pxli_call *call, const pxli_pass *pass);
     /* One tile: gradients and maps to the call's tensors, and into `sums` the pass's terms, first residual[], then scored[]. */
     void (*tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
+    /* Rows [y0, y1) of a plane of scale j, from the scale above; of its gradient: pyramid.c. Scratch that one thread needs. */
+    size_t (*pyramid_bytes)(const pxli_call *call);
+    void (*halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t plane, int64_t y0, int64_t y1, void *scratch);
+    void (*weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t plane, int64_t y0,
+                  int64_t y1, void *scratch);
     /* A filter's tiles, numbered 0 to count - 1, and the scratch that one thread needs. */
     int64_t (*filter_tiles)(const pxli_filter_call *call);
     size_t (*filter_bytes)(const pxli_filter_call *call);

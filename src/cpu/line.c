@@ -20,7 +20,7 @@ void line_take(strip *s, int64_t width, pxli_arena *arena) {
 /* u and v of columns from .. from + n - 1 */
 static void read_line(strip *s, int64_t from, int64_t n) {
     const real *x, *y, c = s->c, d = s->d, scale = s->scale;
-    const bool blocks = s->pass->factor > 1;
+    const bool blocks = s->pass->sums;
     reader_rows(&s->reader, 0, 1, &x, &y);
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = pxli_border_index(s->pass->window->border, s->pass->w, from + i);

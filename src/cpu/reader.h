@@ -7,7 +7,7 @@
 
 enum { READER_PAD = 64 }; /* readable elements on both sides of a converted row */
 
-/* Where blocks are averaged, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of (x - y) - gap, 2 k = base and gap
+/* Where blocks are averaged, or the images are a scale of ms_ssim, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of (x - y) - gap, 2 k = base and gap
  * being those of some pixel: means of x and y rounded one by one would lose their difference. Else they are the images. */
 typedef struct reader {
     const pxli_pass *pass;

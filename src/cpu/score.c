@@ -141,6 +141,15 @@ static void value_ssim(strip *s) {
     for (int i = 0; i < VL; i++) s->work.value[i] = pxli_vector_ssim(moments_at(s, i), s->C1, s->C2).value;
 }
 
+/* A scale of ms_ssim that is not the coarsest. */
+static void score_contrast_structure(strip *s, vf *const m[MAPS]) {
+    for (int i = 0; i < VL; i++) {
+        const pxli_vector_score r = pxli_vector_contrast_structure(moments_at(s, i), s->C2);
+        s->work.value[i] = r.value;
+        if (s->backs) pull_back(s, i, r, m);
+    }
+}
+
 /* ---- Any terms: by the scalar definitions, in loops over a block's positions that the compiler makes vectors of ---------------- */
 enum { SCORE_RATIOS, SCORE_LUMINANCE, SCORE_CONTRAST, SCORE_STRUCTURE, SCORE_EXPONENTS };
 static int score_of(const pxli_term *term) {
@@ -294,6 +303,10 @@ static void score_at(strip *s, corner at, vf *const m[MAPS]) {
                 for (int i = 0; i < VL; i++) s->work.value[i] *= (real)0.5;
             add_total(s, 0, at.columns);
             if (s->pass->outputs) keep_map(s, at, &s->call->terms[s->pass->scored[0]]);
+            break;
+        case PXLI_SCORE_CONTRAST_STRUCTURE:
+            score_contrast_structure(s, m);
+            add_total(s, 0, at.columns);
             break;
         case PXLI_SCORE_TERMS: score_terms(s, at, m); break;
         case PXLI_SCORE_STATISTICS: keep_statistics(s, at); break;

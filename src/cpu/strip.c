@@ -109,7 +109,7 @@ INLINE void load_rows(bool whole, bool exact, bool blocks, const strip *s, const
 }
 NOINLINE void load_block(const strip *s, const batch *a, int64_t column, const block *t) {
     const bool whole = s->pass->w - column >= VL;
-    const bool blocks = s->pass->factor > 1;
+    const bool blocks = s->pass->sums;
     if (whole && !s->exact && !blocks)
         load_rows(true, false, false, s, a, column, t);
     else if (whole)
@@ -269,7 +269,7 @@ static void set_shifts(strip *s) {
         const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6,
                       column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
         if (!reader_sample(&s->reader, row, column, &x, &y)) continue;
-        const bool blocks = s->pass->factor > 1;
+        const bool blocks = s->pass->sums;
         sum[n] = blocks ? x / 2 : x / 2 + y / 2, difference[n] = blocks ? y : x - y;
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
@@ -319,7 +319,7 @@ static void set_scales(strip *s) {
         s->coefficient[k] = to_real(scale);
         any = any || scale != 0;
     }
-    if (p->mode == PXLI_SCORE_SSIM) {
+    if (p->mode == PXLI_SCORE_SSIM || p->mode == PXLI_SCORE_CONTRAST_STRUCTURE) {
         const pxl_term_kind kind = s->call->terms[p->scored[0]].kind;
         s->unit = kind == PXL_DSSIM ? s->coefficient[0] / 2 : s->coefficient[0];
     }
@@ -360,7 +360,8 @@ static void take_outputs(strip *s, int64_t width, pxli_arena *arena) {
 }
 /* One row fills one lane of a block, so it has a way of its own. */
 static bool is_line(const pxli_pass *pass) {
-    return pass->h == 1 && (pass->mode == PXLI_SCORE_SSIM || pass->mode == PXLI_SCORE_TERMS) && !pass->outputs;
+    const bool statistics = pass->mode == PXLI_SCORE_STATISTICS || pass->mode == PXLI_SCORE_STATISTICS_ADJOINT;
+    return pass->h == 1 && !statistics && !pass->outputs;
 }
 static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_arena *arena) {
     const int64_t width = pxli_strip_width(pass);

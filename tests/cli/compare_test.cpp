@@ -65,7 +65,8 @@ TEST(Compare, EqualImages) {
     EXPECT_EQ(json["preset"], "wang");
     EXPECT_EQ(json["ssim"], 1.0);
     for (const char *zero : {"mse", "rmse", "mae", "dssim", "sobel_l1", "laplacian_l1"}) EXPECT_EQ(json[zero], 0.0) << zero;
-    for (const char *null : {"psnr", "ms_ssim", "loss"}) EXPECT_TRUE(json[null].is_null()) << null;
+    EXPECT_EQ(json["ms_ssim"], 1.0);
+    for (const char *null : {"psnr", "loss"}) EXPECT_TRUE(json[null].is_null()) << null;
 }
 
 TEST(Compare, NumbersFitTheirDefinitions) {
@@ -83,6 +84,19 @@ TEST(Compare, NumbersFitTheirDefinitions) {
     EXPECT_GT(json["mae"], 0.0);
     EXPECT_GT(json["sobel_l1"], json["mae"]);
     EXPECT_GT(json["laplacian_l1"], json["mae"]);
+}
+
+TEST(Compare, MsSsimIsMissingWhereItIsNone) {
+    const Folder folder;
+    write_png(folder / "a.png", picture(170, 160, 1, 8, 1)), write_png(folder / "b.png", picture(170, 160, 1, 8, 2));
+    write_png(folder / "c.png", picture(170, 161, 1, 8, 1)), write_png(folder / "d.png", picture(170, 161, 1, 8, 2));
+    const nlohmann::ordered_json small = compare({folder / "a.png", folder / "b.png"});
+    EXPECT_TRUE(small["ms_ssim"].is_null());
+    EXPECT_NE(std::string(small["missing"]["ms_ssim"]).find("needs at least 161 x 161"), std::string::npos);
+    const nlohmann::ordered_json large = compare({folder / "c.png", folder / "d.png", "--loss", "ms_ssim(preset=wang)"});
+    EXPECT_NEAR(large["ms_ssim"], 1 - double(large["loss"]), 1e-12);
+    const nlohmann::ordered_json other = compare({folder / "c.png", folder / "d.png", "--preset", "skimage"});
+    EXPECT_NE(std::string(other["missing"]["ms_ssim"]).find("has no MS-SSIM"), std::string::npos);
 }
 
 TEST(Compare, SixteenBitsAreDividedByTheirMaximum) {

@@ -99,7 +99,8 @@ TEST(Usage, ExpressionsOfOtherLibraries) {
     fails("huber(1)", "did you mean 'huber(delta=1)'?");
     fails("ssim(kernel_size=7)", "did you mean 'window'?");
     fails("1 - ssim", "as a term, ssim is 1 - SSIM already: write ssim");
-    fails("l1 + ms-ssim", "ms_ssim is not in this version");
+    fails("l1 + enl", "enl is not in this version");
+    fails("l1 + ms-ssim", "did you mean 'ms_ssim'?");
 }
 
 TEST(Usage, NetworksThatAreUnknown) {

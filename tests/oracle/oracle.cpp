@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "scales.h"
+
 namespace oracle {
 namespace {
 
@@ -47,6 +49,7 @@ TermResult pooled_term(const Term &term, int factor, const Image &pred, const Im
 TermResult term_result(const Term &term, const Inputs &inputs, const Image &pred, const Image &target, Image *map, Image *stats) {
     const double range = range_of(term, pred, target, inputs.weight, inputs.type_range);
     if (term.kind == PXL_RMSE || term.kind == PXL_PSNR) return mean_square_term(term, pred, target, inputs.weight, range);
+    if (term.kind == PXL_MS_SSIM) return scales_term(term, pred, target, range, inputs.rounding);
     if (!is_windowed(term.kind)) return map_term(term, pred, target, inputs.weight, inputs.rounding);
     const int factor = downsample_factor(term, pred.h, pred.w);
     if (factor > 1) return pooled_term(term, factor, pred, target, range, inputs.rounding, map, stats);
@@ -100,6 +103,7 @@ int downsample_factor(const Term &term, int64_t h, int64_t w) {
 
 bool fits(const Term &term, int64_t h, int64_t w) {
     if (term.kind == PXL_PIXEL || term.kind == PXL_TV || term.kind == PXL_RMSE || term.kind == PXL_PSNR) return true;
+    if (term.kind == PXL_MS_SSIM) return scale_count(term, h, w) > 0;
     const int taps = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN ? 3 : term.window;
     const int factor = downsample_factor(term, h, w);
     if (factor > h || factor > w) return false;

@@ -162,6 +162,7 @@ bool has_exponents(const Term &term) { return term.alpha != 1 || term.beta != 1 
 Score ssim(const Term &term, const Moments &m, real c1, real c2, real rounding) {
     if (has_exponents(term)) return with_exponents(term, m, c1, c2, rounding);
     const Factor l = luminance(m, c1), cs = contrast_structure(m, c2);
+    if (term.without_luminance) return of_factor(cs, 0);
     return of_factor({l.value * cs.value, plus(times(l.slopes, cs.value), times(cs.slopes, l.value)), {}}, 0);
 }
 

@@ -1,7 +1,10 @@
 #include "term.h"
 
 #include <cstring>
+#include <numeric>
+#include <sstream>
 #include <stdexcept>
+#include <string>
 
 #include "filter.h"
 
@@ -55,6 +58,32 @@ void resolve_window(const pxl_term &from, Term &to) {
     to.alpha = or_default(from.alpha, 1), to.beta = or_default(from.beta, 1), to.gamma = or_default(from.gamma, 1);
 }
 
+std::vector<double> weights_in(const char *text) {
+    std::vector<double> weights;
+    std::istringstream numbers(text);
+    for (std::string number; std::getline(numbers, number, ':');) weights.push_back(std::stod(number));
+    return weights;
+}
+void resolve_scales(const pxl_term &from, Term &to) {
+    const std::string preset = from.preset ? from.preset : "";
+    to.weights = weights_in(from.weights ? from.weights : "0.0448:0.2856:0.3001:0.2363:0.1333");
+    const bool truncated = from.scales > 0 && from.scales < static_cast<int>(to.weights.size());
+    if (truncated) to.weights.resize(static_cast<size_t>(from.scales));
+    if (truncated || (preset == "piq" && from.weights)) {
+        const double sum = std::accumulate(to.weights.begin(), to.weights.end(), 0.0);
+        for (double &weight : to.weights) weight /= sum;
+    }
+    to.as_many_as_fit = from.scales == PXL_SCALES_AUTO;
+    to.clamp = from.clamp ? from.clamp : preset.empty() || from.penalty_param > 0 ? PXL_CLAMP_EPS : PXL_CLAMP_RELU;
+    to.param = from.penalty_param > 0 ? from.penalty_param : 1e-4;
+    to.halving = preset == "vainf"          ? Term::Halving::pad
+                 : preset == "piq"          ? Term::Halving::repeat_first
+                 : preset == "torchmetrics" ? Term::Halving::drop
+                                            : Term::Halving::repeat_last;
+    to.mean_of_channels = to.crop = preset == "torchmetrics";
+    to.downsample = 1, to.skip_short_axis = false;
+}
+
 pxl_penalty default_penalty(const pxl_term &term) {
     if (term.penalty) return term.penalty;
     if (term.isotropic) return PXL_CHARBONNIER;
@@ -72,8 +101,9 @@ Term resolve(const pxl_term &from) {
     to.isotropic = from.isotropic, to.own_counts = from.own_counts, to.mean_of_images = from.mean_of_images;
     to.neighbours = from.neighbours ? from.neighbours : 4;
     to.data_range = from.data_range;
-    if (is_windowed(from.kind)) {
+    if (is_windowed(from.kind) || from.kind == PXL_MS_SSIM) {
         resolve_window(from, to);
+        if (from.kind == PXL_MS_SSIM) resolve_scales(from, to);
     } else {
         to.border = from.border ? from.border : PXL_ZERO;
         to.sigma = from.sigma > 0 ? from.sigma : 1.5;

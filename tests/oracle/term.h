@@ -1,6 +1,8 @@
 // One term with every default filled in, by the oracle's own reading of the manual and of DEFINITIONS.md.
 #ifndef ORACLE_TERM_H
 #define ORACLE_TERM_H
+#include <vector>
+
 #include "pixloss/pixloss.h"
 
 namespace oracle {
@@ -23,11 +25,18 @@ struct Term {
     bool decimate = false;        // vmaf's way to downsample
     bool skip_short_axis = false; // vainf
     double alpha = 1, beta = 1, gamma = 1;
+    bool without_luminance = false; // ssim: c s alone
+    // ms_ssim
+    std::vector<double> weights; // of the scales, the finest first
+    bool as_many_as_fit = false;
+    pxl_clamp clamp = PXL_CLAMP_EPS;
+    enum class Halving { repeat_last, repeat_first, pad, drop } halving = Halving::repeat_last;
+    bool mean_of_channels = false, crop = false;
 };
 
 Term resolve(const pxl_term &term);
 
-inline bool is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+inline bool is_windowed(pxl_term_kind kind) { return kind >= PXL_SSIM && kind != PXL_MS_SSIM; }
 
 } // namespace oracle
 #endif

@@ -1,0 +1,141 @@
+/* Between the scales of MS-SSIM: halving two images, and the adjoint of that. See scales.h. */
+#include "../scales.h"
+#include "reader.h"
+
+enum { PAD = 16 }; /* elements before and after a row of scratch: one outside of the image, and alignment */
+static int64_t pitch_of(int64_t w) { return (w + 15) / 16 * 16 + 2 * PAD; }
+size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call);
+size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call) { return (size_t)(4 * pitch_of(call->w)) * sizeof(real) + PXLI_ALIGN; }
+typedef struct scratch_rows {
+    real *row[4];
+} scratch_rows;
+static scratch_rows rows_in(void *memory, int64_t w) {
+    pxli_arena arena = {(uintptr_t)memory, 0};
+    scratch_rows s;
+    for (int i = 0; i < 4; i++) s.row[i] = (real *)pxli_take(&arena, (size_t)pitch_of(w) * sizeof(real)) + PAD;
+    return s;
+}
+
+/* ---- Halving --------------------------------------------------------------------------------------------------------- */
+/* Two rows of the finer scale added up: u of sums, v of differences, which are less base and gap. */
+typedef struct halving {
+    plane x, y;
+    bool images; /* the finer scale is the images themselves */
+    int64_t h, w;
+    real base, gap;
+    real *restrict u, *restrict v, *restrict a, *restrict b;
+} halving;
+
+static void add_images(const halving *t) {
+    const real k = t->base / 2, gap = t->gap;
+    for (int64_t i = 0; i < t->w; i++) {
+        const real p = t->a[i], q = t->b[i], difference = p - q, back = difference - p;
+        t->u[i] += (p - k) + (q - k);
+        t->v[i] += (difference - gap) + ((p - (difference - back)) - (q + back)); /* and what rounding p - q dropped */
+    }
+}
+static void add_row(const halving *t, int64_t y, bool pad) {
+    if (pad && (y < 0 || y >= t->h)) {
+        for (int64_t i = 0; i < t->w; i++) t->u[i] -= t->base, t->v[i] -= t->gap;
+        return;
+    }
+    y = larger(0, smaller(y, t->h - 1));
+    load_row(&t->x, y, 0, t->w, t->a), load_row(&t->y, y, 0, t->w, t->b);
+    if (t->images) {
+        add_images(t);
+        return;
+    }
+    for (int64_t i = 0; i < t->w; i++) t->u[i] += t->a[i], t->v[i] += t->b[i];
+}
+/* Pairs of a row, of which one may lie outside. `outside`: what two rows of padding add up to. */
+static void halve_row(pxli_halved columns, real *restrict sum, real outside, real *restrict to) {
+    sum[-1] = columns.pad ? outside : sum[0], sum[columns.from] = sum[columns.from - 1];
+    const real *from = sum - columns.before;
+    for (int64_t i = 0; i < columns.to; i++) to[i] = (from[2 * i] + from[2 * i + 1]) * (real)0.25;
+}
+static void first_pixels(halving *t, double *base) {
+    real p, q;
+    load_row(&t->x, 0, 0, 1, &p), load_row(&t->y, 0, 0, 1, &q);
+    const real sum = p + q;
+    const bool finite = sum - sum == 0;
+    t->base = finite ? sum : 0, t->gap = finite ? p - q : 0;
+    if (base) base[0] = (double)t->base, base[1] = (double)t->gap;
+}
+
+/* Rows [y0, y1) of scale j, of one plane, from the scale above. */
+void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory);
+void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory) {
+    const pxli_scale *to = &p->scale[j], *from = to - 1;
+    const int64_t n = index / call->c, c = index % call->c;
+    const scratch_rows rows = rows_in(memory, from->w);
+    halving t = {
+        .images = j == 1, .h = from->h, .w = from->w, .u = rows.row[0], .v = rows.row[1], .a = rows.row[2], .b = rows.row[3]};
+    t.x = plane_of(t.images ? call->args->pred : &from->sum, n, c);
+    t.y = plane_of(t.images ? call->args->target : &from->difference, n, c);
+    double *const base = p->base + 2 * index;
+    if (t.images)
+        first_pixels(&t, y0 == 0 ? base : NULL);
+    else
+        t.base = (real)base[0], t.gap = (real)base[1];
+    const plane sum = plane_of(&to->sum, n, c), difference = plane_of(&to->difference, n, c);
+    for (int64_t y = y0; y < y1; y++) {
+        memset(t.u, 0, (size_t)t.w * sizeof(real)), memset(t.v, 0, (size_t)t.w * sizeof(real));
+        for (int k = 0; k < 2; k++) add_row(&t, 2 * y - to->rows.before + k, to->rows.pad);
+        halve_row(to->columns, t.u, -2 * t.base, direct_row(&sum, y)),
+            halve_row(to->columns, t.v, -2 * t.gap, direct_row(&difference, y));
+    }
+}
+
+/* ---- Its adjoint ------------------------------------------------------------------------------------------------------ */
+/* How often pixel i is read by the pair that has it; 0: by none. */
+static int readers(pxli_halved axis, int64_t i) {
+    if ((i + axis.before) / 2 >= axis.to) return 0;
+    if (axis.pad) return 1;
+    const bool first = axis.before && i == 0, last = i == axis.from - 1 && 2 * axis.to - axis.before > axis.from;
+    return first || last ? 2 : 1;
+}
+/* A row of the coarser gradient, times unit, at each pixel of the finer one that its pairs read. */
+static void spread_row(pxli_halved columns, real unit, const real *restrict from, real *restrict to) {
+    real *restrict pairs = to - columns.before;
+    for (int64_t i = 0; i < columns.to; i++) {
+        const real g = unit * from[i];
+        pairs[2 * i] = g, pairs[2 * i + 1] = g;
+    }
+    if (columns.before && !columns.pad) to[0] += to[-1];
+    if (2 * columns.to - columns.before > columns.from) to[columns.from - 1] += to[columns.from];
+    if (2 * columns.to - columns.before < columns.from) to[columns.from - 1] = 0;
+}
+/* A row of the map's gradient times its factor, which is 0 where that is not to count, whatever the gradient. */
+static void weigh_row(int64_t w, real factor, const real *g, real *to) {
+    for (int64_t i = 0; i < w; i++) to[i] = factor == 0 ? 0 : factor * g[i];
+}
+static const pxl_tensor *gradient_of(const pxli_scale *s, bool of_target) { return of_target ? &s->grad_target : &s->grad_pred; }
+
+/* Rows [y0, y1) of the gradient of scale j, of one plane: times its factor, and what the scale below adds. The finest goes to the
+ * call's gradient, and with `add` is added to it. */
+void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
+                      int64_t y1, void *memory);
+void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
+                      int64_t y1, void *memory) {
+    const pxli_scale *s = &p->scale[j], *below = j + 1 < p->count ? s + 1 : NULL;
+    const int64_t n = index / call->c, c = index % call->c, w = s->w;
+    const scratch_rows rows = rows_in(memory, w);
+    real *const spread = rows.row[0], *const out = rows.row[1];
+    const plane own = plane_of(gradient_of(s, of_target), n, c);
+    const plane coarse = below ? plane_of(gradient_of(below, of_target), n, c) : own;
+    const plane to = j ? own : plane_of(of_target ? call->grad_target : call->grad_pred, n, c);
+    const bool in_place = j > 0 || p->direct;
+    const real factor = to_real(s->factor[index]), unit = below && j + 2 == p->count ? to_real(below->factor[index]) : 1;
+    int64_t held = -1;
+    for (int64_t y = y0; y < y1; y++) {
+        real *const row = in_place ? direct_row(&own, y) : out;
+        weigh_row(w, factor, direct_row(&own, y), row);
+        const int64_t pair = below ? (y + below->rows.before) / 2 : 0;
+        const int times = below ? readers(below->rows, y) : 0;
+        if (times && unit != 0) {
+            if (pair != held) spread_row(below->columns, unit * (real)0.25, direct_row(&coarse, pair), spread), held = pair;
+            for (int64_t i = 0; i < w; i++) row[i] += (real)times * spread[i];
+        }
+        if (!in_place) store_row(&to, y, 0, w, out, add);
+    }
+}

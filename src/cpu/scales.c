@@ -1,0 +1,112 @@
+/* MS-SSIM on the CPU: halves the images, runs the structure pass on each scale, weighs the scales, and adds their gradients up from
+ * coarse to fine. See scales.h. */
+#include "scales.h"
+
+#include "kernels.h"
+
+enum { ROWS_AT_A_TIME = 32 };
+
+static const pxli_kernels *kernels_of(const pxli_call *call) { return pxli_kernels_for(call->args->pred->dtype); }
+
+/* What one pyramid takes: its arrays in the arena, and what its passes need of a thread and of slots for sums. */
+static void lay_out(const pxli_call *call, int i, pxli_arena *arena, size_t *scratch, int64_t *slots) {
+    const pxli_kernels *kernels = kernels_of(call);
+    pxli_pyramid p;
+    pxli_call scale;
+    size_t folds = 0;
+    pxli_pyramid_layout(call, i, &p, arena);
+    for (int j = 0; j < p.count; j++) {
+        pxli_arena own = *arena;
+        pxli_plan_scale(call, &p, j, &scale), pxli_layout_scale(&scale, &own);
+        const size_t bytes = kernels->tile_bytes(&scale, &scale.pass[0]);
+        const int64_t tiles = pxli_tile_count(&scale, &scale.pass[0]);
+        if (bytes > *scratch) *scratch = bytes;
+        if (tiles > *slots) *slots = tiles;
+        if (own.used > folds) folds = own.used;
+    }
+    arena->used = folds;
+    if (kernels->pyramid_bytes(call) > *scratch) *scratch = kernels->pyramid_bytes(call);
+}
+void pxli_scales_layout(pxli_call *call, pxli_arena *arena, size_t *scratch, int64_t *slots) {
+    const pxli_arena begin = *arena;
+    call->pyramid_arena = begin;
+    for (int i = 0; i < call->pyramids; i++) {
+        pxli_arena own = begin;
+        lay_out(call, i, &own, scratch, slots);
+        if (own.used > arena->used) arena->used = own.used;
+    }
+}
+
+/* ---- Rows of all planes, some at a time ------------------------------------------------------------------------------- */
+typedef struct rows_run {
+    const pxli_call *call;
+    const pxli_pyramid *pyramid;
+    int scale;
+    bool of_target, add;
+    int64_t chunks;
+} rows_run;
+static void run_rows(const pxli_team *team, rows_run *run, pxli_task *task) {
+    const pxli_scale *s = &run->pyramid->scale[run->scale];
+    const int64_t planes = run->call->n * run->call->c;
+    run->chunks = (s->h + ROWS_AT_A_TIME - 1) / ROWS_AT_A_TIME;
+    pxli_run(team, planes * run->chunks, planes * s->h * s->w, task, run);
+}
+static int64_t end_of(const rows_run *r, int64_t y) {
+    const int64_t h = r->pyramid->scale[r->scale].h;
+    return y + ROWS_AT_A_TIME < h ? y + ROWS_AT_A_TIME : h;
+}
+static void halve(const void *arguments, int64_t index, void *scratch) {
+    const rows_run *r = arguments;
+    const int64_t y = index % r->chunks * ROWS_AT_A_TIME;
+    kernels_of(r->call)->halve(r->call, r->pyramid, r->scale, index / r->chunks, y, end_of(r, y), scratch);
+}
+static void weigh(const void *arguments, int64_t index, void *scratch) {
+    const rows_run *r = arguments;
+    const int64_t y = index % r->chunks * ROWS_AT_A_TIME;
+    kernels_of(r->call)->weigh(r->call, r->pyramid, r->scale, r->of_target, r->add, index / r->chunks, y, end_of(r, y), scratch);
+}
+
+/* ---- One scale -------------------------------------------------------------------------------------------------------- */
+typedef struct scale_run {
+    const pxli_kernels *kernels;
+    const pxli_call *scale;
+    double *sums;
+} scale_run;
+static void run_tile(const void *arguments, int64_t index, void *scratch) {
+    const scale_run *r = arguments;
+    r->kernels->tile(r->scale, &r->scale->pass[0], index, scratch, r->sums + index);
+}
+static void run_scale(const pxli_team *team, const pxli_call *call, pxli_pyramid *p, int j, pxli_arena arena, double *sums) {
+    pxli_call scale;
+    pxli_plan_scale(call, p, j, &scale), pxli_layout_scale(&scale, &arena);
+    const pxli_pass *pass = &scale.pass[0];
+    const scale_run run = {kernels_of(call), &scale, sums};
+    const int64_t tiles = pxli_tile_count(&scale, pass), each = pass->strips * pass->segments;
+    pxli_run(team, tiles, call->n * call->c * pass->h * pass->w, run_tile, &run);
+    p->scale[j].area = (double)(pass->map_y1 - pass->map_y0) * (double)(pass->map_x1 - pass->map_x0);
+    for (int64_t n = 0; n < call->n; n++)
+        for (int64_t c = 0; c < call->c; c++) {
+            double sum = 0;
+            for (int64_t i = 0; i < each; i++) sum += sums[(n * each + i) * call->c + c];
+            p->scale[j].loss[n * call->c + c] = sum;
+        }
+}
+
+/* ---- All of it -------------------------------------------------------------------------------------------------------- */
+static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *sums) {
+    pxli_arena arena = call->pyramid_arena;
+    pxli_pyramid p;
+    pxli_pyramid_layout(call, i, &p, &arena);
+    for (int64_t n = 0; n < call->n; n++) p.range[n] = call->range[n * call->count + p.index], p.unit[n] = 1;
+    for (int j = 1; j < p.count; j++) run_rows(team, &(rows_run){call, &p, j, false, false, 0}, halve);
+    for (int j = 0; j < p.count; j++) run_scale(team, call, &p, j, arena, sums);
+    pxli_weigh_scales(&p, call);
+    const bool add = call->passes > 0 || i > 0, lone = p.count == 1;
+    for (int j = lone ? 0 : p.count - 2; j >= 0; j--) {
+        if (call->grad_pred) run_rows(team, &(rows_run){call, &p, j, false, add, 0}, weigh);
+        if (call->grad_target) run_rows(team, &(rows_run){call, &p, j, true, add, 0}, weigh);
+    }
+}
+void pxli_scales_run(const pxli_team *team, pxli_call *call, double *sums) {
+    for (int i = 0; i < call->pyramids; i++) run_pyramid(team, call, i, sums);
+}

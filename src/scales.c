@@ -1,0 +1,156 @@
+/* MS-SSIM (Wang, Simoncelli, Bovik 2003) of images x and y, for each channel of each image: with loss_j the mean of 1 - cs over scale j,
+ * or of 1 - ssim at the coarsest, and F_j = 1 - loss_j,
+ *
+ *     1 - MS-SSIM = -expm1(sum over j of weight_j log F_j),  d / d loss_j = weight_j MS-SSIM / F_j.
+ *
+ * Each scale's map and its gradient are those of a windowed term on the halved images. As the slopes are known only once all scales are,
+ * the gradients are left without them; from coarse to fine, each is multiplied by its factor and given what the halving's adjoint brings
+ * from the scale below. Scales hold sums and differences of the images, whose difference would drown in x and y rounded one by one. */
+#include "scales.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "math/window.h"
+
+/* ---- Sizes ---------------------------------------------------------------------------------------------------------- */
+static pxli_halved axis(pxli_halving halving, int64_t n, bool odd) {
+    const bool front = odd && (halving == PXLI_HALVE_FRONT || halving == PXLI_HALVE_PAD);
+    return (pxli_halved){n, halving == PXLI_HALVE_DROP ? n / 2 : (n + 1) / 2, front, halving == PXLI_HALVE_PAD};
+}
+void pxli_halve(pxli_halving halving, int64_t h, int64_t w, pxli_halved *rows, pxli_halved *columns) {
+    const bool either = halving == PXLI_HALVE_FRONT && (h % 2 || w % 2);
+    *rows = axis(halving, h, either || h % 2), *columns = axis(halving, w, either || w % 2);
+}
+
+static bool has_map(const pxli_term *term, bool coarsest, int64_t h, int64_t w) {
+    const bool whole = term->window.border == PXL_VALID || (term->scales.crop && !coarsest);
+    const int64_t least = whole ? term->window.taps : 1;
+    return h >= least && w >= least;
+}
+/* Whether the first `count` scales fit. */
+static bool fit(const pxli_term *term, int count, int64_t h, int64_t w) {
+    pxli_halved rows, columns;
+    for (int j = 0; j < count; j++) {
+        if (!has_map(term, j == count - 1, h, w)) return false;
+        pxli_halve(term->scales.halving, h, w, &rows, &columns);
+        h = rows.to, w = columns.to;
+    }
+    return true;
+}
+int pxli_scale_count(const pxli_term *term, int64_t h, int64_t w) {
+    int count = term->scales.count;
+    if (!term->scales.automatic) return fit(term, count, h, w) ? count : 0;
+    while (count > 0 && !fit(term, count, h, w)) count--;
+    return count;
+}
+int64_t pxli_scales_need(const pxli_term *term) {
+    const int count = term->scales.automatic ? 1 : term->scales.count;
+    int64_t least = 1;
+    while (!fit(term, count, least, least)) least++;
+    return least;
+}
+
+/* ---- Layout --------------------------------------------------------------------------------------------------------- */
+static pxl_dtype dtype_of(const pxli_call *call) { return call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32; }
+/* Rows begin at multiples of 64 bytes. */
+static pxl_tensor take_planes(const pxli_call *call, int64_t h, int64_t w, pxli_arena *arena) {
+    const int64_t pitch = (w + 15) / 16 * 16;
+    pxl_tensor t = pxl_nchw(NULL, dtype_of(call), call->args->pred->device, call->n, call->c, h, pitch);
+    t.data = pxli_take(arena, (size_t)(call->n * call->c * h * pitch) * (t.dtype == PXL_F64 ? 8 : 4));
+    t.size[3] = w;
+    return t;
+}
+static void layout_scale(const pxli_call *call, pxli_pyramid *p, int j, pxli_arena *arena) {
+    pxli_scale *s = &p->scale[j];
+    const size_t table = (size_t)(call->n * call->c) * sizeof(double);
+    s->loss = pxli_take(arena, table), s->factor = pxli_take(arena, table);
+    if (j > 0) s->sum = take_planes(call, s->h, s->w, arena), s->difference = take_planes(call, s->h, s->w, arena);
+    if (j == 0 && p->direct) {
+        if (call->grad_pred) s->grad_pred = *call->grad_pred;
+        if (call->grad_target) s->grad_target = *call->grad_target;
+        return;
+    }
+    if (call->grad_pred) s->grad_pred = take_planes(call, s->h, s->w, arena);
+    if (call->grad_target) s->grad_target = take_planes(call, s->h, s->w, arena);
+}
+static bool is_dense(const pxl_tensor *t, pxl_dtype dtype) { return !t || (t->dtype == dtype && t->stride[3] == 1); }
+static void set_weights(pxli_pyramid *p) {
+    const pxli_scales *s = &p->term->scales;
+    double sum = 0;
+    for (int j = 0; j < p->count; j++) sum += s->weight[j];
+    for (int j = 0; j < p->count; j++) p->weight[j] = p->count < s->count ? s->weight[j] / sum : s->weight[j];
+}
+void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_arena *arena) {
+    memset(p, 0, sizeof *p);
+    p->index = call->pyramid[i], p->term = &call->terms[p->index];
+    p->count = pxli_scale_count(p->term, call->h, call->w);
+    p->whole = p->cropped = p->term->window;
+    if (p->term->scales.crop) p->cropped.border = PXL_VALID;
+    set_weights(p);
+    p->direct =
+        i == 0 && call->passes == 0 && is_dense(call->grad_pred, dtype_of(call)) && is_dense(call->grad_target, dtype_of(call));
+    p->base = pxli_take(arena, (size_t)(2 * call->n * call->c) * sizeof(double));
+    p->range = pxli_take(arena, (size_t)call->n * sizeof(double)), p->unit = pxli_take(arena, (size_t)call->n * sizeof(double));
+    p->scale[0].h = call->h, p->scale[0].w = call->w;
+    for (int j = 0; j < p->count; j++) {
+        pxli_scale *s = &p->scale[j];
+        if (j > 0) {
+            pxli_halve(p->term->scales.halving, s[-1].h, s[-1].w, &s->rows, &s->columns);
+            s->h = s->rows.to, s->w = s->columns.to;
+        }
+        layout_scale(call, p, j, arena);
+    }
+}
+
+/* ---- Value and slopes ------------------------------------------------------------------------------------------------ */
+/* log F of a scale whose mean is `loss`, and its slope, - d log F / d loss; `dead`: F counts as 0. */
+typedef struct factor {
+    double log, slope;
+    bool dead;
+} factor;
+static factor factor_of(const pxli_scales *s, double loss) {
+    const double share = s->clamp == PXL_CLAMP_SIMPLE ? 0.5 : 1, b = share * loss, f = 1 - b;
+    if (s->clamp == PXL_CLAMP_EPS && f < s->eps) return (factor){log(s->eps), 0, false};
+    if (s->clamp == PXL_CLAMP_NONE && f < 0) return (factor){(double)NAN, (double)NAN, false};
+    if (f <= 0) return (factor){0, 0, true};
+    return (factor){log1p(-b), share / f, false};
+}
+/* From the losses of one product to its value, and to `slope`, d (1 - product) / d loss. */
+static double product(const pxli_pyramid *p, const double *loss, double *slope) {
+    double sum = 0;
+    bool dead = false;
+    for (int j = 0; j < p->count; j++) {
+        slope[j] = 0;
+        if (p->weight[j] == 0) continue;
+        const factor f = factor_of(&p->term->scales, loss[j]);
+        sum += p->weight[j] * f.log, slope[j] = p->weight[j] * f.slope, dead = dead || f.dead;
+    }
+    const bool nan = sum != sum;
+    for (int j = 0; j < p->count; j++) slope[j] = dead && !nan ? 0 : slope[j] * exp(sum);
+    return dead && !nan ? 1 : -expm1(sum);
+}
+static double mean_of(const pxli_pyramid *p, int j, int64_t at, int64_t channels) {
+    double sum = 0;
+    for (int64_t c = 0; c < channels; c++) sum += p->scale[j].loss[at + c];
+    return sum / ((double)channels * p->scale[j].area);
+}
+void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call) {
+    const int64_t together = p->term->scales.mean_of_channels ? call->c : 1;
+    const bool gradients = call->args->grad_pred || call->args->grad_target;
+    for (int64_t n = 0; n < call->n; n++) {
+        double total = 0;
+        for (int64_t c = 0; c < call->c; c += together) {
+            const int64_t at = n * call->c + c;
+            double loss[PXLI_MAX_SCALES], slope[PXLI_MAX_SCALES];
+            for (int j = 0; j < p->count; j++) loss[j] = mean_of(p, j, at, together);
+            total += (double)together * product(p, loss, slope);
+            for (int j = 0; j < p->count && gradients; j++) {
+                const double scale = call->scale[n * call->count + p->index];
+                for (int64_t k = 0; k < together; k++)
+                    p->scale[j].factor[at + k] = scale == 0 ? 0 : scale * slope[j] / p->scale[j].area;
+            }
+        }
+        call->sums[n * call->count + p->index] = total;
+    }
+}

@@ -1,0 +1,48 @@
+/* The scales of MS-SSIM: sizes, what a pyramid of them holds, and the value and slopes of their product. Shared by the backends. */
+#ifndef PXLI_SCALES_H
+#define PXLI_SCALES_H
+#include "plan.h"
+
+/* One axis halved: pair i is the pixels 2 i - before and the one behind it. */
+typedef struct pxli_halved {
+    int64_t from, to; /* lengths */
+    int before;       /* 0 or 1 */
+    bool pad;         /* a pixel outside is 0; else the nearest one */
+} pxli_halved;
+void pxli_halve(pxli_halving halving, int64_t h, int64_t w, pxli_halved *rows, pxli_halved *columns);
+
+/* How many scales of a checked term an image of this size has; 0: none fits. */
+int pxli_scale_count(const pxli_term *term, int64_t h, int64_t w);
+/* The least height and width for all of the term's scales, or with automatic ones for the first. */
+int64_t pxli_scales_need(const pxli_term *term);
+
+/* One scale. Of the finest, sums and differences are the images themselves. */
+typedef struct pxli_scale {
+    int64_t h, w;
+    pxli_halved rows, columns;         /* how the finer scale was halved into it */
+    pxl_tensor sum, difference;        /* x + y and x - y of the halved images, less `base` */
+    pxl_tensor grad_pred, grad_target; /* of the sum of this scale's map; then of the total */
+    double *loss;                      /* [n][c]: the sum of 1 - cs over the map, or of 1 - ssim at the coarsest */
+    double *factor;                    /* [n][c]: d total / d that sum */
+    double area;                       /* positions of the map */
+} pxli_scale;
+typedef struct pxli_pyramid {
+    const pxli_term *term;
+    int index, count;           /* of the term in its loss; scales */
+    bool direct;                /* the finest gradient is computed where it belongs */
+    pxli_window whole, cropped; /* of the coarsest scale, of the others */
+    double weight[PXLI_MAX_SCALES];
+    double *base;  /* [n][c][2]: sum and difference of a plane's first pixel: see reader.h */
+    double *range; /* [n] */
+    double *unit;  /* [n], ones */
+    pxli_scale scale[PXLI_MAX_SCALES];
+} pxli_pyramid;
+/* Takes the arrays of term call->pyramid[i] from the arena. */
+void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_arena *arena);
+/* The call whose images are scale j of the pyramid, and whose one pass, to->pass[0], leaves the sums of its map and their gradient. */
+void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_call *to);
+/* That pass's arrays. */
+void pxli_layout_scale(pxli_call *scale, pxli_arena *arena);
+/* From the sums of the maps to the term's sums, and to each scale's factor. */
+void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call);
+#endif

@@ -1,0 +1,268 @@
+// MS-SSIM against the oracle, which halves the images themselves, and what it refuses. On the CPU, in every instruction set.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "make_case.h"
+
+namespace {
+
+pxl_term ms_ssim(int window, int scales, const char *preset = nullptr) {
+    pxl_term term = PXL_TERM(PXL_MS_SSIM, 1);
+    term.window = window, term.scales = scales, term.preset = preset;
+    return term;
+}
+std::vector<Way> ways() {
+    std::vector<Way> all;
+    for (const Way &way : tested_ways())
+        if (way.device->id().type == PXL_CPU) all.push_back(way);
+    return all;
+}
+void expect_agrees(const Case &test, const oracle::Inputs &inputs) {
+    const oracle::Result expected = reference(test, inputs);
+    for (const Way &way : ways()) EXPECT_TRUE(agrees(test, run(way, test, inputs), expected)) << way.name();
+}
+void expect_agrees(const Case &test) { expect_agrees(test, make_inputs(test)); }
+
+const char *const presets[] = {nullptr, "wang", "vainf", "tf", "torchmetrics", "piq"};
+const Shape shapes[] = {{2, 3, 40, 48}, {1, 2, 45, 37}, {2, 1, 41, 52}, {1, 1, 34, 67}, {1, 1, 37, 700}};
+
+// Even and odd sizes on either axis, strips; every preset's way to halve them; the types and layouts of images and gradients.
+class MsSsim : public testing::TestWithParam<int> {};
+TEST_P(MsSsim, agrees_with_the_oracle) {
+    std::mt19937 random(11);
+    const char *const preset = presets[GetParam()];
+    Turn turn(2);
+    for (const Shape &shape : shapes)
+        for (const int scales : {1, 2, 3})
+            for (const pxl_dtype dtype : {PXL_F64, PXL_F32, PXL_F16}) {
+                Case test =
+                    make_case({ms_ssim(preset && preset == std::string("torchmetrics") ? 0 : 7, scales, preset)}, shape, dtype);
+                if (preset && preset == std::string("torchmetrics")) test.terms[0].sigma = 1; // 9 taps
+                vary_delivery(test, random);
+                test.per_image = random() % 2, test.upstream = Upstream::given;
+                test.grad_pred = test.grad_target = true;
+                test.pattern = static_cast<Pattern>(random() % 4);
+                if (turn.comes()) expect_agrees(test);
+            }
+}
+INSTANTIATE_TEST_SUITE_P(preset, MsSsim, testing::Range(0, 6),
+                         [](const auto &info) { return std::string(presets[info.param] ? presets[info.param] : "none"); });
+
+TEST(MsSsimTerms, of_any_window_agree_with_the_oracle) {
+    std::mt19937 random(5);
+    for (const pxl_border border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE})
+        for (const int window : {3, 5, 11}) {
+            pxl_term term = ms_ssim(window, 2);
+            term.border = border, term.uniform = window == 5, term.sample_covariance = window == 5;
+            term.reduction = static_cast<pxl_reduction>(random() % 3);
+            if (window == 3) term.data_range = 2.5, term.k2 = 0.1, term.weights = "0.3:0.5:0.2";
+            Case test = make_case({term}, {1, 2, 33, 46});
+            test.grad_target = true;
+            expect_agrees(test);
+        }
+    Case line = make_case({ms_ssim(3, 2)}, {1, 1, 1, 90}); // one row at every scale
+    line.terms[0].border = PXL_REFLECT;
+    expect_agrees(line);
+}
+
+// The five standard scales of Gaussian windows, as most will use it.
+TEST(MsSsimTerms, by_default_agree_with_the_oracle) {
+    for (const pxl_dtype dtype : {PXL_F32, PXL_U8}) {
+        Case test = make_case({PXL_TERM(PXL_MS_SSIM, 1)}, {1, 1, 163, 180}, dtype);
+        if (dtype == PXL_U8) test.grad_pred = false;
+        expect_agrees(test);
+    }
+}
+
+TEST(MsSsimTerms, beside_others_agree_with_the_oracle) {
+    const pxl_term half = ms_ssim(7, 2, "piq");
+    std::vector<pxl_term> mixture = {weighted(0.84, ms_ssim(7, 3)), weighted(0.16, pixel(PXL_L1)),
+                                     weighted(0.1, PXL_TERM(PXL_SOBEL, 1))};
+    for (const pxl_dtype grad_dtype : {PXL_F32, PXL_F16}) {
+        Case test = make_case(mixture, {2, 2, 45, 50}, PXL_F16);
+        test.grad_dtype = grad_dtype, test.grad_target = true, test.per_image = true;
+        expect_agrees(test);
+    }
+    pxl_term blocks = PXL_TERM(PXL_SSIM, 0.5);
+    blocks.downsample = 2, blocks.window = 5;
+    expect_agrees(make_case({weighted(0.3, ms_ssim(7, 2)), weighted(-0.2, half), blocks}, {1, 1, 40, 51}));
+    expect_agrees(make_case({weighted(0.3, ms_ssim(7, 2)), weighted(0, half)}, {1, 1, 40, 51}));
+    expect_agrees(make_case({weighted(0, ms_ssim(7, 2))}, {1, 1, 40, 51}));
+}
+
+TEST(MsSsimTerms, have_as_many_scales_as_fit) {
+    for (const int64_t size : {11, 21, 22, 40, 41, 81}) {
+        Case test = make_case({ms_ssim(0, PXL_SCALES_AUTO)}, {1, 1, size, size + 3});
+        expect_agrees(test);
+    }
+}
+
+// Images whose factors are below 0 at some scales: inverted ones.
+TEST(MsSsimTerms, clamp_factors_that_are_not_above_0) {
+    for (const pxl_clamp clamp : {PXL_CLAMP_EPS, PXL_CLAMP_RELU, PXL_CLAMP_SIMPLE, PXL_CLAMP_NONE})
+        for (const char *preset : {static_cast<const char *>(nullptr), "torchmetrics"}) {
+            pxl_term term = ms_ssim(0, 2, preset);
+            term.sigma = 1, term.clamp = clamp, term.data_range = 1;
+            Case test = make_case({term}, {2, 2, 30, 31}, PXL_F64);
+            test.grad_target = true, test.grad_dtype = PXL_F64;
+            oracle::Inputs inputs = make_inputs(test);
+            for (size_t i = 0; i < inputs.pred.v.size() / 4; ++i)
+                inputs.pred.v[i] = 1 - inputs.target.v[i]; // one channel of an image
+            const Outcome outcome = run(cpu(), test, inputs);
+            ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+            if (clamp == PXL_CLAMP_NONE) {
+                EXPECT_TRUE(std::isnan(outcome.values[0]));
+                EXPECT_TRUE(std::isnan(outcome.grad_pred.at(0, 0, 8, 9)));
+                EXPECT_FALSE(std::isnan(outcome.grad_pred.at(1, 0, 8, 9)));
+                continue;
+            }
+            EXPECT_TRUE(agrees(test, outcome, reference(test, inputs)));
+            if (clamp == PXL_CLAMP_RELU) {
+                EXPECT_EQ(outcome.grad_pred.at(0, 0, 8, 9), 0);
+            }
+        }
+}
+
+TEST(MsSsimTerms, of_equal_images_are_exactly_0) {
+    Case test = make_case({ms_ssim(5, 3)}, {2, 2, 40, 41});
+    test.grad_target = true;
+    oracle::Inputs inputs = make_inputs(test);
+    inputs.pred = inputs.target;
+    for (const Way &way : ways()) {
+        const Outcome outcome = run(way, test, inputs);
+        ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+        EXPECT_EQ(outcome.values[1], 0) << way.name();
+        EXPECT_EQ(oracle::max_abs(outcome.grad_pred), 0) << way.name();
+        EXPECT_EQ(oracle::max_abs(outcome.grad_target), 0) << way.name();
+    }
+}
+
+// Halved images rounded one by one would lose their difference: 1 - MS-SSIM of 1e-8 would be off by 1e-4.
+TEST(MsSsimTerms, of_nearly_equal_images_have_five_digits) {
+    for (const double offset : {0.0, 10.0, 100.0})
+        for (const double strength : {1e-2, 1e-3, 2e-4}) {
+            Case test = make_case({ms_ssim(0, 3)}, {1, 1, 60, 70});
+            test.grad_target = true;
+            oracle::Inputs inputs = make_inputs(test);
+            std::mt19937 random(3);
+            for (size_t i = 0; i < inputs.pred.v.size(); ++i) {
+                inputs.target.v[i] = static_cast<float>(offset + inputs.target.v[i]);
+                inputs.pred.v[i] =
+                    static_cast<float>(inputs.target.v[i] + strength * (static_cast<double>(random() % 1024) / 1024 - 0.5));
+            }
+            const oracle::Result expected = oracle::evaluate(resolve_all(test.terms), inputs);
+            for (const Way &way : ways()) {
+                const Outcome outcome = run(way, test, inputs);
+                ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+                EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5)
+                    << way.name() << ' ' << offset << ' ' << strength << ' ' << expected.values[1];
+                EXPECT_TRUE(close(outcome.grad_pred, expected.grad_pred, {}, 1e-4, PXL_F32))
+                    << way.name() << ' ' << offset << ' ' << strength;
+            }
+        }
+}
+
+TEST(MsSsimTerms, carry_nan_to_value_and_gradient_of_its_image_alone) {
+    Case test = make_case({ms_ssim(5, 2)}, {2, 1, 30, 31});
+    test.per_image = true;
+    oracle::Inputs inputs = make_inputs(test);
+    inputs.per_image = true;
+    const Outcome clean = run(cpu(), test, inputs);
+    inputs.pred.at(1, 0, 9, 8) = nan_value;
+    const Outcome outcome = run(cpu(), test, inputs);
+    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+    EXPECT_EQ(outcome.values[1], clean.values[1]);
+    EXPECT_TRUE(std::isnan(outcome.values[3]));
+    EXPECT_TRUE(std::isnan(outcome.grad_pred.at(1, 0, 9, 8)));
+    EXPECT_EQ(oracle::slice(outcome.grad_pred, 0).v, oracle::slice(clean.grad_pred, 0).v);
+}
+
+// Central differences know nothing of either derivation.
+TEST(MsSsimTerms, gradients_are_those_of_the_value) {
+    for (const char *preset : presets) {
+        pxl_term term = ms_ssim(0, 2, preset);
+        term.sigma = 0.8, term.window = 5, term.data_range = 1;
+        Case test = make_case({term}, {1, 2, 13, 15}, PXL_F64);
+        test.grad_target = true, test.grad_dtype = PXL_F64;
+        oracle::Inputs inputs = make_inputs(test);
+        const Outcome outcome = run(cpu(), test, inputs);
+        ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+        const double step = 1e-5, largest = oracle::max_abs(outcome.grad_pred);
+        for (size_t i = 0; i < inputs.pred.v.size(); i += 7) {
+            const double at = inputs.pred.v[i];
+            double values[2];
+            for (const int k : {0, 1}) {
+                inputs.pred.v[i] = at + (k ? step : -step);
+                values[k] = run(cpu(), test, inputs).values[0];
+            }
+            inputs.pred.v[i] = at;
+            EXPECT_NEAR(outcome.grad_pred.v[i], (values[1] - values[0]) / (2 * step), 1e-5 * largest)
+                << (preset ? preset : "") << ' ' << i;
+        }
+    }
+}
+
+void expect_refused(const std::string &expression, const std::string &message, pxl_status status = PXL_INVALID_ARGUMENT) {
+    pxl_loss *loss = nullptr;
+    EXPECT_EQ(pxl_loss_parse(expression.c_str(), nullptr, &loss), status) << expression;
+    EXPECT_NE(std::string(pxl_error_message()).find(message), std::string::npos) << expression << ": " << pxl_error_message();
+    pxl_loss_destroy(loss);
+}
+TEST(MsSsimTerms, refuse_what_has_no_meaning) {
+    expect_refused("ms_ssim(scales=6)", "column 9: scales is 6, but there are 5 weights");
+    expect_refused("ms_ssim(scales=9)", "scales is 9; 1 to 8 is needed");
+    expect_refused("ms_ssim(weights=0.2:x)", "weights is \"0.2:x\"; 1 to 8 numbers are needed");
+    expect_refused("ms_ssim(weights=0:0)", "their sum has to be above 0");
+    expect_refused("ms_ssim(preset=skimage)", "which has no MS-SSIM");
+    expect_refused("ms_ssim(eps=1)", "eps is 1; a number below 1");
+    expect_refused("ms_ssim(eps=0.1, clamp=simple)", "with this clamp there is none");
+    expect_refused("ms_ssim(clamp=floor)", "clamp", PXL_SYNTAX_ERROR);
+    expect_refused("ssim(scales=3)", "scales", PXL_SYNTAX_ERROR);
+}
+TEST(MsSsimTerms, name_the_smallest_image) {
+    const struct {
+        const char *expression;
+        int64_t least;
+    } cases[] = {{"ms_ssim", 161},
+                 {"ms_ssim(preset=torchmetrics)", 88},
+                 {"ms_ssim(preset=vainf)", 161},
+                 {"ms_ssim(scales=2, window=7)", 13},
+                 {"ms_ssim(scales=auto)", 11}};
+    for (const auto &c : cases) {
+        LossHandle loss;
+        ASSERT_EQ(pxl_loss_parse(c.expression, nullptr, loss.receive()), PXL_OK) << pxl_error_message();
+        for (const int64_t size : {c.least - 1, c.least}) {
+            std::vector<float> x(static_cast<size_t>(size * 300));
+            const pxl_tensor image = pxl_nchw(x.data(), PXL_F32, PXL_CPU_DEVICE, 1, 1, size, 300);
+            pxl_args args = PXL_ARGS(&image, &image);
+            double values[2];
+            args.values = values;
+            size_t bytes;
+            const pxl_status status = pxl_workspace_size(nullptr, loss, &args, &bytes);
+            EXPECT_EQ(status, size < c.least ? PXL_INVALID_ARGUMENT : PXL_OK)
+                << c.expression << ' ' << size << pxl_error_message();
+            const std::string need = "needs at least " + std::to_string(c.least) + " x " + std::to_string(c.least);
+            if (status) {
+                EXPECT_NE(std::string(pxl_error_message()).find(need), std::string::npos) << pxl_error_message();
+            }
+        }
+    }
+}
+TEST(MsSsimTerms, names_say_what_differs_from_the_defaults) {
+    const struct {
+        const char *expression, *name;
+    } cases[] = {{"ms_ssim(scales=5)", "ms_ssim"},
+                 {"ms_ssim(weights=0.0448:0.2856:0.3001:0.2363:0.1333)", "ms_ssim"},
+                 {"ms_ssim(scales=3, preset=piq)", "ms_ssim(preset=piq, scales=3)"},
+                 {"ms_ssim(preset=wang)", "ms_ssim(preset=wang)"},
+                 {"ms_ssim(clamp=eps, eps=1e-4)", "ms_ssim(eps=0.0001)"},
+                 {"ms_ssim(scales=auto, weights=0.5:0.5, clamp=none)", "ms_ssim(scales=auto, weights=0.5:0.5, clamp=none)"}};
+    for (const auto &c : cases) {
+        LossHandle loss;
+        ASSERT_EQ(pxl_loss_parse(c.expression, nullptr, loss.receive()), PXL_OK) << pxl_error_message();
+        EXPECT_STREQ(pxl_loss_term_name(loss, 0), c.name);
+    }
+}
+
+} // namespace
