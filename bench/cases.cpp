@@ -31,6 +31,8 @@ constexpr Row rows[] = {
     {CPU, mixture, "f32", batch},
     {CPU, mixture, "f32", tiny},
     {CPU, "0.84*ssim+0.16*l1", "f32", full_hd},
+    heading("MS-SSIM"),
+    {CPU, "ms_ssim 0.84*ms_ssim+0.16*l1", "f32", full_hd},
     heading("Without a window"),
     {CPU, "mse l1 huber charbonnier tv sobel laplacian", "f32", full_hd},
     {CUDA, "mse l1 charbonnier tv sobel laplacian", "f32", films},

@@ -86,23 +86,28 @@ fuzz() {
   if [ "$full" = yes ]; then scripts/fuzz.sh "$fuzz_seconds"; else scripts/fuzz.sh --simple "$fuzz_seconds"; fi
 }
 
-# For all architectures if the kernels are not those that were last compiled for all of them, and committed.
+# For all architectures, and on the CPU also under sanitizers, if the kernels and the shim are not those of which all that has passed,
+# and which were committed so.
 checked=src/cuda/checked.txt
-kernels() { cat src/cuda/*.cu src/cuda/*.cuh src/math/*.h cmake/PixlossCuda.cmake | sha256sum; }
+kernels() { find src/cuda src/math tests/cuda_host cmake/PixlossCuda.cmake -type f ! -name checked.txt ! -name '*.md' | LC_ALL=C sort | xargs cat | sha256sum; }
 architectures=90
+sanitized=OFF
 gpu=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
 [ -z "$gpu" ] || architectures+=";$gpu-real"
-[ "$(kernels)" = "$(cat $checked 2>/dev/null)" ] || architectures=
+[ "$(kernels)" = "$(cat $checked 2>/dev/null)" ] || architectures='' sanitized=ON
 if [ "$full" = yes ]; then
   architectures=
+  sanitized=ON
   export PXLOSS_TEST_LISTS=long
 else
   skip "long lists, other orders of threads, the program and most cases under the sanitizers" "scripts/test.sh --full runs them"
 fi
 [ "$cuda" != OFF ] || skip "CUDA: all of it" "PIXLOSS_CUDA=OFF"
+[ "$sanitized$cuda" != OFFON ] || skip "CUDA kernels for other architectures, and under sanitizers" "they are those of $checked"
 
 if step setup setup; then
-  suite release "-DPIXLOSS_CUDA=$cuda" "-DPIXLOSS_CUDA_ARCHITECTURES=$architectures" -DPIXLOSS_SANITIZED_TESTS=ON && [ "$architectures$cuda" = ON ] && kernels >$checked
+  suite release "-DPIXLOSS_CUDA=$cuda" "-DPIXLOSS_CUDA_ARCHITECTURES=$architectures" -DPIXLOSS_SANITIZED_TESTS=ON \
+    "-DPIXLOSS_CUDA_HOST_SANITIZED=$sanitized" && [ "$architectures$cuda" = ON ] && kernels >$checked
   if [ "$full" = yes ]; then
     # Everything, tests and program too: the release suite has the library alone.
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}

@@ -52,6 +52,7 @@ typedef struct pxli_scales {
     pxli_halving halving;
     bool mean_of_channels; /* torchmetrics: one factor for all channels of an image */
     bool crop;             /* the same: all scales but the last count whole windows only */
+    bool own_ranges;       /* the same: a data range from the data is each scale's own */
 } pxli_scales;
 
 typedef struct pxli_term {

@@ -74,5 +74,5 @@ void pxli_fill_scales(const pxl_term *from, pxli_scales *to) {
     to->clamp = from->clamp ? from->clamp : preset && from->penalty_param == 0 ? PXL_CLAMP_RELU : PXL_CLAMP_EPS;
     to->eps = to->clamp != PXL_CLAMP_EPS ? 0 : from->penalty_param > 0 ? from->penalty_param : default_eps;
     to->halving = preset ? preset->halving : PXLI_HALVE_REPEAT;
-    to->mean_of_channels = to->crop = to->halving == PXLI_HALVE_DROP;
+    to->mean_of_channels = to->crop = to->own_ranges = to->halving == PXLI_HALVE_DROP;
 }

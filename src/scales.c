@@ -92,6 +92,8 @@ void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_are
         i == 0 && call->passes == 0 && is_dense(call->grad_pred, dtype_of(call)) && is_dense(call->grad_target, dtype_of(call));
     p->base = pxli_take(arena, (size_t)(2 * call->n * call->c) * sizeof(double));
     p->range = pxli_take(arena, (size_t)call->n * sizeof(double)), p->unit = pxli_take(arena, (size_t)call->n * sizeof(double));
+    if (p->term->scales.own_ranges && p->term->window.data_range == PXL_FROM_DATA)
+        p->extremes = pxli_take(arena, (size_t)(4 * call->n * call->c) * sizeof(double));
     p->scale[0].h = call->h, p->scale[0].w = call->w;
     for (int j = 0; j < p->count; j++) {
         pxli_scale *s = &p->scale[j];
@@ -101,6 +103,21 @@ void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_are
         }
         layout_scale(call, p, j, arena);
     }
+}
+
+/* ---- Data ranges of their own ---------------------------------------------------------------------------------------- */
+static double most(double a, double b) { return a > b || a != a ? a : b; } /* NaN stays */
+static double range_of_planes(const double *e, int64_t planes) {
+    double all[4] = {-e[0], e[1], -e[2], e[3]};
+    for (int64_t i = 1; i < planes; i++)
+        for (int k = 0; k < 4; k++) all[k] = most(all[k], k % 2 ? e[4 * i + k] : -e[4 * i + k]);
+    return pxli_range_of(-all[0], all[1], -all[2], all[3]);
+}
+void pxli_set_scale_range(const pxli_pyramid *p, const pxli_call *call) {
+    const bool each = call->args->per_image;
+    for (int64_t n = 0; n < call->n; n++)
+        p->range[n] =
+            each ? range_of_planes(p->extremes + 4 * n * call->c, call->c) : range_of_planes(p->extremes, call->n * call->c);
 }
 
 /* ---- Value and slopes ------------------------------------------------------------------------------------------------ */

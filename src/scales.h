@@ -32,9 +32,10 @@ typedef struct pxli_pyramid {
     bool direct;                /* the finest gradient is computed where it belongs */
     pxli_window whole, cropped; /* of the coarsest scale, of the others */
     double weight[PXLI_MAX_SCALES];
-    double *base;  /* [n][c][2]: sum and difference of a plane's first pixel: see reader.h */
-    double *range; /* [n] */
-    double *unit;  /* [n], ones */
+    double *base;     /* [n][c][2]: sum and difference of a plane's first pixel: see reader.h */
+    double *range;    /* [n] */
+    double *extremes; /* [n][c][4]: the least and most of pred and of target, where scales have ranges of their own; else NULL */
+    double *unit;     /* [n], ones */
     pxli_scale scale[PXLI_MAX_SCALES];
 } pxli_pyramid;
 /* Takes the arrays of term call->pyramid[i] from the arena. */
@@ -43,6 +44,8 @@ void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_are
 void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_call *to);
 /* That pass's arrays. */
 void pxli_layout_scale(pxli_call *scale, pxli_arena *arena);
+/* From p->extremes of a scale to p->range. */
+void pxli_set_scale_range(const pxli_pyramid *p, const pxli_call *call);
 /* From the sums of the maps to the term's sums, and to each scale's factor. */
 void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call);
 #endif

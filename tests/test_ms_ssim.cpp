@@ -203,6 +203,65 @@ TEST(MsSsimTerms, gradients_are_those_of_the_value) {
     }
 }
 
+// In units of any power of two: the same bits of the value, the gradient's in its units.
+TEST(MsSsimTerms, have_units) {
+    for (const int exponent : {-90, -3, 4, 90}) {
+        const double unit = std::ldexp(1.0, exponent);
+        pxl_term term = ms_ssim(7, 3);
+        Case test = make_case({term}, {1, 2, 41, 47});
+        const oracle::Inputs inputs = make_inputs(test);
+        oracle::Inputs scaled = inputs;
+        for (oracle::Image *image : {&scaled.pred, &scaled.target})
+            for (double &value : image->v) value *= unit;
+        for (const Way &way : ways()) {
+            test.terms[0].data_range = 1;
+            const Outcome one = run(way, test, inputs);
+            test.terms[0].data_range = unit;
+            Outcome other = run(way, test, scaled);
+            ASSERT_EQ(other.status, PXL_OK) << other.message;
+            EXPECT_EQ(one.values, other.values) << way.name() << ' ' << exponent;
+            for (double &value : other.grad_pred.v) value *= unit;
+            EXPECT_EQ(one.grad_pred.v, other.grad_pred.v) << way.name() << ' ' << exponent;
+        }
+    }
+}
+
+TEST(MsSsimTerms, have_the_same_bits_for_any_number_of_threads) {
+    Case test = make_case({ms_ssim(7, 3), weighted(0.3, PXL_TERM(PXL_SOBEL, 1))}, {2, 2, 67, 130});
+    const oracle::Inputs inputs = make_inputs(test);
+    const Outcome one = run(cpu(), test, inputs);
+    ASSERT_EQ(one.status, PXL_OK) << one.message;
+    for (const int threads : {2, 3, 7}) {
+        test.threads = threads;
+        EXPECT_EQ(run(cpu(), test, inputs).bits, one.bits) << threads;
+    }
+}
+
+TEST(CheckMsSsim, what_it_does_not_go_with) {
+    Case test = make_case({ms_ssim(7, 2)}, {1, 1, 40, 41});
+    if (tested_device().id().type != PXL_CPU) {
+        const Outcome outcome = run(test, make_inputs(test));
+        EXPECT_EQ(outcome.status, PXL_UNSUPPORTED);
+        EXPECT_NE(outcome.message.find("is not computed on CUDA in this version; it is on the CPU"), std::string::npos)
+            << outcome.message;
+        return;
+    }
+    test.mask = Mask::fractional;
+    Outcome outcome = run(test, make_inputs(test));
+    EXPECT_EQ(outcome.status, PXL_INVALID_ARGUMENT);
+    EXPECT_NE(outcome.message.find("weight does not go with term 0, ms_ssim"), std::string::npos) << outcome.message;
+    test.mask = Mask::none;
+    std::vector<float> map(40 * 41);
+    const pxl_tensor image = pxl_nchw(map.data(), PXL_F32, PXL_CPU_DEVICE, 1, 1, 40, 41);
+    pxl_args args = PXL_ARGS(&image, &image);
+    args.map = &image;
+    LossHandle loss;
+    ASSERT_EQ(pxl_loss_parse("ms_ssim(scales=2)", nullptr, loss.receive()), PXL_OK);
+    size_t bytes;
+    EXPECT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), PXL_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(pxl_error_message()).find("the loss has no windowed term"), std::string::npos) << pxl_error_message();
+}
+
 void expect_refused(const std::string &expression, const std::string &message, pxl_status status = PXL_INVALID_ARGUMENT) {
     pxl_loss *loss = nullptr;
     EXPECT_EQ(pxl_loss_parse(expression.c_str(), nullptr, &loss), status) << expression;

@@ -3,6 +3,7 @@
 #include "arithmetic.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 
@@ -18,7 +19,7 @@ struct Term { // "ssim(border=zero, window=7)"
     bool is_one_of(std::initializer_list<const char *> kinds) const {
         return std::any_of(kinds.begin(), kinds.end(), [&](const char *each) { return kind == each; });
     }
-    bool is_windowed() const { return is_one_of({"ssim", "dssim", "luminance", "contrast", "structure"}); }
+    bool is_windowed() const { return is_one_of({"ssim", "dssim", "ms_ssim", "luminance", "contrast", "structure"}); }
 };
 
 Term parse(const std::string &text) {
@@ -67,7 +68,7 @@ bool is_countable(const Term &term) {
 
 // The arguments that decide which maps are filtered, and how.
 std::string window_of(const Term &term) {
-    std::string window;
+    std::string window = term.kind == "ms_ssim" ? "scales of " : "";
     for (const auto &[name, value] : term.arguments)
         if (name != "alpha" && name != "beta" && name != "gamma" && name != "reduction") window += name + "=" + value + ",";
     return window;
@@ -77,9 +78,12 @@ std::string window_of(const Term &term) {
 struct Window {
     int taps = 0;
     bool moments = false, covariance = false;
+    double pixels = 1; // of all scales, for each of the image's
 
     void add(const Term &term) {
         taps = taps_of(term);
+        const int scales = term.has("scales") ? std::atoi(term.get("scales").c_str()) : 5;
+        for (int j = 1; term.kind == "ms_ssim" && j < scales; ++j) pixels += std::pow(0.25, j);
         const bool exponents = term.has("alpha") || term.has("beta") || term.has("gamma");
         moments = moments || term.kind != "luminance";
         covariance = covariance || exponents || term.is_one_of({"contrast", "structure"});
@@ -87,7 +91,7 @@ struct Window {
     // Back: the derivatives by a mean for each gradient, those by the other maps once.
     double multiply_adds(int gradients) const {
         const int higher = 2 * moments + covariance, forward = 2 + higher, back = gradients ? gradients + higher : 0;
-        return 2.0 * taps * (forward + back);
+        return 2.0 * taps * (forward + back) * pixels;
     }
 };
 

@@ -353,7 +353,7 @@ typedef struct pxl_term {
                                isotropic */
     int neighbours;          /**< laplacian: 4 (default) or 8 */
     int mean_of_images;      /**< rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
-    pxl_border border;       /**< sobel, laplacian, blur, windowed terms */
+    pxl_border border;       /**< sobel, laplacian, blur, windowed terms; where fields say so, ms_ssim too */
     int window;              /**< taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
     double sigma;            /**< of the Gaussian, in pixels, > 0; not with uniform. Default 1.5 */
     int uniform;             /**< windowed terms: 1: all taps equal */
@@ -413,7 +413,15 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
  *
  * On photographs in f64 each agrees with its library to 10 digits and more where the library computes in float64 throughout;
  * where it rounds (float32 windows of pytorch-msssim, tf, MONAI), to what that leaves. tests/data/known_values.json has the
- * numbers, docs/definitions.md the measured errors. */
+ * numbers, docs/definitions.md the measured errors.
+ *
+ * ms_ssim knows five of them: how they halve an axis of odd length, and what else they do.
+ *
+ *     none, wang, tf  the last pixel counts twice
+ *     vainf           pairs begin before the first pixel, with a 0
+ *     piq             the same with the first pixel twice, on both axes if either is odd; given weights are divided by their sum
+ *     torchmetrics    the last pixel does not count; one factor for all channels of an image, their mean; whole windows only at all
+ *                     scales but the last; L, unless given, is each scale's own */
 PXL_API const char *pxl_preset_name(size_t index);
 
 /** What is to be computed: terms and their weights. Never changes once made, and may be used by several threads at once. */
@@ -465,7 +473,7 @@ typedef struct pxl_args {
     const pxl_tensor *target; /**< sizes, dtype and device of pred */
     /** N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
-     * and the gradients are 0. Not together with downsample, nor with terms in a network. If all weights that count are 0, the
+     * and the gradients are 0. Not together with downsample, ms_ssim or terms in a network. If all weights that count are 0, the
      * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
     const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; its dtype or f32. Overwritten, not added to */
@@ -477,7 +485,8 @@ typedef struct pxl_args {
     const float *term_weights;
     double *values;        /**< the weighted total, then each term's value without its weight: 1 + terms of them */
     int per_image;         /**< 1: values has N rows, one per image, and grad_loss N entries */
-    const pxl_tensor *map; /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position */
+    const pxl_tensor *map; /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position;
+                              ms_ssim has none */
     const pxl_tensor *statistics; /**< N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics() */
     pxl_target_use target_use;    /**< what becomes of the target in a network */
     /** N x 1 x H x W, f32 or f64: of the first term of kind features, lpips or cosine, where in the image it comes from: the
@@ -505,7 +514,8 @@ typedef void *pxl_stream;
 /** Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
  * at.
  *
- * On the CPU some hundred KiB a thread, whatever the image, and for terms in a network the activations of one image and its
+ * On the CPU some hundred KiB a thread, whatever the image, for ms_ssim about 3 bytes a pixel and channel and 5 for each gradient (twice
+ * as many in f64), and for terms in a network the activations of one image and its
  * target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
  * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
  * images, as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks, add

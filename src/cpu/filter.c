@@ -146,6 +146,7 @@ size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call);
 void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory);
 void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
                       int64_t y1, void *memory);
+void PXLI_NAME(scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, double extremes[4]);
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
@@ -165,6 +166,7 @@ const pxli_kernels *PXLI_NAME(kernels)(void) {
                                          PXLI_NAME(pyramid_bytes),
                                          PXLI_NAME(halve),
                                          PXLI_NAME(weigh),
+                                         PXLI_NAME(scale_extremes),
                                          tiles,
                                          bytes,
                                          run,

@@ -26,6 +26,8 @@ typedef struct pxli_kernels {
     void (*halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t plane, int64_t y0, int64_t y1, void *scratch);
     void (*weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t plane, int64_t y0,
                   int64_t y1, void *scratch);
+    /* The least and most of both images in a plane of scale j > 0. */
+    void (*scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t plane, double extremes[4]);
     /* A filter's tiles, numbered 0 to count - 1, and the scratch that one thread needs. */
     int64_t (*filter_tiles)(const pxli_filter_call *call);
     size_t (*filter_bytes)(const pxli_filter_call *call);

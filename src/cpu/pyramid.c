@@ -26,26 +26,48 @@ typedef struct halving {
     real *restrict u, *restrict v, *restrict a, *restrict b;
 } halving;
 
-static void add_images(const halving *t) {
+/* One row to u and v, which are set by the first of two. */
+INLINE void add_images(const halving *t, bool first, const real *restrict a, const real *restrict b) {
+    real *restrict u = t->u, *restrict v = t->v;
     const real k = t->base / 2, gap = t->gap;
     for (int64_t i = 0; i < t->w; i++) {
-        const real p = t->a[i], q = t->b[i], difference = p - q, back = difference - p;
-        t->u[i] += (p - k) + (q - k);
-        t->v[i] += (difference - gap) + ((p - (difference - back)) - (q + back)); /* and what rounding p - q dropped */
+        const real p = a[i], q = b[i], difference = p - q, back = difference - p;
+        const real sum = (p - k) + (q - k);
+        const real rest = (difference - gap) + ((p - (difference - back)) - (q + back)); /* and what rounding p - q dropped */
+        u[i] = first ? sum : u[i] + sum, v[i] = first ? rest : v[i] + rest;
     }
 }
-static void add_row(const halving *t, int64_t y, bool pad) {
+INLINE void add_sums(const halving *t, bool first, const real *restrict a, const real *restrict b) {
+    real *restrict u = t->u, *restrict v = t->v;
+    for (int64_t i = 0; i < t->w; i++) u[i] = first ? a[i] : u[i] + a[i], v[i] = first ? b[i] : v[i] + b[i];
+}
+static void add_padding(const halving *t, bool first) {
+    for (int64_t i = 0; i < t->w; i++) {
+        t->u[i] = first ? -t->base : t->u[i] - t->base;
+        t->v[i] = first ? -t->gap : t->v[i] - t->gap;
+    }
+}
+/* Where the row lies as it is wanted, or `to`, converted. */
+static const real *row_of(const plane *p, int64_t y, int64_t w, real *to) {
+    if (is_direct(p)) return direct_row(p, y);
+    load_row(p, y, 0, w, to);
+    return to;
+}
+static void add_row(const halving *t, int64_t y, bool pad, bool first) {
     if (pad && (y < 0 || y >= t->h)) {
-        for (int64_t i = 0; i < t->w; i++) t->u[i] -= t->base, t->v[i] -= t->gap;
+        add_padding(t, first);
         return;
     }
     y = larger(0, smaller(y, t->h - 1));
-    load_row(&t->x, y, 0, t->w, t->a), load_row(&t->y, y, 0, t->w, t->b);
-    if (t->images) {
-        add_images(t);
-        return;
-    }
-    for (int64_t i = 0; i < t->w; i++) t->u[i] += t->a[i], t->v[i] += t->b[i];
+    const real *a = row_of(&t->x, y, t->w, t->a), *b = row_of(&t->y, y, t->w, t->b);
+    if (t->images && first)
+        add_images(t, true, a, b);
+    else if (t->images)
+        add_images(t, false, a, b);
+    else if (first)
+        add_sums(t, true, a, b);
+    else
+        add_sums(t, false, a, b);
 }
 /* Pairs of a row, of which one may lie outside. `outside`: what two rows of padding add up to. */
 static void halve_row(pxli_halved columns, real *restrict sum, real outside, real *restrict to) {
@@ -79,10 +101,29 @@ void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64
         t.base = (real)base[0], t.gap = (real)base[1];
     const plane sum = plane_of(&to->sum, n, c), difference = plane_of(&to->difference, n, c);
     for (int64_t y = y0; y < y1; y++) {
-        memset(t.u, 0, (size_t)t.w * sizeof(real)), memset(t.v, 0, (size_t)t.w * sizeof(real));
-        for (int k = 0; k < 2; k++) add_row(&t, 2 * y - to->rows.before + k, to->rows.pad);
+        for (int k = 0; k < 2; k++) add_row(&t, 2 * y - to->rows.before + k, to->rows.pad, k == 0);
         halve_row(to->columns, t.u, -2 * t.base, direct_row(&sum, y)),
             halve_row(to->columns, t.v, -2 * t.gap, direct_row(&difference, y));
+    }
+}
+
+static void widen(double extremes[2], double value) {
+    if (value < extremes[0] || value != value) extremes[0] = value; /* NaN stays */
+    if (value > extremes[1] || value != value) extremes[1] = value;
+}
+void PXLI_NAME(scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, double extremes[4]);
+void PXLI_NAME(scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, double extremes[4]) {
+    const pxli_scale *s = &p->scale[j];
+    const plane sum = plane_of(&s->sum, index / call->c, index % call->c),
+                difference = plane_of(&s->difference, index / call->c, index % call->c);
+    const double base = p->base[2 * index], gap = p->base[2 * index + 1];
+    extremes[0] = extremes[2] = (double)INFINITY, extremes[1] = extremes[3] = -(double)INFINITY;
+    for (int64_t y = 0; y < s->h; y++) {
+        const real *u = direct_row(&sum, y), *v = direct_row(&difference, y);
+        for (int64_t x = 0; x < s->w; x++) {
+            const double both = (double)u[x] + base, apart = (double)v[x] + gap;
+            widen(extremes, (both + apart) / 2), widen(extremes + 2, (both - apart) / 2);
+        }
     }
 }
 
@@ -105,9 +146,15 @@ static void spread_row(pxli_halved columns, real unit, const real *restrict from
     if (2 * columns.to - columns.before > columns.from) to[columns.from - 1] += to[columns.from];
     if (2 * columns.to - columns.before < columns.from) to[columns.from - 1] = 0;
 }
-/* A row of the map's gradient times its factor, which is 0 where that is not to count, whatever the gradient. */
-static void weigh_row(int64_t w, real factor, const real *g, real *to) {
-    for (int64_t i = 0; i < w; i++) to[i] = factor == 0 ? 0 : factor * g[i];
+/* A row of the map's gradient times its factor, which is 0 where that is not to count, whatever the gradient; and `times` another,
+ * if that is not 0. */
+static void weigh_row(int64_t w, real factor, const real *g, real times, const real *restrict other, real *to) {
+    if (factor == 0)
+        for (int64_t i = 0; i < w; i++) to[i] = times == 0 ? 0 : times * other[i];
+    else if (times == 0)
+        for (int64_t i = 0; i < w; i++) to[i] = factor * g[i];
+    else
+        for (int64_t i = 0; i < w; i++) to[i] = factor * g[i] + times * other[i];
 }
 static const pxl_tensor *gradient_of(const pxli_scale *s, bool of_target) { return of_target ? &s->grad_target : &s->grad_pred; }
 
@@ -129,13 +176,10 @@ void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool 
     int64_t held = -1;
     for (int64_t y = y0; y < y1; y++) {
         real *const row = in_place ? direct_row(&own, y) : out;
-        weigh_row(w, factor, direct_row(&own, y), row);
         const int64_t pair = below ? (y + below->rows.before) / 2 : 0;
-        const int times = below ? readers(below->rows, y) : 0;
-        if (times && unit != 0) {
-            if (pair != held) spread_row(below->columns, unit * (real)0.25, direct_row(&coarse, pair), spread), held = pair;
-            for (int64_t i = 0; i < w; i++) row[i] += (real)times * spread[i];
-        }
+        const int times = below && unit != 0 ? readers(below->rows, y) : 0;
+        if (times && pair != held) spread_row(below->columns, unit * (real)0.25, direct_row(&coarse, pair), spread), held = pair;
+        weigh_row(w, factor, direct_row(&own, y), (real)times, spread, row);
         if (!in_place) store_row(&to, y, 0, w, out, add);
     }
 }

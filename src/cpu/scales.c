@@ -92,6 +92,19 @@ static void run_scale(const pxli_team *team, const pxli_call *call, pxli_pyramid
         }
 }
 
+static void find_extremes(const void *arguments, int64_t index, void *scratch) {
+    const rows_run *r = arguments;
+    (void)scratch;
+    kernels_of(r->call)->scale_extremes(r->call, r->pyramid, r->scale, index, r->pyramid->extremes + 4 * index);
+}
+static void set_range(const pxli_team *team, const pxli_call *call, const pxli_pyramid *p, int j) {
+    const pxli_scale *s = &p->scale[j];
+    const rows_run run = {call, p, j, false, false, 0};
+    if (!p->extremes || j == 0) return;
+    pxli_run(team, call->n * call->c, call->n * call->c * s->h * s->w, find_extremes, &run);
+    pxli_set_scale_range(p, call);
+}
+
 /* ---- All of it -------------------------------------------------------------------------------------------------------- */
 static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *sums) {
     pxli_arena arena = call->pyramid_arena;
@@ -99,7 +112,10 @@ static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *s
     pxli_pyramid_layout(call, i, &p, &arena);
     for (int64_t n = 0; n < call->n; n++) p.range[n] = call->range[n * call->count + p.index], p.unit[n] = 1;
     for (int j = 1; j < p.count; j++) run_rows(team, &(rows_run){call, &p, j, false, false, 0}, halve);
-    for (int j = 0; j < p.count; j++) run_scale(team, call, &p, j, arena, sums);
+    for (int j = 0; j < p.count; j++) {
+        set_range(team, call, &p, j);
+        run_scale(team, call, &p, j, arena, sums);
+    }
     pxli_weigh_scales(&p, call);
     const bool add = call->passes > 0 || i > 0, lone = p.count == 1;
     for (int j = lone ? 0 : p.count - 2; j >= 0; j--) {

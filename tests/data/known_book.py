@@ -15,6 +15,8 @@ TOLERANCES = {
                                  "variances by 6e-8 mu^2 in flat places, against C2 = 9e-4"),
     "float": (1e-3, 4e-4, "float32, E[x^2] - E[x]^2: 1e-7 mu^2 off, to one side, in flat places, against C2 = 9e-4"),
     "float mean": (1e-5, 1e-7, "a mean or sum of simple differences in float32"),
+    "float weights": (1e-7, 1e-8, "float64, but for the scales' weights in float32"),
+    "float stack": (1e-9, 1e-9, "float64, but for a window or weights that are made in float32"),
     "eps": (1e-9, 1.2e-5, "1e-12 in the denominator: up to 1e-12 / (C1 C2) = 1.1e-5, for a black flat window"),
     "iqa": (2e-3, 2e-4, "libvmaf rounds its window to 6 decimals (sum 1.000002) and keeps float32 images of 0 ... 255: the "
                         "variances are off by 4e-6 mu^2, up to 0.26 where C2 = 58.5"),

@@ -237,6 +237,42 @@ def ssim_entries(book, libraries, others):
                "ssim(alpha=0.5, beta=2, gamma=1.5)", with_exponents, tolerance="root", **one_minus)
 
 
+def ms_ssim_entries(book, libraries, others):
+    torch, _, pytorch_msssim, torchmetrics, _, piq, _ = libraries
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as torchmetrics_ms_ssim
+
+    one_minus = {"transform": "1 - x", "u8": True}
+    cases, gradient = ["astronaut", "camera", "coffee", "chelsea", "batch", "odd"], ["chelsea", "odd"]
+
+    def vainf(x, y, **options):
+        win = torch.from_numpy(gaussian(11, 1.5)).reshape(1, 1, 1, 11).repeat(x.shape[1], 1, 1, 1)
+        return pytorch_msssim.ms_ssim(x, y, data_range=1.0, win=win, **options)
+
+    name = f"pytorch-msssim {version('pytorch-msssim')} ms_ssim(win in float64"
+    book.torch("ms_ssim.vainf", name + ")", cases, "ms_ssim(preset=vainf)", vainf, gradient=gradient, **one_minus)
+    three = [0.2, 0.5, 0.3]
+    book.torch("ms_ssim.vainf.three", name + f", weights={three})", ["odd"], "ms_ssim(preset=vainf, weights=0.2:0.5:0.3)",
+               lambda x, y: vainf(x, y, weights=three), tolerance="float weights", **one_minus)
+    name = f"piq {piq.__version__} multi_scale_ssim"
+    book.torch("ms_ssim.piq", name, cases, "ms_ssim(preset=piq)", lambda x, y: piq.multi_scale_ssim(x, y, data_range=1.0),
+               gradient=gradient, **one_minus)
+    weights = torch.tensor([1, 2, 3], dtype=torch.float64)
+    book.torch("ms_ssim.piq.three", name + "(scale_weights=[1, 2, 3])", ["odd"], "ms_ssim(preset=piq, weights=1:2:3)",
+               lambda x, y: piq.multi_scale_ssim(x, y, data_range=1.0, scale_weights=weights), **one_minus)
+    name = f"torchmetrics {torchmetrics.__version__} multiscale_structural_similarity_index_measure(data_range=1.0"
+    for clamp in ("relu", "simple", None):
+        book.torch(f"ms_ssim.torchmetrics.{clamp}".lower(), f"{name}, normalize={clamp})", cases if clamp == "relu" else ["odd"],
+                   f"ms_ssim(preset=torchmetrics, data_range=1, clamp={clamp})".lower(),
+                   lambda x, y, c=clamp: torchmetrics_ms_ssim(x, y, data_range=1.0, normalize=c), transform="1 - x",
+                   tolerance="float stack", gradient=[])
+    name = f"tensorflow-cpu {others['tensorflow']['version']} tf.image.ssim_multiscale"
+    for case in cases:
+        numbers = others["tensorflow"][case]
+        book.add("ms_ssim.tf", name, case, "ms_ssim(preset=tf)", numbers["ms_ssim"], tolerance="float", **one_minus)
+        book.add("ms_ssim.tf.double", name + " without its conversion to float32", case, "ms_ssim(preset=tf)",
+                 numbers["ms_ssim in float64"], **one_minus)
+
+
 def pixel_entries(book, libraries, others):
     torch, skimage, _, torchmetrics, kornia, piq, monai = libraries
     from skimage.metrics import peak_signal_noise_ratio
@@ -438,6 +474,7 @@ def main():
     libraries[0].set_num_threads(1)  # torch's sums depend on it in the last digit
     book = Book()
     ssim_entries(book, libraries, others)
+    ms_ssim_entries(book, libraries, others)
     pixel_entries(book, libraries, others)
     stencil_entries(book, libraries, others)
     mixture_entries(book, libraries)

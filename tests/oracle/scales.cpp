@@ -115,15 +115,29 @@ struct Scales {
     std::vector<TermResult> of;
     std::vector<Image> sizes;
 };
-Scales scales_of(const Term &term, int count, Image pred, Image target, double range, double rounding) {
+Scales scales_of(const Term &term, int count, Image pred, Image target, const std::vector<double> &ranges, double rounding) {
     Scales scales;
     for (int j = 0; j < count; ++j) {
-        scales.of.push_back(
-            windowed_term(of_scale(term, j == count - 1), pred, target, Image(), range, rounding, nullptr, nullptr));
+        scales.of.push_back(windowed_term(of_scale(term, j == count - 1), pred, target, Image(), ranges[static_cast<size_t>(j)],
+                                          rounding, nullptr, nullptr));
         scales.sizes.push_back(like(pred));
         pred = halved(term, pred), target = halved(term, target);
     }
     return scales;
+}
+// torchmetrics: L, if it is not given, is each scale's own.
+std::vector<double> ranges_of(const Term &term, int count, Image pred, Image target, double range) {
+    std::vector<double> ranges;
+    for (int j = 0; j < count; ++j) {
+        const auto spread = [](const Image &image) {
+            const auto [least, most] = std::minmax_element(image.v.begin(), image.v.end());
+            return *most - *least;
+        };
+        const bool own = term.mean_of_channels && term.data_range == PXL_FROM_DATA;
+        ranges.push_back(own ? std::max(spread(pred), spread(target)) : range);
+        pred = halved(term, pred), target = halved(term, target);
+    }
+    return ranges;
 }
 // A gradient of the finest scale, from those of all.
 Image pulled_back(const Term &term, const Scales &scales, const std::vector<real> &slopes, Image TermResult::*gradient) {
@@ -159,6 +173,7 @@ TermResult scales_term(const Term &term, const Image &pred, const Image &target,
         const real sum = std::accumulate(weights.begin(), weights.end(), 0.0L);
         for (real &weight : weights) weight /= sum;
     }
+    const std::vector<double> ranges = ranges_of(term, count, pred, target, range);
     const int64_t together = term.mean_of_channels ? pred.c : 1;
     const double factor =
         term.reduction == PXL_SUM ? 1 : 1.0 / static_cast<double>(pred.n * (term.reduction == PXL_SPATIAL ? 1 : pred.c));
@@ -169,7 +184,7 @@ TermResult scales_term(const Term &term, const Image &pred, const Image &target,
             std::vector<real> losses(static_cast<size_t>(count));
             std::vector<double> slack(static_cast<size_t>(count));
             for (int64_t c = first; c < first + together; ++c) {
-                channels.push_back(scales_of(term, count, plane_of(pred, n, c), plane_of(target, n, c), range, rounding));
+                channels.push_back(scales_of(term, count, plane_of(pred, n, c), plane_of(target, n, c), ranges, rounding));
                 for (size_t j = 0; j < losses.size(); ++j) {
                     losses[j] += static_cast<real>(channels.back().of[j].value) / together;
                     slack[j] += channels.back().of[j].value_slack / static_cast<double>(together);
