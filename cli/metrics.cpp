@@ -16,15 +16,19 @@ std::vector<Metric> pixel_metrics(const std::string &missing) {
 // Missing where the preset has none, and where the images are too small for its scales.
 void measure_ms_ssim(const std::string &ssim, const Pair &images, Metric &metric) {
     pxl_loss *made = nullptr;
-    const pxl_status status = pxl_loss_parse(("ms_" + ssim).c_str(), nullptr, &made);
+    pxl_status status = pxl_loss_parse(("ms_" + ssim).c_str(), nullptr, &made);
     const Loss loss(made);
-    try {
-        check(status);
-        metric.value = 1 - Evaluator(images.device, nullptr, loss.get(), images.args()).run()[1];
-    } catch (const LibraryError &error) {
-        if (error.status != PXL_INVALID_ARGUMENT && error.status != PXL_UNSUPPORTED) throw;
-        metric.missing = error.what();
+    pxl_args args = images.args();
+    double values[2];
+    size_t bytes;
+    args.values = values;
+    if (status == PXL_OK) status = pxl_workspace_size(nullptr, loss.get(), &args, &bytes);
+    if (status == PXL_INVALID_ARGUMENT || status == PXL_UNSUPPORTED) {
+        metric.missing = pxl_error_message();
+        return;
     }
+    check(status);
+    metric.value = 1 - Evaluator(images.device, nullptr, loss.get(), images.args()).run()[1];
 }
 
 } // namespace

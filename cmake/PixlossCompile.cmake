@@ -8,7 +8,7 @@ function(pixloss_compile_together target)
   string(MAKE_C_IDENTIFIER ${group} group)
   set_source_files_properties(${ARGN} PROPERTIES UNITY_GROUP ${group})
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
-  target_compile_options(${target} PRIVATE -Wno-subobject-linkage) # warns of classes in anonymous namespaces of included files
+  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>) # warns of classes in anonymous namespaces of included files
 endfunction()
 
 # pixloss_cheap_to_compile(TARGET): for tests, which take longer to compile than to run.

@@ -42,7 +42,7 @@ NETWORK_TESTS = "Features.*:FeatureCalls.*:*/FeaturesSampled.*"
 SMALL_TESTS = "*/Sampled.*/2:*/Sampled.*/3:Evaluate.*:*/EqualImages.*:*/CudaStrip.*"
 RACE_TESTS = "CudaStream.*:CudaShort.*:*/CudaOrder.*/0:CudaLaunch.of_different_sizes*:CudaNetworkCalls.host_threads*"
 # Quick ones.
-CALLS = "Evaluate.*:Reduce.*:TotalVariation.*"
+CALLS = "Evaluate.*:Reduce.*:TotalVariation.*:*MsSsim*"
 CUDA_CALLS = "CudaShort.*:*/CudaOrder.*:Evaluate.*:Reduce.*"
 TEXTS = "Loss*:Check*:Presets.*:Status.*:Context.*:MapSize.*:Tensor.*:Workspace.*:Wrapper.*:Network*"
 NETWORKS = "Network*:Safetensors*:Features.*:FeatureCalls.*:*/FeaturesSampled.*"

@@ -16,17 +16,19 @@ static pxl_status give_size(size_t bytes, size_t *to) {
 
 /* ---- Losses -------------------------------------------------------------------------------------------------------- */
 /* What the call consists of; its walks are to be released, also after a failure. */
-static pxl_status plan(const pxl_context *context, const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
-    pxli_plan(loss, args, call);
+static pxl_status plan(const pxl_context *context, const pxl_loss *loss, const pxl_args *args, pxli_pass *passes,
+                       pxli_call *call) {
+    pxli_plan(loss, args, passes, call);
     return pxli_walks_prepare(call, pxli_backend_of(args->pred->device)->engine, context);
 }
 pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes) {
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
     if (!bytes) return pxli_fail(PXL_INVALID_ARGUMENT, "bytes is NULL; the size is written there");
+    pxli_pass passes[PXLI_MAX_PASSES];
     pxli_call call;
     size_t least;
-    status = plan(context, loss, args, &call);
+    status = plan(context, loss, args, passes, &call);
     if (!status) status = give_size(pxli_backend_of(args->pred->device)->size(context, &call, &least), bytes);
     pxli_walks_release(&call);
     return status;
@@ -38,7 +40,7 @@ static pxl_tensor array(const void *data, pxl_dtype dtype, int64_t count) {
 }
 static int64_t rows(const pxl_args *args) { return args->per_image ? args->pred->size[0] : 1; }
 static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_args *args, const void *workspace, size_t bytes,
-                          pxli_call *call) {
+                          pxli_pass *passes, pxli_call *call) {
     call->walks = 0;
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
@@ -49,15 +51,16 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
                                        args->grad_target, args->map,    args->statistics, args->feature_map,
                                        &values,           &upstream,    &weights};
     size_t least;
-    status = plan(context, loss, args, call);
+    status = plan(context, loss, args, passes, call);
     if (!status) status = fits(pxli_backend_of(args->pred->device)->size(context, call, &least));
     if (status) return status;
     return pxli_check_workspace(workspace, bytes, least, views, sizeof views / sizeof views[0]);
 }
 pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                               pxl_stream stream) {
+    pxli_pass passes[PXLI_MAX_PASSES];
     pxli_call call;
-    pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
+    pxl_status status = prepare(context, loss, args, workspace, bytes, passes, &call);
     if (!status && pxli_backend_of(args->pred->device)->init)
         status = pxli_backend_of(args->pred->device)->init(context, &call, (pxli_workspace){workspace, bytes, stream});
     pxli_walks_release(&call);
@@ -65,8 +68,9 @@ pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const 
 }
 pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                         pxl_stream stream) {
+    pxli_pass passes[PXLI_MAX_PASSES];
     pxli_call call;
-    pxl_status status = prepare(context, loss, args, workspace, bytes, &call);
+    pxl_status status = prepare(context, loss, args, workspace, bytes, passes, &call);
     if (!status)
         status = pxli_backend_of(args->pred->device)->evaluate(context, &call, (pxli_workspace){workspace, bytes, stream});
     pxli_walks_release(&call);

@@ -79,8 +79,8 @@ struct pxl_loss {
 };
 
 /* Scored from windowed statistics of the image, or of its scales. */
-static inline bool pxli_has_window(pxl_term_kind kind) { return kind >= PXL_SSIM; }
-static inline bool pxli_is_windowed(pxl_term_kind kind) { return pxli_has_window(kind) && kind != PXL_MS_SSIM; }
+static inline bool pxli_has_statistics(pxl_term_kind kind) { return kind >= PXL_SSIM; }
+static inline bool pxli_is_windowed(pxl_term_kind kind) { return pxli_has_statistics(kind) && kind != PXL_MS_SSIM; }
 
 /* Whether charges lie at places of a layer. */
 static inline bool pxli_has_feature_map(const pxli_term *term) { return pxli_is_features(term->kind) && term->kind != PXL_STYLE; }

@@ -101,7 +101,7 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
     pass->window = window, pass->radius = window->taps / 2;
     pass->factor = pxli_downsample_factor(window, call->h, call->w);
     pass->block_offset = window->symmetric_decimation ? pass->factor / 2 : 0;
-    pass->sums = pass->factor > 1;
+    pass->reads_sums = pass->factor > 1;
     pxli_pooled_size(window, call->h, call->w, &pass->h, &pass->w);
     pass->identity_y = window->skip_short_axis && pass->h < window->taps;
     pass->identity_x = window->skip_short_axis && pass->w < window->taps;
@@ -147,7 +147,7 @@ static void order_passes(pxli_call *call) {
 static void place_residual(pxli_call *call) {
     pxli_pass *pass = NULL;
     for (int k = 0; k < call->count; k++) {
-        if (pxli_has_window(call->terms[k].kind) || pxli_is_features(call->terms[k].kind)) continue;
+        if (pxli_has_statistics(call->terms[k].kind) || pxli_is_features(call->terms[k].kind)) continue;
         if (!pass && call->passes && call->pass[0].factor == 1) pass = &call->pass[0];
         if (!pass) {
             memmove(call->pass + 1, call->pass, (size_t)call->passes++ * sizeof *call->pass);
@@ -205,14 +205,14 @@ static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_
     for (int k = 0; k < loss->count; k++) {
         const pxli_term *term = &loss->terms[k];
         if (pxli_is_features(term->kind)) return args;
-        pixels = pixels && !pxli_has_window(term->kind) && pxli_term_radius(term) == 0;
+        pixels = pixels && !pxli_has_statistics(term->kind) && pxli_term_radius(term) == 0;
     }
     return reshape_all(pixels ? pxli_flatten : turn, args, call);
 }
 
 static void set_call(const pxl_args *args, pxli_call *call) {
     call->args = args, call->count = 0, call->passes = call->pyramids = call->walks = 0, call->grad_statistics = NULL;
-    call->base = NULL;
+    call->base = NULL, call->pass = NULL;
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
     call->mean.residual_count = 0, call->statistics.window = NULL;
@@ -233,9 +233,10 @@ void pxli_plan_statistics(const pxl_args *args, const pxl_tensor *grad_statistic
     set_statistics(term, mode, call, &call->statistics);
 }
 
-void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
+void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, pxli_call *call) {
     const pxli_term *first = NULL;
     set_call(widened(loss, args, call), call);
+    call->pass = passes;
     call->terms = loss->terms, call->count = loss->count;
     for (int k = 0; k < call->count; k++) {
         const pxli_term *term = &call->terms[k];
@@ -264,17 +265,16 @@ static const pxl_args *scale_args(const pxli_call *call, const pxli_scale *s, bo
     to->reshaped.grad_target = call->grad_target ? &s->grad_target : NULL;
     return &to->reshaped;
 }
-void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_call *to) {
+void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_pass *pass, pxli_call *to) {
     const bool coarsest = j == p->count - 1;
     set_call(scale_args(call, &p->scale[j], j == 0, to), to);
-    to->terms = p->term, to->count = 1, to->passes = 1;
+    to->terms = p->term, to->count = 1, to->passes = 1, to->pass = pass;
     to->range = p->range, to->scale = p->unit, to->base = j ? p->base : NULL;
-    pxli_pass *pass = &to->pass[0];
     start_pass(to, pass);
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;
     pass->scored_count = 1, pass->scored[0] = 0;
-    pass->sums = j > 0;
+    pass->reads_sums = j > 0;
     set_tiles(to, pass);
 }
 pxli_crop pxli_crop_of(const pxli_call *call, int k) {
@@ -314,7 +314,7 @@ static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *aren
     pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->w, arena);
     pass->folds.adjoint_y = take_folds(pass, pxli_adjoint_taps, pass->taps_y, pass->h, arena);
 }
-void pxli_layout_scale(pxli_call *scale, pxli_arena *arena) { layout_pass(scale, &scale->pass[0], arena); }
+void pxli_layout_pass(pxli_call *scale, pxli_arena *arena) { layout_pass(scale, scale->pass, arena); }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
     const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
     const bool adds = call->passes + call->pyramids + call->walks > 1 || (call->passes && call->pass[0].accumulate);

@@ -55,7 +55,7 @@ typedef struct pxli_pass {
     /* Blocks averaged before the window; sizes are those after it. */
     int factor, block_offset; /* block i begins at pixel i * factor - block_offset */
     int64_t h, w;
-    bool sums; /* rows are read as x + y and x - y: of blocks, or of a scale of ms_ssim */
+    bool reads_sums; /* rows are read as x + y and x - y: of blocks, or of a scale of ms_ssim */
 
     bool gradients;  /* this pass writes those that the call wants */
     bool accumulate; /* and adds them to what is there */
@@ -87,7 +87,7 @@ typedef struct pxli_call {
     int64_t n, c, h, w;
     pxli_pass mean;       /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
     pxli_pass statistics; /* for args->statistics; window NULL: not needed */
-    pxli_pass pass[PXLI_MAX_PASSES];
+    pxli_pass *pass;      /* the caller's, room for PXLI_MAX_PASSES; of a scale for one */
     int passes;
     int pyramids, pyramid[PXLI_MAX_TERMS]; /* indices of the ms_ssim terms; after the passes, each in the memory of the others */
     pxli_arena pyramid_arena;              /* where their memory begins */
@@ -116,7 +116,7 @@ pxli_crop pxli_crop_of(const pxli_call *call, int k);
 /* Groups the terms of `loss` for these arguments (already checked). Allocation happens in pxli_plan_layout. On the CPU, where a row
  * of few pixels takes as long as one of many, narrow and tall images are turned on their side (every map, window and border is the
  * same along both axes), or for terms on pixels alone seen as one row. */
-void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_call *call);
+void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, pxli_call *call);
 /* Takes the CPU's arrays from the arena and, unless it only counts, fills blurs' taps and folds. */
 void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
 /* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */

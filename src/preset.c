@@ -7,18 +7,21 @@
 
 const pxli_preset pxli_presets[] = {
     // name, border, taps, sigma, uniform, taps from sigma, sample covariance, skip short axis, symmetric decimation, downsample,
-    // L, has MS-SSIM, how that halves odd sizes
-    {"wang", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0, true, PXLI_HALVE_REPEAT},
-    {"vainf", PXL_VALID, 11, 1.5, false, false, false, true, false, 1, 0, true, PXLI_HALVE_PAD},
-    {"skimage", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
-    {"tf", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0, true, PXLI_HALVE_REPEAT},
-    {"torchmetrics", PXL_REFLECT, 11, 1.5, false, true, false, false, false, 1, PXL_FROM_DATA, true, PXLI_HALVE_DROP},
-    {"piq", PXL_VALID, 11, 1.5, false, false, false, false, false, AUTO, 0, true, PXLI_HALVE_FRONT},
-    {"kornia", PXL_REFLECT, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
-    {"fused-ssim", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
-    {"seed", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
-    {"monai", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0, false, PXLI_HALVE_REPEAT},
-    {"vmaf", PXL_VALID, 11, 1.5, false, false, false, false, true, AUTO, 0, false, PXLI_HALVE_REPEAT},
+    // L, has MS-SSIM, how that halves odd sizes; mean of channels, crop, own ranges, divides weights
+    {"wang", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0, true, PXLI_HALVE_REPEAT, false, false, false, false},
+    {"vainf", PXL_VALID, 11, 1.5, false, false, false, true, false, 1, 0, true, PXLI_HALVE_PAD, false, false, false, false},
+    {"skimage", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0, false, PXLI_HALVE_REPEAT, false, false, false, false},
+    {"tf", PXL_VALID, 11, 1.5, false, false, false, false, false, 1, 0, true, PXLI_HALVE_REPEAT, false, false, false, false},
+    {"torchmetrics", PXL_REFLECT, 11, 1.5, false, true, false, false, false, 1, PXL_FROM_DATA, true, PXLI_HALVE_DROP, true, true,
+     true, false},
+    {"piq", PXL_VALID, 11, 1.5, false, false, false, false, false, AUTO, 0, true, PXLI_HALVE_FRONT, false, false, false, true},
+    {"kornia", PXL_REFLECT, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT, false, false, false,
+     false},
+    {"fused-ssim", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT, false, false, false,
+     false},
+    {"seed", PXL_ZERO, 11, 1.5, false, false, false, false, false, 1, 0, false, PXLI_HALVE_REPEAT, false, false, false, false},
+    {"monai", PXL_VALID, 7, 1.5, true, true, true, false, false, 1, 0, false, PXLI_HALVE_REPEAT, false, false, false, false},
+    {"vmaf", PXL_VALID, 11, 1.5, false, false, false, false, true, AUTO, 0, false, PXLI_HALVE_REPEAT, false, false, false, false},
 };
 enum { COUNT = sizeof pxli_presets / sizeof *pxli_presets };
 const int pxli_preset_count = COUNT;

@@ -184,7 +184,7 @@ void pxli_term_fill(const pxl_term *from, pxli_term *to) {
     to->alpha = exponent(from->alpha);
     to->beta = exponent(from->beta);
     to->gamma = exponent(from->gamma);
-    if (pxli_has_window(kind->kind))
+    if (pxli_has_statistics(kind->kind))
         fill_windowed(from, &to->window);
     else if (uses(kind, PXLI_F_BORDER))
         fill_filter(from, &to->window);

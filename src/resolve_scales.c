@@ -63,16 +63,16 @@ pxl_status pxli_check_scales(const pxli_place *place, const pxl_term *term) {
 void pxli_fill_scales(const pxl_term *from, pxli_scales *to) {
     const pxli_preset *preset = preset_of(from);
     const int all = weights_of(from, to->weight);
-    const bool piq = preset && preset->halving == PXLI_HALVE_FRONT;
     to->count = from->scales > 0 ? from->scales : all;
     to->automatic = from->scales == PXL_SCALES_AUTO;
-    if (to->count < all || (piq && from->weights)) { /* some of them, or piq's way with given ones */
+    if (to->count < all || (preset && preset->divides_weights && from->weights)) {
         const double sum = sum_of(to->weight, to->count);
         for (int i = 0; i < to->count; i++) to->weight[i] /= sum;
     }
     for (int i = to->count; i < PXLI_MAX_SCALES; i++) to->weight[i] = 0;
     to->clamp = from->clamp ? from->clamp : preset && from->penalty_param == 0 ? PXL_CLAMP_RELU : PXL_CLAMP_EPS;
     to->eps = to->clamp != PXL_CLAMP_EPS ? 0 : from->penalty_param > 0 ? from->penalty_param : default_eps;
-    to->halving = preset ? preset->halving : PXLI_HALVE_REPEAT;
-    to->mean_of_channels = to->crop = to->own_ranges = to->halving == PXLI_HALVE_DROP;
+    if (!preset) return; /* PXLI_HALVE_REPEAT, and none of the rest */
+    to->halving = preset->halving, to->mean_of_channels = preset->mean_of_channels;
+    to->crop = preset->crop, to->own_ranges = preset->own_ranges;
 }

@@ -64,7 +64,7 @@ static pxl_tensor take_planes(const pxli_call *call, int64_t h, int64_t w, pxli_
 static void layout_scale(const pxli_call *call, pxli_pyramid *p, int j, pxli_arena *arena) {
     pxli_scale *s = &p->scale[j];
     const size_t table = (size_t)(call->n * call->c) * sizeof(double);
-    s->loss = pxli_take(arena, table), s->factor = pxli_take(arena, table);
+    s->loss = pxli_take(arena, table), s->slope = pxli_take(arena, table);
     if (j > 0) s->sum = take_planes(call, s->h, s->w, arena), s->difference = take_planes(call, s->h, s->w, arena);
     if (j == 0 && p->direct) {
         if (call->grad_pred) s->grad_pred = *call->grad_pred;
@@ -165,7 +165,7 @@ void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call) {
             for (int j = 0; j < p->count && gradients; j++) {
                 const double scale = call->scale[n * call->count + p->index];
                 for (int64_t k = 0; k < together; k++)
-                    p->scale[j].factor[at + k] = scale == 0 ? 0 : scale * slope[j] / p->scale[j].area;
+                    p->scale[j].slope[at + k] = scale == 0 ? 0 : scale * slope[j] / p->scale[j].area;
             }
         }
         call->sums[n * call->count + p->index] = total;

@@ -23,7 +23,7 @@ typedef struct pxli_scale {
     pxl_tensor sum, difference;        /* x + y and x - y of the halved images, less `base` */
     pxl_tensor grad_pred, grad_target; /* of the sum of this scale's map; then of the total */
     double *loss;                      /* [n][c]: the sum of 1 - cs over the map, or of 1 - ssim at the coarsest */
-    double *factor;                    /* [n][c]: d total / d that sum */
+    double *slope;                     /* [n][c]: d total / d that sum */
     double area;                       /* positions of the map */
 } pxli_scale;
 typedef struct pxli_pyramid {
@@ -40,10 +40,10 @@ typedef struct pxli_pyramid {
 } pxli_pyramid;
 /* Takes the arrays of term call->pyramid[i] from the arena. */
 void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_arena *arena);
-/* The call whose images are scale j of the pyramid, and whose one pass, to->pass[0], leaves the sums of its map and their gradient. */
-void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_call *to);
+/* The call whose images are scale j of the pyramid, and whose one pass leaves the sums of its map and their gradient. */
+void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_pass *pass, pxli_call *to);
 /* That pass's arrays. */
-void pxli_layout_scale(pxli_call *scale, pxli_arena *arena);
+void pxli_layout_pass(pxli_call *scale, pxli_arena *arena);
 /* From p->extremes of a scale to p->range. */
 void pxli_set_scale_range(const pxli_pyramid *p, const pxli_call *call);
 /* From the sums of the maps to the term's sums, and to each scale's factor. */

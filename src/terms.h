@@ -91,6 +91,8 @@ typedef struct pxli_preset {
     double data_range; /* as in pxli_window */
     bool has_scales;   /* ms_ssim knows it */
     pxli_halving halving;
+    bool mean_of_channels, crop, own_ranges; /* as in pxli_scales */
+    bool divides_weights;                    /* given ones by their sum */
 } pxli_preset;
 extern const pxli_preset pxli_presets[];
 extern const int pxli_preset_count;

@@ -63,6 +63,7 @@ bool averages_blocks(const Term &term) {
     return term.get("preset") == "piq" || term.get("preset") == "vmaf";
 }
 bool is_countable(const Term &term) {
+    if (term.has("weights") || term.get("scales") == "auto") return false; // how many there are is not known here
     return !term.is_one_of({"features", "lpips", "style", "cosine"}) && !averages_blocks(term);
 }
 

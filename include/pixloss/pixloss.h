@@ -170,65 +170,7 @@ PXL_API pxl_status pxl_context_create(pxl_device device, int threads, pxl_contex
 PXL_API void pxl_context_destroy(pxl_context *context);
 /** @} */
 
-/** @defgroup networks Networks
- * For the perceptual terms: on the CPU by oneDNN, on a GPU by cuDNN and cuBLAS, which are looked for at run time.
- * @{ */
-/** A stack of layers, as VGG's, through which `features`, `lpips`, `style` and `cosine` put both images. */
-typedef struct pxl_network pxl_network;
-/** What a layer does. */
-typedef enum pxl_layer_kind {
-    PXL_CONVOLUTION = 0, /**< size x size, stride 1, zero padding of size / 2, a bias */
-    PXL_RELU = 1,        /**< max(x, 0); NaN goes through */
-    PXL_MAX_POOL = 2,    /**< 2 x 2, stride 2; an odd last row or column is dropped. The gradient goes to the first of equals */
-    PXL_AVERAGE_POOL = 3 /**< the mean over the same */
-} pxl_layer_kind;
-/** One layer of a network; made by PXL_LAYER(). */
-typedef struct pxl_layer {
-    size_t struct_size;  /**< sizeof(pxl_layer) */
-    pxl_layer_kind kind; /**< what it does; what follows is a convolution's, but for `linear` */
-    int inputs;          /**< channels that it takes, 1 to 4096 */
-    int outputs;         /**< channels that it gives, 1 to 4096 */
-    int size;            /**< taps along each axis, odd, 1 to 15 */
-    const float *weight; /**< outputs x inputs x size x size; copied */
-    const float *bias;   /**< outputs; NULL: zeros; copied */
-    const float *linear; /**< what lpips multiplies each channel of this layer by, in its distance; NULL: none */
-} pxl_layer;
-#ifdef __cplusplus
-static inline pxl_layer PXL_LAYER(pxl_layer_kind kind) {
-    pxl_layer layer = {};
-    layer.struct_size = sizeof layer, layer.kind = kind;
-    return layer;
-}
-#else
-/** A pxl_layer of this kind, the other fields 0. */
-#define PXL_LAYER(kind_) ((pxl_layer){.struct_size = sizeof(pxl_layer), .kind = (kind_)})
-#endif
-/** Makes a network of 1 to 256 layers, each with the channels that the one before it gives. */
-PXL_API pxl_status pxl_network_create(const pxl_layer *layers, size_t count, pxl_network **network);
-/** Makes a network of random weights, the same for the same seed everywhere. `architecture`: vgg11, vgg13, vgg16, vgg19
- * (torchvision's `features`), or a list in the manner of torchvision, "3:64,64,M,128k5,A": the image's channels (3 if left out),
- * then for each convolution, which a ReLU follows, its output channels and k with its size (3 if left out), M for max pooling
- * and A for average pooling. Weights are drawn from `+-sqrt(6 / (inputs size^2))` (He et al., 2015, "Delving deep into
- * rectifiers"), biases are 0, lpips' weights 1. Distances in random features tell structure apart and suit tests; they are not
- * those of the trained network. */
-PXL_API pxl_status pxl_network_random(const char *architecture, uint64_t seed, pxl_network **network);
-/** Reads weights from a safetensors file with torchvision's names, features.N.weight and features.N.bias, N the layer's number,
- * in f32, f16 or bf16; tensors of other names are passed over. `architecture` NULL: one that follows from the names and shapes
- * (pooling is by the maximum). linear_path: lpips' weights, lin0.weight, lin1.weight, ... of the last ReLU of each block; NULL:
- * none. PXL_IO_ERROR names file and tensor (libjansson may misread it without memory). scripts/convert_weights.py makes both. */
-PXL_API pxl_status pxl_network_load(const char *path, const char *architecture, const char *linear_path, pxl_network **network);
-/** Gives it back. Losses and contexts that use it keep it alive. NULL is allowed. On a GPU not before the streams have passed the
- * calls that use it, and not while CUDA graphs in which such calls were captured are launched. */
-PXL_API void pxl_network_destroy(pxl_network *network);
-/** The number of its layers; 0 for NULL. */
-PXL_API size_t pxl_network_layer_count(const pxl_network *network);
-/** A layer's name: conv1_1, relu1_1, ..., pool1, conv2_1. Blocks end with their pooling, convolutions count in the block. NULL
- * past the last. */
-PXL_API const char *pxl_network_layer_name(const pxl_network *network, size_t layer);
-/** Makes a network known to expressions that are parsed with this context, under a name of letters, digits, _, - and . ; one that
- * is known already is replaced (for later expressions). Not while another thread uses the context. */
-PXL_API pxl_status pxl_context_add_network(pxl_context *context, const char *name, pxl_network *network);
-/** @} */
+#include "networks.h"
 
 /** @defgroup losses Losses
  * What is computed: terms with their weights, as structs or as an expression.
@@ -273,7 +215,8 @@ typedef enum pxl_term_kind {
     PXL_STRUCTURE = 36, /**< `1 - s` */
     PXL_MS_SSIM = 37,   /**< 1 - MS-SSIM (Wang, Simoncelli, Bovik, "Multiscale structural similarity", Asilomar 2003): for each
                             channel of each image `1 - product over j of F_j^weight_j`, F_j the mean of c s over the image halved j
-                            times, at the last of the scales of l c s. See `scales`, `weights`, `clamp`. On the CPU */
+                            times (j = 0, 1, ...), at the last of the scales of l c s. A window has to fit there: by
+                            default 161 pixels each way, else PXL_INVALID_ARGUMENT. On the CPU alone: PXL_UNSUPPORTED on CUDA */
     PXL_ENL = 38        /**< not in this version */
 } pxl_term_kind;
 
@@ -289,7 +232,7 @@ typedef enum pxl_penalty {
 } pxl_penalty;
 /** What becomes of the charges. With S their sum over the positions of the map, each times its weight if there is a weight map,
  * and H' x W' the size of the map, which is that of the image but for border = valid. Per image (args.per_image) the same with
- * N = 1. features: C, H', W' are those of each layer. lpips, style, cosine: mean (or spatial) or sum is over the images. */
+ * N = 1. ms_ssim: a channel of an image is one value, H' = W' = 1. features: C, H', W' are those of each layer. lpips, style, cosine: mean (or spatial) or sum is over the images. */
 typedef enum pxl_reduction {
     PXL_MEAN = 0,   /**< S / (N C H' W'), or S / (C sum of weights) */
     PXL_SUM = 1,    /**< `S` */
@@ -311,8 +254,8 @@ typedef enum pxl_precision {
     PXL_PRECISION_F16 = 3,     /**< 11 bits */
     PXL_PRECISION_BF16 = 4     /**< 8 bits, f32's range */
 } pxl_precision;
-/** What becomes of a factor of ms_ssim that is not above 0, which has no power. Where one counts as 0, so does MS-SSIM, and the image's
- * gradient (of all channels with torchmetrics) is 0. */
+/** What becomes of a factor of ms_ssim that is not above 0, which has no power. Where one counts as 0, so does MS-SSIM, and the gradient
+ * of that channel (with torchmetrics: of that image) is 0. A scale of weight 0 does not count, whatever its factor. */
 typedef enum pxl_clamp {
     PXL_CLAMP_DEFAULT = 0, /**< eps; with a preset, and without an eps, relu */
     PXL_CLAMP_EPS = 1,     /**< a factor below `eps` (penalty_param, below 1; default 1e-4) counts as eps, with a slope of 0 */
@@ -339,7 +282,8 @@ typedef enum pxl_border {
 /** An exact 0 for k1, k2, alpha, beta, gamma, where 0 stands for the default. */
 #define PXL_EXACT_ZERO 1e-300
 
-/** One term; made by PXL_TERM(). Zero is the default of every field but the weight. */
+/** One term; made by PXL_TERM(). Zero is the default of every field but the weight. What windowed terms have, ms_ssim has too, but for
+ * downsample. */
 typedef struct pxl_term {
     size_t struct_size;      /**< sizeof(pxl_term) */
     pxl_term_kind kind;      /**< what it compares */
@@ -353,7 +297,7 @@ typedef struct pxl_term {
                                isotropic */
     int neighbours;          /**< laplacian: 4 (default) or 8 */
     int mean_of_images;      /**< rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
-    pxl_border border;       /**< sobel, laplacian, blur, windowed terms; where fields say so, ms_ssim too */
+    pxl_border border;       /**< sobel, laplacian, blur, windowed terms */
     int window;              /**< taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
     double sigma;            /**< of the Gaussian, in pixels, > 0; not with uniform. Default 1.5 */
     int uniform;             /**< windowed terms: 1: all taps equal */
@@ -369,10 +313,11 @@ typedef struct pxl_term {
     double beta;             /**< ssim, dssim: the same of c */
     double gamma;            /**< ssim, dssim: the same of s */
     int scales;              /**< ms_ssim: so many of the weights, 1 to 8, or PXL_SCALES_AUTO; default: all of them */
-    const char *weights; /**< ms_ssim: of the scales, the finest first, "0.2:0.5:0.3"; NULL: 0.0448:0.2856:0.3001:0.2363:0.1333.
-                               If not all are used those that are are divided by their sum */
+    const char *weights; /**< ms_ssim: of the scales, the finest first, "0.2:0.5:0.3": 1 to 8 numbers whose sum is above 0; NULL:
+                               0.0448:0.2856:0.3001:0.2363:0.1333. Where only the first are used they are divided by their sum */
     pxl_clamp clamp;     /**< ms_ssim */
-    const char *preset;  /**< windowed terms: sets what is zero above; NULL: "wang". See pxl_preset_name() */
+    const char *preset;  /**< windowed terms: sets what is zero above; NULL: "wang", for ms_ssim with clamp eps. See
+                            pxl_preset_name() */
     const pxl_network *network; /**< features, lpips, style, cosine; NULL: the random one that `net` names */
     const char *net;    /**< vgg16-random (11, 13, 19): weights of seed 1. With a `network`: its name, in the term's name */
     const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
@@ -419,7 +364,8 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
  *
  *     none, wang, tf  the last pixel counts twice
  *     vainf           pairs begin before the first pixel, with a 0
- *     piq             the same with the first pixel twice, on both axes if either is odd; given weights are divided by their sum
+ *     piq             the same with the first pixel twice, on both axes if either is odd (an even one then loses its last pixel); given
+ *                     weights are divided by their sum
  *     torchmetrics    the last pixel does not count; one factor for all channels of an image, their mean; whole windows only at all
  *                     scales but the last; L, unless given, is each scale's own */
 PXL_API const char *pxl_preset_name(size_t index);
@@ -483,9 +429,9 @@ typedef struct pxl_args {
      * the gradient, even if its value is not finite. (CUDA does not look at them before: one that is not finite makes the total
      * and the gradient NaN.) */
     const float *term_weights;
-    double *values;        /**< the weighted total, then each term's value without its weight: 1 + terms of them */
-    int per_image;         /**< 1: values has N rows, one per image, and grad_loss N entries */
-    const pxl_tensor *map; /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position;
+    double *values;               /**< the weighted total, then each term's value without its weight: 1 + terms of them */
+    int per_image;                /**< 1: values has N rows, one per image, and grad_loss N entries */
+    const pxl_tensor *map;        /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position;
                               ms_ssim has none */
     const pxl_tensor *statistics; /**< N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics() */
     pxl_target_use target_use;    /**< what becomes of the target in a network */
@@ -514,8 +460,8 @@ typedef void *pxl_stream;
 /** Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
  * at.
  *
- * On the CPU some hundred KiB a thread, whatever the image, for ms_ssim about 3 bytes a pixel and channel and 5 for each gradient (twice
- * as many in f64), and for terms in a network the activations of one image and its
+ * On the CPU some hundred KiB a thread, whatever the image. For ms_ssim besides about 3 bytes, and 5 for each gradient, for every pixel
+ * and channel of all images (twice as many in f64); several such terms share them. For terms in a network the activations of one image and its
  * target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
  * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
  * images, as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks, add

@@ -36,7 +36,7 @@ static layout lay_out(pxli_call *call, pxli_arena *arena) {
     for (int p = 0; p < call->passes; p++) consider(kernels, call, &call->pass[p], &l.scratch, &slots);
     if (call->mean.residual_count) consider(kernels, call, &call->mean, &l.scratch, &slots);
     if (call->statistics.window) consider(kernels, call, &call->statistics, &l.scratch, &slots);
-    pxli_scales_layout(call, arena, &l.scratch, &slots);
+    pxli_pyramids_layout(call, arena, &l.scratch, &slots);
     l.sums = pxli_take(arena, (size_t)slots * sizeof *l.sums);
     l.parts = pxli_take(arena, PXLI_CHUNKS * sizeof *l.parts);
     pxli_walks_layout(call, arena);
@@ -128,7 +128,7 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     pxli_set_scales(call);
     if (call->passes ? call->pass[0].accumulate : !call->pyramids) clear(call->grad_pred), clear(call->grad_target);
     for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
-    pxli_scales_run(&team, call, l.sums);
+    pxli_pyramids_run(&team, call, l.sums);
     clear_layer_sums(call);
     status = pxli_walks_run(call, &team);
     if (status) return status;

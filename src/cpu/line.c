@@ -20,7 +20,7 @@ void line_take(strip *s, int64_t width, pxli_arena *arena) {
 /* u and v of columns from .. from + n - 1 */
 static void read_line(strip *s, int64_t from, int64_t n) {
     const real *x, *y, c = s->c, d = s->d, scale = s->scale;
-    const bool blocks = s->pass->sums;
+    const bool sums = s->pass->reads_sums;
     reader_rows(&s->reader, 0, 1, &x, &y);
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = pxli_border_index(s->pass->window->border, s->pass->w, from + i);
@@ -30,8 +30,8 @@ static void read_line(strip *s, int64_t from, int64_t n) {
         }
         const real p = x[at], q = y[at], difference = p - q, back = difference - p;
         const real dropped = s->exact ? (p - (difference - back)) - (q + back) : 0; /* by rounding p - q */
-        s->line.u[i] = blocks ? p * scale - 2 * c : (p * scale - c) + (q * scale - c);
-        s->line.v[i] = blocks ? q * scale - d : (difference * scale - d) + dropped * scale;
+        s->line.u[i] = sums ? p * scale - 2 * c : (p * scale - c) + (q * scale - c);
+        s->line.v[i] = sums ? q * scale - d : (difference * scale - d) + dropped * scale;
     }
 }
 /* How much of a window's weight is on the row. */

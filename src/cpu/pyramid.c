@@ -172,7 +172,7 @@ void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool 
     const plane coarse = below ? plane_of(gradient_of(below, of_target), n, c) : own;
     const plane to = j ? own : plane_of(of_target ? call->grad_target : call->grad_pred, n, c);
     const bool in_place = j > 0 || p->direct;
-    const real factor = to_real(s->factor[index]), unit = below && j + 2 == p->count ? to_real(below->factor[index]) : 1;
+    const real factor = to_real(s->slope[index]), unit = below && j + 2 == p->count ? to_real(below->slope[index]) : 1;
     int64_t held = -1;
     for (int64_t y = y0; y < y1; y++) {
         real *const row = in_place ? direct_row(&own, y) : out;

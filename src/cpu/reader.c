@@ -7,7 +7,7 @@ void reader_take(reader *r, const pxli_call *call, const pxli_pass *pass, int64_
     const plane x = plane_of(call->args->pred, 0, 0), y = plane_of(call->args->target, 0, 0);
     r->pass = pass;
     r->masked = call->args->weight != NULL;
-    const bool fills = pass->sums && pass->window->border == PXL_ZERO; /* outside is not 0, but less the base */
+    const bool fills = pass->reads_sums && pass->window->border == PXL_ZERO; /* outside is not 0, but less the base */
     r->direct = is_direct(&x) && is_direct(&y) && !r->masked && pass->factor == 1 && !fills;
     r->image_h = call->h, r->image_w = call->w;
     r->ring = rows;
@@ -34,7 +34,7 @@ void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int h
     if (call->base) {
         const double *base = call->base + 2 * (tile->image * call->c + tile->channel);
         r->base = (real)base[0], r->gap = (real)base[1];
-    } else if (r->pass->sums) {
+    } else if (r->pass->reads_sums) {
         real p, q;
         load_row(&r->x, 0, 0, 1, &p), load_row(&r->y, 0, 0, 1, &q);
         const real sum = p + q;

@@ -13,13 +13,14 @@ static void lay_out(const pxli_call *call, int i, pxli_arena *arena, size_t *scr
     const pxli_kernels *kernels = kernels_of(call);
     pxli_pyramid p;
     pxli_call scale;
+    pxli_pass pass;
     size_t folds = 0;
     pxli_pyramid_layout(call, i, &p, arena);
     for (int j = 0; j < p.count; j++) {
         pxli_arena own = *arena;
-        pxli_plan_scale(call, &p, j, &scale), pxli_layout_scale(&scale, &own);
-        const size_t bytes = kernels->tile_bytes(&scale, &scale.pass[0]);
-        const int64_t tiles = pxli_tile_count(&scale, &scale.pass[0]);
+        pxli_plan_scale(call, &p, j, &pass, &scale), pxli_layout_pass(&scale, &own);
+        const size_t bytes = kernels->tile_bytes(&scale, &pass);
+        const int64_t tiles = pxli_tile_count(&scale, &pass);
         if (bytes > *scratch) *scratch = bytes;
         if (tiles > *slots) *slots = tiles;
         if (own.used > folds) folds = own.used;
@@ -27,7 +28,7 @@ static void lay_out(const pxli_call *call, int i, pxli_arena *arena, size_t *scr
     arena->used = folds;
     if (kernels->pyramid_bytes(call) > *scratch) *scratch = kernels->pyramid_bytes(call);
 }
-void pxli_scales_layout(pxli_call *call, pxli_arena *arena, size_t *scratch, int64_t *slots) {
+void pxli_pyramids_layout(pxli_call *call, pxli_arena *arena, size_t *scratch, int64_t *slots) {
     const pxli_arena begin = *arena;
     call->pyramid_arena = begin;
     for (int i = 0; i < call->pyramids; i++) {
@@ -74,16 +75,16 @@ typedef struct scale_run {
 } scale_run;
 static void run_tile(const void *arguments, int64_t index, void *scratch) {
     const scale_run *r = arguments;
-    r->kernels->tile(r->scale, &r->scale->pass[0], index, scratch, r->sums + index);
+    r->kernels->tile(r->scale, r->scale->pass, index, scratch, r->sums + index);
 }
 static void run_scale(const pxli_team *team, const pxli_call *call, pxli_pyramid *p, int j, pxli_arena arena, double *sums) {
     pxli_call scale;
-    pxli_plan_scale(call, p, j, &scale), pxli_layout_scale(&scale, &arena);
-    const pxli_pass *pass = &scale.pass[0];
+    pxli_pass pass;
+    pxli_plan_scale(call, p, j, &pass, &scale), pxli_layout_pass(&scale, &arena);
     const scale_run run = {kernels_of(call), &scale, sums};
-    const int64_t tiles = pxli_tile_count(&scale, pass), each = pass->strips * pass->segments;
-    pxli_run(team, tiles, call->n * call->c * pass->h * pass->w, run_tile, &run);
-    p->scale[j].area = (double)(pass->map_y1 - pass->map_y0) * (double)(pass->map_x1 - pass->map_x0);
+    const int64_t tiles = pxli_tile_count(&scale, &pass), each = pass.strips * pass.segments;
+    pxli_run(team, tiles, call->n * call->c * pass.h * pass.w, run_tile, &run);
+    p->scale[j].area = (double)(pass.map_y1 - pass.map_y0) * (double)(pass.map_x1 - pass.map_x0);
     for (int64_t n = 0; n < call->n; n++)
         for (int64_t c = 0; c < call->c; c++) {
             double sum = 0;
@@ -123,6 +124,6 @@ static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *s
         if (call->grad_target) run_rows(team, &(rows_run){call, &p, j, true, add, 0}, weigh);
     }
 }
-void pxli_scales_run(const pxli_team *team, pxli_call *call, double *sums) {
+void pxli_pyramids_run(const pxli_team *team, pxli_call *call, double *sums) {
     for (int i = 0; i < call->pyramids; i++) run_pyramid(team, call, i, sums);
 }

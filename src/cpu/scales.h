@@ -6,7 +6,7 @@
 
 /* Takes the memory of the call's ms_ssim terms, which they use one after the other. *scratch, of one thread, and *slots, for sums of
  * tiles, are raised to what they need. */
-void pxli_scales_layout(pxli_call *call, pxli_arena *arena, size_t *scratch, int64_t *slots);
+void pxli_pyramids_layout(pxli_call *call, pxli_arena *arena, size_t *scratch, int64_t *slots);
 /* All of them: their sums into call->sums, their gradients stored, or added to those of passes that came before. */
-void pxli_scales_run(const pxli_team *team, pxli_call *call, double *sums);
+void pxli_pyramids_run(const pxli_team *team, pxli_call *call, double *sums);
 #endif

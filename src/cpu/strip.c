@@ -90,7 +90,7 @@ INLINE vf rounded_off(vf x, vf y, vf difference) {
     const vf back = difference - x;
     return (x - (difference - back)) - (y + back);
 }
-INLINE void load_rows(bool whole, bool exact, bool blocks, const strip *s, const batch *a, int64_t column, const block *t) {
+INLINE void load_rows(bool whole, bool exact, bool sums, const strip *s, const batch *a, int64_t column, const block *t) {
     const int64_t left = s->pass->w - column;
     const vf c = all(s->c), d = all(s->d), scale = all(s->scale);
     const int rows = VL + 2 * s->R;
@@ -98,7 +98,7 @@ INLINE void load_rows(bool whole, bool exact, bool blocks, const strip *s, const
     for (int i = 0; i < rows; i++) {
         const real *p = a->x[i] + column, *q = a->y[i] + column;
         const vf x = whole ? load(p) : load_part(p, left), y = whole ? load(q) : load_part(q, left), difference = x - y;
-        if (blocks) { /* already the sum and the difference */
+        if (sums) { /* already the sum and the difference */
             u[i] = x * scale - 2 * c, v[i] = y * scale - d;
             continue;
         }
@@ -109,13 +109,13 @@ INLINE void load_rows(bool whole, bool exact, bool blocks, const strip *s, const
 }
 NOINLINE void load_block(const strip *s, const batch *a, int64_t column, const block *t) {
     const bool whole = s->pass->w - column >= VL;
-    const bool blocks = s->pass->sums;
-    if (whole && !s->exact && !blocks)
+    const bool sums = s->pass->reads_sums;
+    if (whole && !s->exact && !sums)
         load_rows(true, false, false, s, a, column, t);
     else if (whole)
-        load_rows(true, s->exact, blocks, s, a, column, t);
+        load_rows(true, s->exact, sums, s, a, column, t);
     else
-        load_rows(false, s->exact, blocks, s, a, column, t);
+        load_rows(false, s->exact, sums, s, a, column, t);
 }
 
 static void set_outside(const strip *s, int from, int to) {
@@ -269,8 +269,8 @@ static void set_shifts(strip *s) {
         const int64_t row = t->y0 + (t->y1 - t->y0) * (2 * (i / 3) + 1) / 6,
                       column = t->x0 + (t->x1 - t->x0) * (2 * (i % 3) + 1) / 6;
         if (!reader_sample(&s->reader, row, column, &x, &y)) continue;
-        const bool blocks = s->pass->sums;
-        sum[n] = blocks ? x / 2 : x / 2 + y / 2, difference[n] = blocks ? y : x - y;
+        const bool sums = s->pass->reads_sums;
+        sum[n] = sums ? x / 2 : x / 2 + y / 2, difference[n] = sums ? y : x - y;
         if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
     }
     s->c = median(sum, n), s->d = median(difference, n);

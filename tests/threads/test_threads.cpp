@@ -1,4 +1,4 @@
-// Eight threads with one loss and one network between them. The thread preset builds this alone, under ThreadSanitizer. Each call
+// Eight threads with one loss and one network between them. tests/sanitized builds this under ThreadSanitizer, too. Each call
 // takes one thread: what OpenMP's own teams wait for is unknown to the sanitizer.
 #include <gtest/gtest.h>
 
