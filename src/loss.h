@@ -23,7 +23,7 @@ typedef struct pxli_window {
 
 /* What is compared of a layer's output. */
 typedef enum pxli_transform { PXLI_TRANSFORM_NONE, PXLI_TRANSFORM_UNIT, PXLI_TRANSFORM_GRAM } pxli_transform;
-enum { PXLI_MAX_TERM_LAYERS = 16, PXLI_MAX_LAYERS_TEXT = 255 };
+enum { PXLI_MAX_TERM_LAYERS = 16, PXLI_MAX_LAYERS_TEXT = 255, PXLI_MAX_WEIGHTS_TEXT = 191 };
 /* Of features, lpips, style, cosine. */
 typedef struct pxli_features {
     const pxl_network *network; /* kept alive by the loss */

@@ -16,7 +16,8 @@ static bool same_scales(const pxli_scales *a, const pxli_scales *b) {
     for (int i = 0; i < a->count && i < b->count; i++)
         if (a->weight[i] != b->weight[i]) return false;
     return a->count == b->count && a->automatic == b->automatic && a->clamp == b->clamp && a->eps == b->eps &&
-           a->halving == b->halving && a->mean_of_channels == b->mean_of_channels && a->crop == b->crop && a->own_ranges == b->own_ranges;
+           a->halving == b->halving && a->mean_of_channels == b->mean_of_channels && a->crop == b->crop &&
+           a->own_ranges == b->own_ranges;
 }
 static bool same_term(const pxli_term *a, const pxli_term *b) {
     return a->reduction == b->reduction && a->penalty == b->penalty && a->param == b->param && a->isotropic == b->isotropic &&

@@ -81,7 +81,9 @@ static pxl_status read_preset(pxli_parser *p, pxli_draft *d) {
 /* net, layers or weights: all up to a comma, a parenthesis or a space; what it means is looked at when the term is resolved. */
 static pxl_status read_text(pxli_parser *p, pxli_draft *d, pxli_field field) {
     char *to = field == PXLI_F_NET ? d->net : field == PXLI_F_LAYERS ? d->layers : d->weights;
-    const size_t most = field == PXLI_F_NET ? sizeof d->net - 1 : sizeof d->layers - 1;
+    const size_t most = field == PXLI_F_NET      ? sizeof d->net - 1
+                        : field == PXLI_F_LAYERS ? sizeof d->layers - 1
+                                                 : sizeof d->weights - 1;
     pxli_skip_space(p);
     const size_t length = strcspn(p->at, ",() \t\n\v\f\r");
     if (!length)

@@ -26,7 +26,7 @@ typedef struct pxli_draft {
     pxli_word name;
     pxli_word param; /* delta, beta or eps, if it was given */
     int columns[PXLI_FIELDS + 1];
-    char net[PXLI_NETWORK_NAME], layers[PXLI_MAX_LAYERS_TEXT + 1], weights[PXLI_MAX_LAYERS_TEXT + 1];
+    char net[PXLI_NETWORK_NAME], layers[PXLI_MAX_LAYERS_TEXT + 1], weights[PXLI_MAX_WEIGHTS_TEXT + 1];
 } pxli_draft;
 
 /* ---- Words ---------------------------------------------------------------------------------------------------------- */

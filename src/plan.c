@@ -269,7 +269,7 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
     const bool coarsest = j == p->count - 1;
     set_call(scale_args(call, &p->scale[j], j == 0, to), to);
     to->terms = p->term, to->count = 1, to->passes = 1, to->pass = pass;
-    to->range = p->range, to->scale = p->unit, to->base = j ? p->base : NULL;
+    to->range = p->range, to->scale = p->outer, to->base = j ? p->base : NULL;
     start_pass(to, pass);
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;

@@ -7,7 +7,7 @@
 /* Wang, Simoncelli, Bovik (2003), table 1 */
 static const double standard_weights[] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
 enum { STANDARD_SCALES = sizeof standard_weights / sizeof *standard_weights };
-static const double default_eps = 1e-4;
+static const double default_eps = 1e-4, largest_weight = 100; /* as exponents */
 
 /* The weights in "0.2:0.5:0.3"; how many, or 0 if that is no list of weights. */
 static int read_weights(const char *text, double weight[PXLI_MAX_SCALES]) {
@@ -15,7 +15,7 @@ static int read_weights(const char *text, double weight[PXLI_MAX_SCALES]) {
         const size_t length = pxli_number_length(text);
         if (!length || length > PXLI_MAX_DIGITS) return 0;
         weight[count] = pxli_parse_number(text, length);
-        if (!isfinite(weight[count++])) return 0;
+        if (!(weight[count++] <= largest_weight)) return 0;
         text += length;
         if (!*text) return count;
         if (*text++ != ':') return 0;
@@ -51,8 +51,14 @@ pxl_status pxli_check_scales(const pxli_place *place, const pxl_term *term) {
         return PXLI_FAIL_FIELD(place, PXLI_F_PRESET,
                                "is \"%s\", which has no MS-SSIM; wang, vainf, tf, torchmetrics and piq have", term->preset);
     if (!count)
-        return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "is \"%.40s\"; 1 to %d numbers are needed, as in 0.2:0.5:0.3",
-                               term->weights, PXLI_MAX_SCALES);
+        return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "is \"%.40s\"; 1 to %d numbers from 0 to %g are needed, as in 0.2:0.5:0.3",
+                               term->weights, PXLI_MAX_SCALES, largest_weight);
+    if (term->weights && strlen(term->weights) > PXLI_MAX_WEIGHTS_TEXT)
+        return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "has %zu characters; at most %d are read", strlen(term->weights),
+                               PXLI_MAX_WEIGHTS_TEXT);
+    if (term->scales == PXL_SCALES_AUTO && weight[0] == 0)
+        return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "is \"%.40s\"; with scales = auto the first has to be above 0",
+                               term->weights);
     if (term->scales > count)
         return PXLI_FAIL_FIELD(place, PXLI_F_SCALES, "is %d, but there are %d weights", term->scales, count);
     if (!(sum_of(weight, term->scales > 0 ? term->scales : count) > 0))

@@ -91,7 +91,7 @@ void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_are
     p->direct =
         i == 0 && call->passes == 0 && is_dense(call->grad_pred, dtype_of(call)) && is_dense(call->grad_target, dtype_of(call));
     p->base = pxli_take(arena, (size_t)(2 * call->n * call->c) * sizeof(double));
-    p->range = pxli_take(arena, (size_t)call->n * sizeof(double)), p->unit = pxli_take(arena, (size_t)call->n * sizeof(double));
+    p->range = pxli_take(arena, (size_t)call->n * sizeof(double)), p->outer = pxli_take(arena, (size_t)call->n * sizeof(double));
     if (p->term->scales.own_ranges && p->term->window.data_range == PXL_FROM_DATA)
         p->extremes = pxli_take(arena, (size_t)(4 * call->n * call->c) * sizeof(double));
     p->scale[0].h = call->h, p->scale[0].w = call->w;
@@ -162,11 +162,9 @@ void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call) {
             double loss[PXLI_MAX_SCALES], slope[PXLI_MAX_SCALES];
             for (int j = 0; j < p->count; j++) loss[j] = mean_of(p, j, at, together);
             total += (double)together * product(p, loss, slope);
-            for (int j = 0; j < p->count && gradients; j++) {
-                const double scale = call->scale[n * call->count + p->index];
-                for (int64_t k = 0; k < together; k++)
-                    p->scale[j].slope[at + k] = scale == 0 ? 0 : scale * slope[j] / p->scale[j].area;
-            }
+            const bool counts = gradients && call->scale[n * call->count + p->index] != 0;
+            for (int j = 0; j < p->count && gradients; j++)
+                for (int64_t k = 0; k < together; k++) p->scale[j].slope[at + k] = counts ? slope[j] : 0;
         }
         call->sums[n * call->count + p->index] = total;
     }

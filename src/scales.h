@@ -21,9 +21,9 @@ typedef struct pxli_scale {
     int64_t h, w;
     pxli_halved rows, columns;         /* how the finer scale was halved into it */
     pxl_tensor sum, difference;        /* x + y and x - y of the halved images, less `base` */
-    pxl_tensor grad_pred, grad_target; /* of the sum of this scale's map; then of the total */
+    pxl_tensor grad_pred, grad_target; /* of this scale's map, times `outer`; then of the total */
     double *loss;                      /* [n][c]: the sum of 1 - cs over the map, or of 1 - ssim at the coarsest */
-    double *slope;                     /* [n][c]: d total / d that sum */
+    double *slope;                     /* [n][c]: of the product to that scale's mean; times `outer`, of the total to that sum */
     double area;                       /* positions of the map */
 } pxli_scale;
 typedef struct pxli_pyramid {
@@ -35,7 +35,7 @@ typedef struct pxli_pyramid {
     double *base;     /* [n][c][2]: sum and difference of a plane's first pixel: see reader.h */
     double *range;    /* [n] */
     double *extremes; /* [n][c][4]: the least and most of pred and of target, where scales have ranges of their own; else NULL */
-    double *unit;     /* [n], ones */
+    double *outer;    /* [n]: d total / d sum of a scale's map, but for its own factor's slope */
     pxli_scale scale[PXLI_MAX_SCALES];
 } pxli_pyramid;
 /* Takes the arrays of term call->pyramid[i] from the arena. */

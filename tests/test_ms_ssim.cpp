@@ -163,6 +163,52 @@ TEST(MsSsimTerms, of_nearly_equal_images_have_five_digits) {
         }
 }
 
+// The largest error among pixels far from the first one, relative to the largest gradient there.
+double error_far_away(const oracle::Image &actual, const oracle::Image &expected) {
+    double error = 0, largest = 0;
+    for (int64_t y = 40; y < expected.h; ++y)
+        for (int64_t x = 45; x < expected.w; ++x) {
+            error = std::max(error, std::fabs(actual.at(0, 0, y, x) - expected.at(0, 0, y, x)));
+            largest = std::max(largest, std::fabs(expected.at(0, 0, y, x)));
+        }
+    return error / largest;
+}
+// One pixel far from all others, the first of the plane.
+TEST(MsSsimTerms, keep_their_digits_beside_an_outlier) {
+    for (const double outlier : {1.0, 1e3, 1e5}) {
+        Case test = make_case({ms_ssim(0, 3)}, {1, 1, 80, 90});
+        oracle::Inputs inputs = make_inputs(test);
+        std::mt19937 random(3);
+        for (size_t i = 0; i < inputs.pred.v.size(); ++i)
+            inputs.pred.v[i] =
+                static_cast<float>(inputs.target.v[i] + 1e-3 * (static_cast<double>(random() % 1024) / 1024 - 0.5));
+        inputs.pred.v[0] = outlier, inputs.target.v[0] = outlier == 1 ? 0 : outlier;
+        const oracle::Result expected = oracle::evaluate(resolve_all(test.terms), inputs);
+        for (const Way &way : ways()) {
+            const Outcome outcome = run(way, test, inputs);
+            ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+            EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5) << way.name() << ' ' << outlier;
+            EXPECT_LT(error_far_away(outcome.grad_pred, expected.grad_pred), 1e-3) << way.name() << ' ' << outlier;
+        }
+    }
+}
+// Where four pixels add up to more than the type holds, and where a gradient of a sum would be, the mean's is not.
+TEST(MsSsimTerms, of_any_magnitude_agree_with_the_oracle) {
+    for (const double unit : {0x1p126, 0x1p-110}) {
+        pxl_term term = ms_ssim(7, 3);
+        term.data_range = unit;
+        Case test = make_case({term}, {1, 1, 41, 44});
+        oracle::Inputs inputs = make_inputs(test);
+        for (oracle::Image *image : {&inputs.pred, &inputs.target})
+            for (double &value : image->v) value = static_cast<float>(unit * (0.5 + value / 2));
+        const Outcome outcome = run(cpu(), test, inputs);
+        ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+        const oracle::Result expected = oracle::evaluate(resolve_all(test.terms), inputs);
+        EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5) << unit;
+        for (const double g : outcome.grad_pred.v) ASSERT_TRUE(std::isfinite(g)) << unit;
+    }
+}
+
 TEST(MsSsimTerms, carry_nan_to_value_and_gradient_of_its_image_alone) {
     Case test = make_case({ms_ssim(5, 2)}, {2, 1, 30, 31});
     test.per_image = true;
@@ -205,7 +251,7 @@ TEST(MsSsimTerms, gradients_are_those_of_the_value) {
 
 // In units of any power of two: the same bits of the value, the gradient's in its units.
 TEST(MsSsimTerms, have_units) {
-    for (const int exponent : {-90, -3, 4, 90}) {
+    for (const int exponent : {-100, -3, 4, 90}) {
         const double unit = std::ldexp(1.0, exponent);
         pxl_term term = ms_ssim(7, 3);
         Case test = make_case({term}, {1, 2, 41, 47});
@@ -271,8 +317,10 @@ void expect_refused(const std::string &expression, const std::string &message, p
 TEST(MsSsimTerms, refuse_what_has_no_meaning) {
     expect_refused("ms_ssim(scales=6)", "column 9: scales is 6, but there are 5 weights");
     expect_refused("ms_ssim(scales=9)", "scales is 9; 1 to 8 is needed");
-    expect_refused("ms_ssim(weights=0.2:x)", "weights is \"0.2:x\"; 1 to 8 numbers are needed");
+    expect_refused("ms_ssim(weights=0.2:x)", "weights is \"0.2:x\"; 1 to 8 numbers from 0 to 100 are needed");
     expect_refused("ms_ssim(weights=0:0)", "their sum has to be above 0");
+    expect_refused("ms_ssim(weights=0:1, scales=auto)", "with scales = auto the first has to be above 0");
+    expect_refused("ms_ssim(weights=101:1)", "1 to 8 numbers from 0 to 100 are needed");
     expect_refused("ms_ssim(preset=skimage)", "which has no MS-SSIM");
     expect_refused("ms_ssim(eps=1)", "eps is 1; a number below 1");
     expect_refused("ms_ssim(eps=0.1, clamp=simple)", "with this clamp there is none");

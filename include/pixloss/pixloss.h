@@ -313,7 +313,8 @@ typedef struct pxl_term {
     double beta;             /**< ssim, dssim: the same of c */
     double gamma;            /**< ssim, dssim: the same of s */
     int scales;              /**< ms_ssim: so many of the weights, 1 to 8, or PXL_SCALES_AUTO; default: all of them */
-    const char *weights; /**< ms_ssim: of the scales, the finest first, "0.2:0.5:0.3": 1 to 8 numbers whose sum is above 0; NULL:
+    const char *weights; /**< ms_ssim: of the scales, the finest first, "0.2:0.5:0.3": 1 to 8 numbers from 0 to 100, in at most
+                               191 characters, whose sum is above 0 (with scales auto the first one); NULL:
                                0.0448:0.2856:0.3001:0.2363:0.1333. Where only the first are used they are divided by their sum */
     pxl_clamp clamp;     /**< ms_ssim */
     const char *preset;  /**< windowed terms: sets what is zero above; NULL: "wang", for ms_ssim with clamp eps. See

@@ -2,6 +2,7 @@
 #include "../scales.h"
 #include "reader.h"
 
+#define QUARTER (real)0.25
 enum { PAD = 16 }; /* elements before and after a row of scratch: one outside of the image, and alignment */
 static int64_t pitch_of(int64_t w) { return (w + 15) / 16 * 16 + 2 * PAD; }
 size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call);
@@ -17,7 +18,7 @@ static scratch_rows rows_in(void *memory, int64_t w) {
 }
 
 /* ---- Halving --------------------------------------------------------------------------------------------------------- */
-/* Two rows of the finer scale added up: u of sums, v of differences, which are less base and gap. */
+/* Quarters of two rows of the finer scale added up (four pixels might overflow): u of sums, v of differences, less base and gap. */
 typedef struct halving {
     plane x, y;
     bool images; /* the finer scale is the images themselves */
@@ -32,19 +33,20 @@ INLINE void add_images(const halving *t, bool first, const real *restrict a, con
     const real k = t->base / 2, gap = t->gap;
     for (int64_t i = 0; i < t->w; i++) {
         const real p = a[i], q = b[i], difference = p - q, back = difference - p;
-        const real sum = (p - k) + (q - k);
-        const real rest = (difference - gap) + ((p - (difference - back)) - (q + back)); /* and what rounding p - q dropped */
+        const real sum = QUARTER * (p - k) + QUARTER * (q - k), dropped = (p - (difference - back)) - (q + back); /* by p - q */
+        const real rest = QUARTER * (difference - gap) + QUARTER * dropped;
         u[i] = first ? sum : u[i] + sum, v[i] = first ? rest : v[i] + rest;
     }
 }
 INLINE void add_sums(const halving *t, bool first, const real *restrict a, const real *restrict b) {
     real *restrict u = t->u, *restrict v = t->v;
-    for (int64_t i = 0; i < t->w; i++) u[i] = first ? a[i] : u[i] + a[i], v[i] = first ? b[i] : v[i] + b[i];
+    for (int64_t i = 0; i < t->w; i++) {
+        u[i] = QUARTER * a[i] + (first ? 0 : u[i]), v[i] = QUARTER * b[i] + (first ? 0 : v[i]);
+    }
 }
 static void add_padding(const halving *t, bool first) {
     for (int64_t i = 0; i < t->w; i++) {
-        t->u[i] = first ? -t->base : t->u[i] - t->base;
-        t->v[i] = first ? -t->gap : t->v[i] - t->gap;
+        t->u[i] = (first ? 0 : t->u[i]) - QUARTER * t->base, t->v[i] = (first ? 0 : t->v[i]) - QUARTER * t->gap;
     }
 }
 /* Where the row lies as it is wanted, or `to`, converted. */
@@ -73,17 +75,8 @@ static void add_row(const halving *t, int64_t y, bool pad, bool first) {
 static void halve_row(pxli_halved columns, real *restrict sum, real outside, real *restrict to) {
     sum[-1] = columns.pad ? outside : sum[0], sum[columns.from] = sum[columns.from - 1];
     const real *from = sum - columns.before;
-    for (int64_t i = 0; i < columns.to; i++) to[i] = (from[2 * i] + from[2 * i + 1]) * (real)0.25;
+    for (int64_t i = 0; i < columns.to; i++) to[i] = from[2 * i] + from[2 * i + 1];
 }
-static void first_pixels(halving *t, double *base) {
-    real p, q;
-    load_row(&t->x, 0, 0, 1, &p), load_row(&t->y, 0, 0, 1, &q);
-    const real sum = p + q;
-    const bool finite = sum - sum == 0;
-    t->base = finite ? sum : 0, t->gap = finite ? p - q : 0;
-    if (base) base[0] = (double)t->base, base[1] = (double)t->gap;
-}
-
 /* Rows [y0, y1) of scale j, of one plane, from the scale above. */
 void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory);
 void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory) {
@@ -96,14 +89,15 @@ void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64
     t.y = plane_of(t.images ? call->args->target : &from->difference, n, c);
     double *const base = p->base + 2 * index;
     if (t.images)
-        first_pixels(&t, y0 == 0 ? base : NULL);
+        centre_of(&t.x, &t.y, t.h, t.w, &t.base, &t.gap);
     else
         t.base = (real)base[0], t.gap = (real)base[1];
+    if (t.images && y0 == 0) base[0] = (double)t.base, base[1] = (double)t.gap; /* for what comes after all rows */
     const plane sum = plane_of(&to->sum, n, c), difference = plane_of(&to->difference, n, c);
     for (int64_t y = y0; y < y1; y++) {
         for (int k = 0; k < 2; k++) add_row(&t, 2 * y - to->rows.before + k, to->rows.pad, k == 0);
-        halve_row(to->columns, t.u, -2 * t.base, direct_row(&sum, y)),
-            halve_row(to->columns, t.v, -2 * t.gap, direct_row(&difference, y));
+        halve_row(to->columns, t.u, -t.base / 2, direct_row(&sum, y)),
+            halve_row(to->columns, t.v, -t.gap / 2, direct_row(&difference, y));
     }
 }
 
@@ -178,7 +172,7 @@ void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool 
         real *const row = in_place ? direct_row(&own, y) : out;
         const int64_t pair = below ? (y + below->rows.before) / 2 : 0;
         const int times = below && unit != 0 ? readers(below->rows, y) : 0;
-        if (times && pair != held) spread_row(below->columns, unit * (real)0.25, direct_row(&coarse, pair), spread), held = pair;
+        if (times && pair != held) spread_row(below->columns, QUARTER * unit, direct_row(&coarse, pair), spread), held = pair;
         weigh_row(w, factor, direct_row(&own, y), (real)times, spread, row);
         if (!in_place) store_row(&to, y, 0, w, out, add);
     }

@@ -23,6 +23,27 @@ void reader_take(reader *r, const pxli_call *call, const pxli_pass *pass, int64_
     r->line = pxli_take(arena, pixels * sizeof(real)), r->other = pxli_take(arena, pixels * sizeof(real));
 }
 
+real median(real *a, int n) {
+    for (int i = 1; i < n; i++)
+        for (int j = i; j > 0 && a[j] < a[j - 1]; j--) {
+            const real t = a[j];
+            a[j] = a[j - 1], a[j - 1] = t;
+        }
+    return n ? a[n / 2] : 0;
+}
+void centre_of(const plane *x, const plane *y, int64_t h, int64_t w, real *base, real *gap) {
+    real sum[9], difference[9];
+    int n = 0;
+    for (int i = 0; i < 9; i++) {
+        const int64_t row = h * (2 * (i / 3) + 1) / 6, column = w * (2 * (i % 3) + 1) / 6;
+        real p, q;
+        load_row(x, row, column, 1, &p), load_row(y, row, column, 1, &q);
+        sum[n] = p + q, difference[n] = p - q;
+        if (sum[n] - sum[n] == 0 && difference[n] - difference[n] == 0) n++; /* finite */
+    }
+    *base = median(sum, n), *gap = median(difference, n);
+}
+
 void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int halo, int64_t first) {
     r->x = plane_of(call->args->pred, tile->image, tile->channel);
     r->y = plane_of(call->args->target, tile->image, tile->channel);
@@ -35,10 +56,7 @@ void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int h
         const double *base = call->base + 2 * (tile->image * call->c + tile->channel);
         r->base = (real)base[0], r->gap = (real)base[1];
     } else if (r->pass->reads_sums) {
-        real p, q;
-        load_row(&r->x, 0, 0, 1, &p), load_row(&r->y, 0, 0, 1, &q);
-        const real sum = p + q;
-        if (sum - sum == 0) r->base = sum, r->gap = p - q; /* finite */
+        centre_of(&r->x, &r->y, r->image_h, r->image_w, &r->base, &r->gap);
     }
     memset(r->zeros, 0, (size_t)r->pitch * sizeof(real));
 }

@@ -8,7 +8,7 @@
 enum { READER_PAD = 64 }; /* readable elements on both sides of a converted row */
 
 /* Where blocks are averaged, or the images are a scale of ms_ssim, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of (x - y) - gap, 2 k = base and gap
- * being those of some pixel: means of x and y rounded one by one would lose their difference. Else they are the images. */
+ * being usual ones: means of x and y rounded one by one would lose their difference. Else they are the images. */
 typedef struct reader {
     const pxli_pass *pass;
     plane x, y, weight;
@@ -23,6 +23,13 @@ typedef struct reader {
     real base, gap;                 /* see above; 0 for the images themselves */
 } reader;
 
+/* The median of n numbers, 0 of none; sorts them. */
+real PXLI_NAME(median)(real *a, int n);
+#define median PXLI_NAME(median)
+/* What sums and differences of two planes are taken less: medians of nine places, of those that are finite. (One pixel may be far from
+ * all others, and the sums would keep none of these' digits.) */
+void PXLI_NAME(centre_of)(const plane *x, const plane *y, int64_t h, int64_t w, real *base, real *gap);
+#define centre_of PXLI_NAME(centre_of)
 /* Scratch from the arena for strips of up to `width` columns with `halo` more on both sides. */
 void PXLI_NAME(reader_take)(reader *r, const pxli_call *call, const pxli_pass *pass, int64_t width, int halo, int rows,
                             pxli_arena *arena);

@@ -81,10 +81,12 @@ static void run_scale(const pxli_team *team, const pxli_call *call, pxli_pyramid
     pxli_call scale;
     pxli_pass pass;
     pxli_plan_scale(call, p, j, &pass, &scale), pxli_layout_pass(&scale, &arena);
+    p->scale[j].area = (double)(pass.map_y1 - pass.map_y0) * (double)(pass.map_x1 - pass.map_x0);
+    for (int64_t n = 0; n < call->n && pass.gradients; n++)
+        p->outer[n] = call->scale[n * call->count + p->index] / p->scale[j].area;
     const scale_run run = {kernels_of(call), &scale, sums};
     const int64_t tiles = pxli_tile_count(&scale, &pass), each = pass.strips * pass.segments;
     pxli_run(team, tiles, call->n * call->c * pass.h * pass.w, run_tile, &run);
-    p->scale[j].area = (double)(pass.map_y1 - pass.map_y0) * (double)(pass.map_x1 - pass.map_x0);
     for (int64_t n = 0; n < call->n; n++)
         for (int64_t c = 0; c < call->c; c++) {
             double sum = 0;
@@ -111,7 +113,7 @@ static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *s
     pxli_arena arena = call->pyramid_arena;
     pxli_pyramid p;
     pxli_pyramid_layout(call, i, &p, &arena);
-    for (int64_t n = 0; n < call->n; n++) p.range[n] = call->range[n * call->count + p.index], p.unit[n] = 1;
+    for (int64_t n = 0; n < call->n; n++) p.range[n] = call->range[n * call->count + p.index];
     for (int j = 1; j < p.count; j++) run_rows(team, &(rows_run){call, &p, j, false, false, 0}, halve);
     for (int j = 0; j < p.count; j++) {
         set_range(team, call, &p, j);

@@ -252,14 +252,6 @@ static void march(strip *s, const batch *a, sink *pred, sink *target) {
 static int lag_of(int radius) { return (2 * radius + VL - 1) / VL * VL; }
 
 /* Medians of nine samples of the tile, of those that are finite and not masked; 0 if there are none. */
-static real median(real *a, int n) {
-    for (int i = 1; i < n; i++)
-        for (int j = i; j > 0 && a[j] < a[j - 1]; j--) {
-            const real t = a[j];
-            a[j] = a[j - 1], a[j - 1] = t;
-        }
-    return n ? a[n / 2] : 0;
-}
 static void set_shifts(strip *s) {
     const pxli_tile *t = &s->tile;
     real sum[9], difference[9];
