@@ -1,4 +1,4 @@
-/* The scales of MS-SSIM: sizes, what a pyramid of them holds, and the value and slopes of their product. Shared by the backends. */
+/* The scales of MS-SSIM: sizes, what a pyramid of them holds, and the value and slopes of their product. It knows no device. */
 #ifndef PXLI_SCALES_H
 #define PXLI_SCALES_H
 #include "plan.h"
@@ -32,7 +32,7 @@ typedef struct pxli_pyramid {
     bool direct;                /* the finest gradient is computed where it belongs */
     pxli_window whole, cropped; /* of the coarsest scale, of the others */
     double weight[PXLI_MAX_SCALES];
-    double *base;     /* [n][c][2]: sum and difference of a plane's first pixel: see reader.h */
+    double *base;     /* [n][c][2]: what sums and differences of a plane are less: see reader.h */
     double *range;    /* [n] */
     double *extremes; /* [n][c][4]: the least and most of pred and of target, where scales have ranges of their own; else NULL */
     double *outer;    /* [n]: d total / d sum of a scale's map, but for its own factor's slope */
@@ -46,6 +46,6 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
 void pxli_layout_pass(pxli_call *scale, pxli_arena *arena);
 /* From p->extremes of a scale to p->range. */
 void pxli_set_scale_range(const pxli_pyramid *p, const pxli_call *call);
-/* From the sums of the maps to the term's sums, and to each scale's factor. */
+/* From the sums of the maps to the term's sums, and to each scale's slope. */
 void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call);
 #endif

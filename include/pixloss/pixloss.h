@@ -232,7 +232,8 @@ typedef enum pxl_penalty {
 } pxl_penalty;
 /** What becomes of the charges. With S their sum over the positions of the map, each times its weight if there is a weight map,
  * and H' x W' the size of the map, which is that of the image but for border = valid. Per image (args.per_image) the same with
- * N = 1. ms_ssim: a channel of an image is one value, H' = W' = 1. features: C, H', W' are those of each layer. lpips, style, cosine: mean (or spatial) or sum is over the images. */
+ * N = 1. ms_ssim: a channel of an image is one value, H' = W' = 1. features: C, H', W' are those of each layer. lpips, style,
+ * cosine: mean (or spatial) or sum is over the images. */
 typedef enum pxl_reduction {
     PXL_MEAN = 0,   /**< S / (N C H' W'), or S / (C sum of weights) */
     PXL_SUM = 1,    /**< `S` */
@@ -380,13 +381,15 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *
  * - `expression = term { ("+" | "-") term }`
  * - `term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]`
- * - **name**: pixel sobel laplacian tv blur | features lpips style cosine | ssim dssim ms_ssim luminance contrast structure | rmse psnr |
+ * - **name**: pixel sobel laplacian tv blur | features lpips style cosine |
+ *   ssim dssim ms_ssim luminance contrast structure | rmse psnr |
  *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
  * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
  *   own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
  *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
  *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
- *   downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights, clamp (eps relu simple none), preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
+ *   downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights,
+ *   clamp (eps relu simple none), preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  *
  * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or vgg16-random (11, 13, 19), with
  * random weights of seed 1. Without net it is the context's vgg16, or its only network. An error names its column, from 1. */
@@ -461,10 +464,10 @@ typedef void *pxl_stream;
 /** Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
  * at.
  *
- * On the CPU some hundred KiB a thread, whatever the image. For ms_ssim besides about 3 bytes, and 5 for each gradient, for every pixel
- * and channel of all images (twice as many in f64); several such terms share them. For terms in a network the activations of one image and its
- * target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and all that has no window, and up to
- * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
+ * On the CPU some hundred KiB a thread, whatever the image. For ms_ssim besides about 3 bytes, and 5 for each gradient, for
+ * every pixel and channel of all images (twice as many in f64); several such terms share them. For terms in a network the
+ * activations of one image and its target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and
+ * all that has no window, and up to about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
  * images, as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks, add
  * up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), that gradient as it is computed. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);

@@ -21,7 +21,7 @@ typedef struct pxli_kernels {
     size_t (*tile_bytes)(const pxli_call *call, const pxli_pass *pass);
     /* One tile: gradients and maps to the call's tensors, and into `sums` the pass's terms, first residual[], then scored[]. */
     void (*tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
-    /* Rows [y0, y1) of a plane of scale j, from the scale above; of its gradient: pyramid.c. Scratch that one thread needs. */
+    /* Rows [y0, y1) of a plane of scale j, from the finer one; of its gradient; and what scratch a thread needs for that: pyramid.c. */
     size_t (*pyramid_bytes)(const pxli_call *call);
     void (*halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t plane, int64_t y0, int64_t y1, void *scratch);
     void (*weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t plane, int64_t y0,

@@ -33,7 +33,8 @@ INLINE void add_images(const halving *t, bool first, const real *restrict a, con
     const real k = t->base / 2, gap = t->gap;
     for (int64_t i = 0; i < t->w; i++) {
         const real p = a[i], q = b[i], difference = p - q, back = difference - p;
-        const real sum = QUARTER * (p - k) + QUARTER * (q - k), dropped = (p - (difference - back)) - (q + back); /* by p - q */
+        const real dropped = (p - (difference - back)) - (q + back); /* by rounding p - q */
+        const real sum = QUARTER * (p - k) + QUARTER * (q - k);
         const real rest = QUARTER * (difference - gap) + QUARTER * dropped;
         u[i] = first ? sum : u[i] + sum, v[i] = first ? rest : v[i] + rest;
     }
@@ -41,12 +42,14 @@ INLINE void add_images(const halving *t, bool first, const real *restrict a, con
 INLINE void add_sums(const halving *t, bool first, const real *restrict a, const real *restrict b) {
     real *restrict u = t->u, *restrict v = t->v;
     for (int64_t i = 0; i < t->w; i++) {
-        u[i] = QUARTER * a[i] + (first ? 0 : u[i]), v[i] = QUARTER * b[i] + (first ? 0 : v[i]);
+        u[i] = QUARTER * a[i] + (first ? 0 : u[i]);
+        v[i] = QUARTER * b[i] + (first ? 0 : v[i]);
     }
 }
 static void add_padding(const halving *t, bool first) {
     for (int64_t i = 0; i < t->w; i++) {
-        t->u[i] = (first ? 0 : t->u[i]) - QUARTER * t->base, t->v[i] = (first ? 0 : t->v[i]) - QUARTER * t->gap;
+        t->u[i] = (first ? 0 : t->u[i]) - QUARTER * t->base;
+        t->v[i] = (first ? 0 : t->v[i]) - QUARTER * t->gap;
     }
 }
 /* Where the row lies as it is wanted, or `to`, converted. */
@@ -77,7 +80,7 @@ static void halve_row(pxli_halved columns, real *restrict sum, real outside, rea
     const real *from = sum - columns.before;
     for (int64_t i = 0; i < columns.to; i++) to[i] = from[2 * i] + from[2 * i + 1];
 }
-/* Rows [y0, y1) of scale j, of one plane, from the scale above. */
+/* Rows [y0, y1) of scale j, of one plane, from the finer scale. */
 void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory);
 void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, int64_t y0, int64_t y1, void *memory) {
     const pxli_scale *to = &p->scale[j], *from = to - 1;
@@ -96,8 +99,8 @@ void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64
     const plane sum = plane_of(&to->sum, n, c), difference = plane_of(&to->difference, n, c);
     for (int64_t y = y0; y < y1; y++) {
         for (int k = 0; k < 2; k++) add_row(&t, 2 * y - to->rows.before + k, to->rows.pad, k == 0);
-        halve_row(to->columns, t.u, -t.base / 2, direct_row(&sum, y)),
-            halve_row(to->columns, t.v, -t.gap / 2, direct_row(&difference, y));
+        halve_row(to->columns, t.u, -t.base / 2, direct_row(&sum, y));
+        halve_row(to->columns, t.v, -t.gap / 2, direct_row(&difference, y));
     }
 }
 
@@ -140,40 +143,40 @@ static void spread_row(pxli_halved columns, real unit, const real *restrict from
     if (2 * columns.to - columns.before > columns.from) to[columns.from - 1] += to[columns.from];
     if (2 * columns.to - columns.before < columns.from) to[columns.from - 1] = 0;
 }
-/* A row of the map's gradient times its factor, which is 0 where that is not to count, whatever the gradient; and `times` another,
- * if that is not 0. */
-static void weigh_row(int64_t w, real factor, const real *g, real times, const real *restrict other, real *to) {
-    if (factor == 0)
+/* A row of a map's gradient times its slope, and another `times`. Where one of these is 0, what it multiplies does not count,
+ * whatever it is. */
+static void weigh_row(int64_t w, real slope, const real *g, real times, const real *restrict other, real *to) {
+    if (slope == 0)
         for (int64_t i = 0; i < w; i++) to[i] = times == 0 ? 0 : times * other[i];
     else if (times == 0)
-        for (int64_t i = 0; i < w; i++) to[i] = factor * g[i];
+        for (int64_t i = 0; i < w; i++) to[i] = slope * g[i];
     else
-        for (int64_t i = 0; i < w; i++) to[i] = factor * g[i] + times * other[i];
+        for (int64_t i = 0; i < w; i++) to[i] = slope * g[i] + times * other[i];
 }
 static const pxl_tensor *gradient_of(const pxli_scale *s, bool of_target) { return of_target ? &s->grad_target : &s->grad_pred; }
 
-/* Rows [y0, y1) of the gradient of scale j, of one plane: times its factor, and what the scale below adds. The finest goes to the
- * call's gradient, and with `add` is added to it. */
+/* Rows [y0, y1) of the gradient of scale j, of one plane: times its slope, and what the coarser scale
+ * brings. The finest goes to the call's gradient, and with `add` is added to it. */
 void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
                       int64_t y1, void *memory);
 void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
                       int64_t y1, void *memory) {
-    const pxli_scale *s = &p->scale[j], *below = j + 1 < p->count ? s + 1 : NULL;
+    const pxli_scale *s = &p->scale[j], *coarser = j + 1 < p->count ? s + 1 : NULL;
     const int64_t n = index / call->c, c = index % call->c, w = s->w;
     const scratch_rows rows = rows_in(memory, w);
     real *const spread = rows.row[0], *const out = rows.row[1];
     const plane own = plane_of(gradient_of(s, of_target), n, c);
-    const plane coarse = below ? plane_of(gradient_of(below, of_target), n, c) : own;
+    const plane brings = coarser ? plane_of(gradient_of(coarser, of_target), n, c) : own;
     const plane to = j ? own : plane_of(of_target ? call->grad_target : call->grad_pred, n, c);
     const bool in_place = j > 0 || p->direct;
-    const real factor = to_real(s->slope[index]), unit = below && j + 2 == p->count ? to_real(below->slope[index]) : 1;
+    const real slope = to_real(s->slope[index]), unit = coarser && j + 2 == p->count ? to_real(coarser->slope[index]) : 1;
     int64_t held = -1;
     for (int64_t y = y0; y < y1; y++) {
         real *const row = in_place ? direct_row(&own, y) : out;
-        const int64_t pair = below ? (y + below->rows.before) / 2 : 0;
-        const int times = below && unit != 0 ? readers(below->rows, y) : 0;
-        if (times && pair != held) spread_row(below->columns, QUARTER * unit, direct_row(&coarse, pair), spread), held = pair;
-        weigh_row(w, factor, direct_row(&own, y), (real)times, spread, row);
+        const int64_t pair = coarser ? (y + coarser->rows.before) / 2 : 0;
+        const int times = coarser && unit != 0 ? readers(coarser->rows, y) : 0;
+        if (times && pair != held) spread_row(coarser->columns, QUARTER * unit, direct_row(&brings, pair), spread), held = pair;
+        weigh_row(w, slope, direct_row(&own, y), (real)times, spread, row);
         if (!in_place) store_row(&to, y, 0, w, out, add);
     }
 }
