@@ -75,11 +75,12 @@ static void layout_scale(const pxli_call *call, pxli_pyramid *p, int j, pxli_are
     if (call->grad_target) s->grad_target = take_planes(call, s->h, s->w, arena);
 }
 static bool is_dense(const pxl_tensor *t, pxl_dtype dtype) { return !t || (t->dtype == dtype && t->stride[3] == 1); }
-static void set_weights(pxli_pyramid *p) {
-    const pxli_scales *s = &p->term->scales;
+static pxli_scale_product product_of(const pxli_scales *s, int count) {
+    pxli_scale_product p = {count, s->clamp, s->eps, {0}};
     double sum = 0;
-    for (int j = 0; j < p->count; j++) sum += s->weight[j];
-    for (int j = 0; j < p->count; j++) p->weight[j] = p->count < s->count ? s->weight[j] / sum : s->weight[j];
+    for (int j = 0; j < count; j++) sum += s->weight[j];
+    for (int j = 0; j < count; j++) p.weight[j] = count < s->count ? s->weight[j] / sum : s->weight[j];
+    return p;
 }
 void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_arena *arena) {
     memset(p, 0, sizeof *p);
@@ -87,7 +88,7 @@ void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_are
     p->count = pxli_scale_count(p->term, call->h, call->w);
     p->whole = p->cropped = p->term->window;
     if (p->term->scales.crop) p->cropped.border = PXL_VALID;
-    set_weights(p);
+    p->product = product_of(&p->term->scales, p->count);
     p->direct =
         i == 0 && call->passes == 0 && is_dense(call->grad_pred, dtype_of(call)) && is_dense(call->grad_target, dtype_of(call));
     p->base = pxli_take(arena, (size_t)(2 * call->n * call->c) * sizeof(double));
@@ -121,32 +122,6 @@ void pxli_set_scale_range(const pxli_pyramid *p, const pxli_call *call) {
 }
 
 /* ---- Value and slopes ------------------------------------------------------------------------------------------------ */
-/* log F of a scale whose mean is `loss`, and its slope, - d log F / d loss; `dead`: F counts as 0. */
-typedef struct factor {
-    double log, slope;
-    bool dead;
-} factor;
-static factor factor_of(const pxli_scales *s, double loss) {
-    const double share = s->clamp == PXL_CLAMP_SIMPLE ? 0.5 : 1, b = share * loss, f = 1 - b;
-    if (s->clamp == PXL_CLAMP_EPS && f < s->eps) return (factor){log(s->eps), 0, false};
-    if (s->clamp == PXL_CLAMP_NONE && f < 0) return (factor){(double)NAN, (double)NAN, false};
-    if (f <= 0) return (factor){0, 0, true};
-    return (factor){log1p(-b), share / f, false};
-}
-/* From the losses of one product to its value, and to `slope`, d (1 - product) / d loss. */
-static double product(const pxli_pyramid *p, const double *loss, double *slope) {
-    double sum = 0;
-    bool dead = false;
-    for (int j = 0; j < p->count; j++) {
-        slope[j] = 0;
-        if (p->weight[j] == 0) continue;
-        const factor f = factor_of(&p->term->scales, loss[j]);
-        sum += p->weight[j] * f.log, slope[j] = p->weight[j] * f.slope, dead = dead || f.dead;
-    }
-    const bool nan = sum != sum;
-    for (int j = 0; j < p->count; j++) slope[j] = dead && !nan ? 0 : slope[j] * exp(sum);
-    return dead && !nan ? 1 : -expm1(sum);
-}
 static double mean_of(const pxli_pyramid *p, int j, int64_t at, int64_t channels) {
     double sum = 0;
     for (int64_t c = 0; c < channels; c++) sum += p->scale[j].loss[at + c];
@@ -159,9 +134,9 @@ void pxli_weigh_scales(const pxli_pyramid *p, const pxli_call *call) {
         double total = 0;
         for (int64_t c = 0; c < call->c; c += together) {
             const int64_t at = n * call->c + c;
-            double loss[PXLI_MAX_SCALES], slope[PXLI_MAX_SCALES];
-            for (int j = 0; j < p->count; j++) loss[j] = mean_of(p, j, at, together);
-            total += (double)together * product(p, loss, slope);
+            double slope[PXLI_MAX_SCALES];
+            for (int j = 0; j < p->count; j++) slope[j] = mean_of(p, j, at, together);
+            total += (double)together * pxli_multiply_scales(&p->product, slope);
             const bool counts = gradients && call->scale[n * call->count + p->index] != 0;
             for (int j = 0; j < p->count && gradients; j++)
                 for (int64_t k = 0; k < together; k++) p->scale[j].slope[at + k] = counts ? slope[j] : 0;

@@ -1,14 +1,10 @@
 /* The scales of MS-SSIM: sizes, what a pyramid of them holds, and the value and slopes of their product. It knows no device. */
 #ifndef PXLI_SCALES_H
 #define PXLI_SCALES_H
+#include "math/scales.h"
 #include "plan.h"
 
-/* One axis halved: pair i is the pixels 2 i - before and the one behind it. */
-typedef struct pxli_halved {
-    int64_t from, to; /* lengths */
-    int before;       /* 0 or 1 */
-    bool pad;         /* a pixel outside is 0; else the nearest one */
-} pxli_halved;
+/* Both axes of an image. */
 void pxli_halve(pxli_halving halving, int64_t h, int64_t w, pxli_halved *rows, pxli_halved *columns);
 
 /* How many scales of a checked term an image of this size has; 0: none fits. */
@@ -31,7 +27,7 @@ typedef struct pxli_pyramid {
     int index, count;           /* of the term in its loss; scales */
     bool direct;                /* the finest gradient is computed where it belongs */
     pxli_window whole, cropped; /* of the coarsest scale, of the others */
-    double weight[PXLI_MAX_SCALES];
+    pxli_scale_product product;
     double *base;     /* [n][c][2]: what sums and differences of a plane are less: see reader.h */
     double *range;    /* [n] */
     double *extremes; /* [n][c][4]: the least and most of pred and of target, where scales have ranges of their own; else NULL */

@@ -125,13 +125,6 @@ void PXLI_NAME(scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int
 }
 
 /* ---- Its adjoint ------------------------------------------------------------------------------------------------------ */
-/* How often pixel i is read by the pair that has it; 0: by none. */
-static int readers(pxli_halved axis, int64_t i) {
-    if ((i + axis.before) / 2 >= axis.to) return 0;
-    if (axis.pad) return 1;
-    const bool first = axis.before && i == 0, last = i == axis.from - 1 && 2 * axis.to - axis.before > axis.from;
-    return first || last ? 2 : 1;
-}
 /* A row of the coarser gradient, times unit, at each pixel of the finer one that its pairs read. */
 static void spread_row(pxli_halved columns, real unit, const real *restrict from, real *restrict to) {
     real *restrict pairs = to - columns.before;
@@ -143,6 +136,8 @@ static void spread_row(pxli_halved columns, real unit, const real *restrict from
     if (2 * columns.to - columns.before > columns.from) to[columns.from - 1] += to[columns.from];
     if (2 * columns.to - columns.before < columns.from) to[columns.from - 1] = 0;
 }
+/* What has overflown stays infinite: with an infinite one of the other sign the sum would be no number. */
+static inline real sum_of(real a, real b) { return a - a != 0 && a == a && b == b ? a : a + b; }
 /* A row of a map's gradient times its slope, and another `times`. Where one of these is 0, what it multiplies does not count,
  * whatever it is. */
 static void weigh_row(int64_t w, real slope, const real *g, real times, const real *restrict other, real *to) {
@@ -151,7 +146,7 @@ static void weigh_row(int64_t w, real slope, const real *g, real times, const re
     else if (times == 0)
         for (int64_t i = 0; i < w; i++) to[i] = slope * g[i];
     else
-        for (int64_t i = 0; i < w; i++) to[i] = slope * g[i] + times * other[i];
+        for (int64_t i = 0; i < w; i++) to[i] = sum_of(slope * g[i], times * other[i]);
 }
 static const pxl_tensor *gradient_of(const pxli_scale *s, bool of_target) { return of_target ? &s->grad_target : &s->grad_pred; }
 
@@ -174,7 +169,7 @@ void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool 
     for (int64_t y = y0; y < y1; y++) {
         real *const row = in_place ? direct_row(&own, y) : out;
         const int64_t pair = coarser ? (y + coarser->rows.before) / 2 : 0;
-        const int times = coarser && unit != 0 ? readers(coarser->rows, y) : 0;
+        const int times = coarser && unit != 0 ? pxli_halved_readers(coarser->rows, y) : 0;
         if (times && pair != held) spread_row(coarser->columns, QUARTER * unit, direct_row(&brings, pair), spread), held = pair;
         weigh_row(w, slope, direct_row(&own, y), (real)times, spread, row);
         if (!in_place) store_row(&to, y, 0, w, out, add);
