@@ -96,9 +96,6 @@ static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *
 /* ms_ssim against the image: a size that halvings leave a window of. */
 static pxl_status check_scales(const pxli_term *term, int i, const pxl_args *args) {
     const pxl_tensor *pred = args->pred;
-    if (pred->device.type != PXL_CPU)
-        return pxli_fail(PXL_UNSUPPORTED, "term %d, %s, is not computed on CUDA in this version; it is on the CPU", i,
-                         term->name);
     if (!pxli_scale_count(term, pred->size[2], pred->size[3])) {
         const long long least = pxli_scales_need(term);
         return pxli_fail(PXL_INVALID_ARGUMENT, "pred is %lld x %lld pixels; term %d, %s, needs at least %lld x %lld%s",

@@ -55,7 +55,7 @@ void add_steps(const pxli_call *call, const pxli_pass *pass, Steps &steps) {
 Steps steps_of(const pxli_call *call) {
     Steps steps{};
     for (int p = 0; p < call->passes; p++) add_steps(call, &call->pass[p], steps);
-    if (steps.count && !call->walks) steps.step[steps.count - 1].last = true;
+    if (steps.count && !call->pyramids && !call->walks) steps.step[steps.count - 1].last = true;
     if (call->statistics.window) add_step(steps, Step::MAPS, &call->statistics);
     bool written = false;
     for (int i = 0; i < steps.count; i++) {
@@ -245,7 +245,7 @@ void fill_tables(Sequence &s, Evaluation &e) {
 
 // ---- Gradients that several steps add up ------------------------------------------------------------------------------------
 View take_sum(Sequence &s, const Evaluation &e, const View &gradient, const Steps &steps) {
-    int writers = e.call->walks;
+    int writers = e.call->pyramids + e.call->walks;
     for (int i = 0; i < steps.count; i++) writers += steps.step[i].gradients;
     if (!gradient.data || gradient.dtype == PXL_F32 || writers < 2) return gradient;
     float *const sum = s.take<float>(e.n * e.c * e.h * e.w);
@@ -282,6 +282,8 @@ Evaluation evaluation_of(Sequence &s, pxli_call *call) {
     return e;
 }
 
+} // namespace
+
 void run_step(Sequence &s, const Evaluation &e, const Step &step) {
     const size_t mark = s.mark();
     switch (step.kind) {
@@ -291,8 +293,6 @@ void run_step(Sequence &s, const Evaluation &e, const Step &step) {
     }
     s.release(mark);
 }
-
-} // namespace
 
 unsigned *take_ticket(Sequence &s) { return s.take<unsigned>(1); }
 
@@ -311,7 +311,9 @@ void evaluate(Sequence &s, pxli_call *call) {
     const View pred = e.grad_pred, target = e.grad_target;
     e.grad_pred = take_sum(s, e, pred, steps), e.grad_target = take_sum(s, e, target, steps);
     for (int i = 0; i < steps.count; i++) run_step(s, e, steps.step[i]);
-    run_walks(s, e, call, any_gradient(steps));
+    const bool written = any_gradient(steps);
+    run_pyramids(s, e, written);
+    run_walks(s, e, call, written || call->pyramids > 0);
     if (e.grad_pred.data != pred.data) run_round(s, e.grad_pred, pred, e.n, e.c, e.h, e.w);
     if (e.grad_target.data != target.data) run_round(s, e.grad_target, target, e.n, e.c, e.h, e.w);
 }

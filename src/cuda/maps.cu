@@ -23,10 +23,12 @@ Blocks take_blocks(Sequence &s, const Evaluation &e, const Step &step, Plan &p) 
     b.pool = {e.n, e.c, e.h, e.w, pass->h, pass->w, pass->factor, pass->block_offset};
     const int64_t count = e.n * e.c * pass->h * pass->w;
     b.x = s.take<float>(count), b.y = s.take<float>(count);
-    p.images = {blocks_view(b.pool, b.x, PXL_F32), blocks_view(b.pool, b.y, PXL_F32), View{}, true};
+    double *const bases = s.take<double>(2 * e.n * e.c);
+    p.images = {blocks_view(b.pool, b.x, PXL_F32), blocks_view(b.pool, b.y, PXL_F32), View{}, true, bases};
     if (p.backs & TO_PRED) b.grad_pred = s.take<float>(count), p.grad_pred = blocks_view(b.pool, b.grad_pred, PXL_F32);
     if (p.backs & TO_TARGET) b.grad_target = s.take<float>(count), p.grad_target = blocks_view(b.pool, b.grad_target, PXL_F32);
-    run_average(s, b.pool, e.pred, e.target, b.x, b.y);
+    run_bases(s, e, bases);
+    run_average(s, b.pool, e.pred, e.target, bases, b.x, b.y);
     return b;
 }
 
@@ -80,7 +82,8 @@ void run_maps(Sequence &s, const Evaluation &e, const Step &step) {
     Plan p{};
     Blocks blocks{};
     const bool blur = is_blur(e, step), averaged = !blur && step.pass->factor > 1;
-    p.images = {e.pred, e.target, e.weight, false}, p.grad_pred = e.grad_pred, p.grad_target = e.grad_target;
+    p.images = {e.pred, e.target, e.weight, step.pass->reads_sums, e.call->base};
+    p.grad_pred = e.grad_pred, p.grad_target = e.grad_target;
     blur ? plan_blur(s, e, step, p) : plan_window(s, e, step, p);
     if (averaged) blocks = take_blocks(s, e, step, p);
     set_tiles(p, e.n * e.c, blur ? 1 : step.pass->covariance ? 5 : 4, p.backs != 0);

@@ -44,7 +44,7 @@ struct Tile {
 // A tile's constants: u = (x - c) + (y - c), v = (x - y) - d, all times `scale`, see pxli_window_scale.
 struct Constants {
     float scale;
-    float c, d, sum, gap; // in these units; sum = 2c and gap = d, or with averaged blocks what they are of
+    float c, d, sum, gap; // in these units; sum = 2c and gap = d, or of averaged pixels what they are of
     float C1, C2;         // SSIM's stabilisers
     bool exact;           // keep what rounding x - y drops: the images differ by an offset
     bool pulls;           // some term has a gradient
@@ -65,7 +65,8 @@ __host__ __device__ inline int count_backs(int backs) {
 // What the images are, to the kernels that read pixels.
 struct Images {
     View x, y, weight;
-    bool averaged; // x and y hold blocks' sums and differences, see pool.cu
+    bool sums; // x and y hold sums and differences of averaged pixels, less these of each plane, [planes][2]; see pool.cu
+    const double *base; // NULL unless so
 };
 
 // ---- Tiles ------------------------------------------------------------------------------------------------------------------
@@ -303,9 +304,9 @@ __device__ void pull_rows(const Axis &a, const float *taps, const BorderRows &ro
 }
 
 // ---- Pixels -----------------------------------------------------------------------------------------------------------------
-__device__ inline void shift(const Constants &s, bool averaged, float x, float y, float *u, float *v) {
+__device__ inline void shift(const Constants &s, bool sums, float x, float y, float *u, float *v) {
     const float difference = x - y;
-    if (averaged) {
+    if (sums) {
         *u = fmaf(x, s.scale, -2 * s.c), *v = fmaf(y, s.scale, -s.d);
     } else {
         *u = fmaf(x, s.scale, -s.c) + fmaf(y, s.scale, -s.c), *v = fmaf(difference, s.scale, -s.d);
@@ -402,15 +403,9 @@ struct Pool {
     int64_t n, c, image_h, image_w, h, w; // pixels, blocks
     int factor, offset;                   // block i begins at pixel i factor - offset
 };
-// x = mean of (pred - k) + (target - k), y = mean of (pred - target) - gap, 2k and gap those of the plane's first pixel
-void run_average(Sequence &s, const Pool &pool, const View &pred, const View &target, float *x, float *y);
+// x = mean of (pred - k) + (target - k), y = mean of (pred - target) - gap, 2k and gap the plane's bases
+void run_average(Sequence &s, const Pool &pool, const View &pred, const View &target, const double *bases, float *x, float *y);
 void run_spread(Sequence &s, const Pool &pool, const float *blocks, const View &gradient, bool accumulate);
-// 2k and gap of a plane
-__device__ inline void block_base(const View &pred, const View &target, int64_t image, int64_t channel, float *base, float *gap) {
-    const float p = load(pred, row_of(pred, image, channel, 0)), q = load(target, row_of(target, image, channel, 0));
-    const bool finite = p + q - (p + q) == 0;
-    *base = finite ? p + q : 0, *gap = finite ? p - q : 0;
-}
 
 } // namespace pxli
 #endif

@@ -29,7 +29,7 @@ struct Staged { // a row in shared memory: `count` pixels from `first` on, by `l
 template <int MAPS>
 __device__ inline void put(const AlongArgs &g, const Constants &s, float x, float y, const Staged &to, int i) {
     float u = x - y, v = 0;
-    if (MAPS > 1) shift(s, g.images.averaged, x, y, &u, &v), to.v[i] = v;
+    if (MAPS > 1) shift(s, g.images.sums, x, y, &u, &v), to.v[i] = v;
     to.u[i] = u;
 }
 // A row that lies inside, unmasked, of both images.

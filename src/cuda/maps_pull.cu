@@ -101,7 +101,7 @@ __device__ inline void read_shifted(const AlongArgs &g, const Here &here, int64_
     float p[4], q[4];
     convert(in.x.dtype, a, packed && in.x.vector, p), convert(in.y.dtype, b, packed && in.y.vector, q);
 #pragma unroll
-    for (int j = 0; j < 4; j++) shift(here.constants, in.averaged, p[j], q[j], &u[j], &v[j]);
+    for (int j = 0; j < 4; j++) shift(here.constants, in.sums, p[j], q[j], &u[j], &v[j]);
 }
 __device__ inline void combine(const AlongArgs &g, const float *taps, const float *staged, int span, int64_t x,
                                const float (&u)[4], const float (&v)[4], Gradients &to) {
@@ -187,7 +187,7 @@ void launch_pull_along(Sequence &s, const Step &step, const Plan &p, int64_t til
     AlongArgs g{};
     g.tiles = p.tiles, g.slots = p.slots, g.images = p.images, g.x = p.x, g.constants = p.constants;
     g.grad_pred = p.grad_pred, g.grad_target = p.grad_target;
-    g.maps = count_backs(p.backs), g.backs = p.backs, g.accumulate = step.accumulate && !p.images.averaged;
+    g.maps = count_backs(p.backs), g.backs = p.backs, g.accumulate = step.accumulate && !p.images.sums;
     g.warps = warps_for(p.x.count, p.tiles.columns);
     g.patches = row_patches(p.tiles.rows, p.tiles.columns, g.warps);
     const int rows = kRowThreads / 32 / g.warps;

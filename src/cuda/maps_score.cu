@@ -7,7 +7,7 @@ namespace pxli {
 namespace maps {
 namespace {
 
-enum Kind { PLAIN, TERMS, BLUR }; // 1 - SSIM alone; any windowed terms, or statistics; the charge of a blur
+enum Kind { PLAIN, TERMS, BLUR }; // 1 - SSIM or 1 - cs alone; any windowed terms, or statistics; the charge of a blur
 
 struct ScoreArgs {
     Tiles tiles;
@@ -77,7 +77,9 @@ __device__ inline int64_t other_at(const ScoreArgs &g, const Tile &t, const Posi
 
 // ---- 1 - SSIM ---------------------------------------------------------------------------------------------------------------
 __device__ inline void score_plain(const ScoreArgs &g, const Tile &t, const Position &p, float unit, float half, float *sum) {
-    const pxli_score r = pxli_ssim(moments_at(g, p), p.s->C1, p.s->C2);
+    const pxli_moments m = moments_at(g, p);
+    const pxli_score r =
+        g.mode == PXLI_SCORE_CONTRAST_STRUCTURE ? pxli_contrast_structure(m, p.s->C2) : pxli_ssim(m, p.s->C1, p.s->C2);
     if (p.own) {
         *sum += r.value * half * p.weight;
         if (g.writes) store(g.other, other_at(g, t, p, t.channel), 1 - r.value);
@@ -248,7 +250,8 @@ void launch_score(Sequence &s, const Evaluation &e, const Step &step, const Plan
     g.masked = p.images.weight.data != nullptr;
     if (p.maps == 1) return start<BLUR>(s, e, p, g, f, tiles);
     g.other = other_of(e, step.pass), g.writes = g.other.data != nullptr && step.count > 0;
-    step.pass->mode == PXLI_SCORE_SSIM ? start<PLAIN>(s, e, p, g, f, tiles) : start<TERMS>(s, e, p, g, f, tiles);
+    const bool plain = step.pass->mode == PXLI_SCORE_SSIM || step.pass->mode == PXLI_SCORE_CONTRAST_STRUCTURE;
+    plain ? start<PLAIN>(s, e, p, g, f, tiles) : start<TERMS>(s, e, p, g, f, tiles);
 }
 
 } // namespace maps

@@ -80,8 +80,8 @@ __global__ void make_folds(const __grid_constant__ Axis a, bool reflect, int64_t
 // ---- Constants of the tiles -------------------------------------------------------------------------------------------------
 struct ConstantsArgs {
     Tiles tiles;
-    View x, y, weight; // averaged blocks, or the images
-    View pred, target; // the images, if blocks were averaged; else no data
+    View x, y, weight;
+    const double *base; // of sums and differences; NULL: of images
     Constants *constants;
     int64_t first; // tile of this launch
     bool windowed, gradients, mostly_outside;
@@ -92,7 +92,7 @@ static_assert(sizeof(ConstantsArgs) + sizeof(Terms) <= 4096, "parameters");
 __device__ void take_sample(const ConstantsArgs &g, const Tile &t, int i, Samples &s) {
     const int64_t y = sample_at(t.y, t.rows, i / 3), x = sample_at(t.x, t.columns, i % 3);
     const Sample sample = sample_of(g.x, g.y, t.image, t.channel, y, x);
-    const bool averaged = g.pred.data != nullptr;
+    const bool averaged = g.base != nullptr;
     const float sum = averaged ? sample.a / 2 : sample.a / 2 + sample.b / 2,
                 difference = averaged ? sample.b : sample.a - sample.b;
     const bool masked = g.weight.data && weight_at(g.weight, t.image, y, x) == 0;
@@ -100,7 +100,10 @@ __device__ void take_sample(const ConstantsArgs &g, const Tile &t, int i, Sample
 }
 __device__ void set_shifts(const ConstantsArgs &g, const Tile &t, Samples &samples, Constants &c) {
     float base = 0, gap = 0;
-    if (g.pred.data) block_base(g.pred, g.target, t.image, t.channel, &base, &gap);
+    if (g.base) {
+        const double *const at = g.base + 2 * (t.image * g.tiles.channels + t.channel);
+        base = static_cast<float>(at[0]), gap = static_cast<float>(at[1]);
+    }
     const Shifts shifts = g.mostly_outside ? Shifts{-base / 2, -gap, false} : shifts_of(samples);
     c.c = shifts.c, c.d = shifts.d, c.exact = shifts.exact;
     c.sum = 2 * c.c + base, c.gap = c.d + gap;
@@ -160,7 +163,7 @@ Axis folded(Sequence &s, Axis axis, pxl_border border, int64_t size) {
 void launch_constants(Sequence &s, const Evaluation &e, const Step &step, const Plan &p) {
     ConstantsArgs g{};
     g.tiles = p.tiles, g.x = p.images.x, g.y = p.images.y, g.weight = p.images.weight;
-    if (p.images.averaged) g.pred = e.pred, g.target = e.target;
+    g.base = p.images.base;
     g.constants = p.constants, g.windowed = p.maps > 1, g.gradients = step.gradients && p.backs;
     g.mostly_outside = p.mostly_outside, g.slots = step.count;
     for (int i = 0; i < step.count; i++) g.term[i] = static_cast<unsigned char>(step.term[i]);

@@ -32,10 +32,17 @@ struct Evaluation {
 // The end of a step whose launches have `blocks` blocks in all; takes the partial sums.
 Finish finish_of(Sequence &s, const Evaluation &e, const Step &step, int64_t blocks);
 
+void run_step(Sequence &s, const Evaluation &e, const Step &step); // one of the next three
 void run_residual(Sequence &s, const Evaluation &e, const Step &step);
 bool strip_does(const pxli_call *call, const Step &step); // whether run_strip can
 void run_strip(Sequence &s, const Evaluation &e, const Step &step);
 void run_maps(Sequence &s, const Evaluation &e, const Step &step);
+
+// The call's ms_ssim terms, which add to gradients that were written before: scales.cu.
+void run_pyramids(Sequence &s, const Evaluation &e, bool written);
+// What the sums and differences of averaged pixels are less, [planes][2]: medians of p + q and of p - q at nine places of a plane, so
+// that no outlier is chosen. pool.cu
+void run_bases(Sequence &s, const Evaluation &e, double *base);
 
 // results[g] (double, on the device) of the elements of group g: planes g * planes ... (counted through the images) of `tensor`,
 // rows [crop.y0, crop.y1), columns [crop.x0, crop.x1). `kind` may be SUM, L1, L2 (the sum of squares), MIN, MAX, MEAN (the sum).

@@ -10,15 +10,29 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// One block of 32 threads for each plane.
+__global__ void set_bases(const __grid_constant__ View pred, const __grid_constant__ View target, int64_t channels, int64_t h,
+                          int64_t w, double *base) {
+    PXLI_SHARED(Samples, samples, [1]);
+    const int64_t plane = blockIdx.x, image = plane / channels, channel = plane % channels;
+    const int i = threadIdx.x;
+    if (i < kSamples) {
+        const Sample s = sample_of(pred, target, image, channel, sample_at(0, h, i / 3), sample_at(0, w, i % 3));
+        samples[0].sum[i] = s.a + s.b, samples[0].difference[i] = s.a - s.b;
+    }
+    __syncthreads();
+    if (i != 0) return;
+    const Shifts medians = shifts_of(samples[0]);
+    base[2 * plane] = medians.c, base[2 * plane + 1] = medians.d;
+}
 __global__ void average(const __grid_constant__ Pool pool, const __grid_constant__ View pred, const __grid_constant__ View target,
-                        int64_t first_row, int64_t per_row, float *sums, float *differences) {
+                        const double *bases, int64_t first_row, int64_t per_row, float *sums, float *differences) {
     const int64_t row = first_row + blockIdx.x / per_row, plane = row / pool.h, y = row % pool.h;
     const int64_t x = blockIdx.x % per_row * kThreads + threadIdx.x, image = plane / pool.c, channel = plane % pool.c;
     if (x >= pool.w) return;
     const int f = pool.factor;
-    float base, gap, sum = 0, difference = 0;
-    block_base(pred, target, image, channel, &base, &gap);
-    const float k = base / 2;
+    const float k = static_cast<float>(bases[2 * plane]) / 2, gap = static_cast<float>(bases[2 * plane + 1]);
+    float sum = 0, difference = 0;
     for (int64_t r = y * f - pool.offset; r < (y + 1) * f - pool.offset; r++) {
         const int64_t pixel_row = pxli_block_pixel(pool.image_h, r);
         const int64_t at_p = row_of(pred, image, channel, pixel_row), at_q = row_of(target, image, channel, pixel_row);
@@ -74,10 +88,13 @@ void each_grid(int64_t rows, int64_t per_row, Launch launch) {
 
 } // namespace
 
-void run_average(Sequence &s, const Pool &pool, const View &pred, const View &target, float *x, float *y) {
+void run_bases(Sequence &s, const Evaluation &e, double *base) {
+    s.launch("set_bases", set_bases, {e.n * e.c, 32, 0}, e.pred, e.target, e.c, e.h, e.w, base);
+}
+void run_average(Sequence &s, const Pool &pool, const View &pred, const View &target, const double *bases, float *x, float *y) {
     const int64_t per_row = divide_up(pool.w, kThreads);
     each_grid(pool.n * pool.c * pool.h, per_row, [&](int64_t first, int64_t blocks) {
-        s.launch("average", average, {blocks, kThreads, 0}, pool, pred, target, first, per_row, x, y);
+        s.launch("average", average, {blocks, kThreads, 0}, pool, pred, target, bases, first, per_row, x, y);
     });
 }
 void run_spread(Sequence &s, const Pool &pool, const float *blocks, const View &gradient, bool accumulate) {

@@ -44,7 +44,8 @@ Args args_of(const Evaluation &e, const Step &step) {
         g.taps_x[k] = static_cast<float>(pass->taps_x[k]), g.taps_y[k] = static_cast<float>(pass->taps_y[k]);
         g.quarter[k] = g.taps_x[k] / 4, g.sixteenth[k] = g.taps_x[k] / 16;
     }
-    g.variance_factor = pass->variance_factor;
+    g.variance_factor = pass->variance_factor, g.base = e.call->base;
+    g.contrast_structure = pass->mode == PXLI_SCORE_CONTRAST_STRUCTURE;
     g.others = step.count - 1, g.dssim = e.call->terms[step.term[0]].kind == PXL_DSSIM;
     for (int i = 1; i < step.count; i++) g.neighbours = g.neighbours || is_on_neighbours(e.call, step.term[i]);
     g.shifted = !pass->mostly_outside, g.accumulate = step.accumulate;
@@ -57,7 +58,9 @@ bool strip_does(const pxli_call *call, const Step &step) {
     const pxli_pass *pass = step.pass;
     const bool folds = pxli_border_folds(pass->window->border) || pass->identity_x || pass->identity_y;
     const bool radius = pass->radius == 3 || pass->radius == 5 || pass->radius == 7;
-    if (pass->mode != PXLI_SCORE_SSIM || !radius || folds || pass->factor > 1 || call->args->weight) return false;
+    const bool scores = pass->mode == PXLI_SCORE_SSIM || pass->mode == PXLI_SCORE_CONTRAST_STRUCTURE;
+    const bool outside = pass->reads_sums && pass->window->border == PXL_ZERO; // is not 0 there, but less the base
+    if (!scores || !radius || folds || outside || pass->factor > 1 || call->args->weight) return false;
     if (pass->outputs && step.gradients && call->args->grad_target) return false; // no map is free for the scores
     if (step.count - pass->scored_count > strip::kMaxOthers) return false;
     for (int i = pass->scored_count; i < step.count; i++)

@@ -28,6 +28,7 @@ struct Config {
     static constexpr Back BACK = BACK_;
     static constexpr Others OTHERS = OTHERS_;
     static constexpr bool others = OTHERS != ALONE;
+    static constexpr bool sums = OTHERS == (R == 5 ? ALONE : PIXELS);  // may read sums and differences: see choose_others
     static constexpr bool maps = BACK != BOTH && OTHERS != NEIGHBOURS; // has memory, or registers, for a map of scores
     static constexpr int WIDTH = WIDTH_; // columns of a copy: 4, or 1 where rows are not aligned or not dense
     static constexpr int min_blocks = R > 5 || BACK == BOTH || (others && (WIDTH == 1 || SIZE == SMALL))
@@ -56,9 +57,11 @@ struct Args {
     float taps_x[15], taps_y[15];
     float quarter[15], sixteenth[15]; // of taps_x: the kernel scores a quarter of both images, see strip_march.cuh
     double variance_factor;
+    const double *base;                 // of sums and differences, which x and y then are, [planes][2]; NULL: of images
     int others;                         // terms beside 1 - SSIM, after it among the step's
     bool shifted;                       // subtract the tile's medians
     bool accumulate, dssim, neighbours; // neighbours: some of them look at neighbouring pixels
+    bool contrast_structure;            // 1 - cs is scored
 };
 
 // With terms on neighbouring pixels: strip_neighbours.cu, for 11 taps, and for the gradient of pred or none. With other windows, both

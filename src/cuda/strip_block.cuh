@@ -17,11 +17,14 @@ struct Rows {
     int top, bottom;            // of the image
     int map0, map1, sum0, sum1; // of the map, and those whose scores this block sums, which it also stores
 };
-struct Shared { // what all threads of a block read
+enum Reads { ROUNDED, EXACT, SUMS }; // images whose difference may be rounded, or may not; sums and differences
+constexpr float kNever = 0x1p127f;   // a stabiliser whose quick reciprocal is 0
+struct Shared {                      // what all threads of a block read
     Rows rows;
     Shifts shifts;
     Samples samples;
     float scale, C1, C2;           // scale: of pixels as they are read, see pxli_window_scale; the shifts are in these units
+    float sum, gap;                // what a quarter of u and of v is less
     Charge charge[1 + kMaxOthers]; // of 1 - SSIM and the terms on pixels
 };
 struct Tile {
@@ -41,7 +44,7 @@ struct Block {
     int segment = 0, task_row = 0;
     bool counts = false, mine = false, has_map = false; // this thread's scores are of the map; are summed; are stored
     float c = 0, d = 0;                                 // `scale` is read where it is needed, for want of registers
-    bool exact = false;
+    Reads reads = ROUNDED;
 };
 
 __device__ inline Tile tile_at(const Args &g, int out) {
@@ -95,18 +98,22 @@ __device__ __forceinline__ void clear_outside(const Block<K> &b) {
 __device__ inline void take_sample(const Args &g, const Tile &t, int i, Samples &to) {
     const int64_t y = sample_at(t.r0, t.r1 - t.r0, i / 3), x = sample_at(t.c0, t.columns, i % 3);
     const Sample s = sample_of(g.x, g.y, t.image, t.channel, y, x);
-    to.sum[i] = s.a / 2 + s.b / 2, to.difference[i] = s.a - s.b;
+    to.sum[i] = g.base ? s.a / 2 : s.a / 2 + s.b / 2, to.difference[i] = g.base ? s.b : s.a - s.b;
 }
 // In units of L, a quarter of which is scored. A shift whose square might be beyond the reciprocal's range leaves no number.
-__device__ inline void set_units(const Args &g, const Term &term, double range, Shared &s) {
+__device__ inline void set_units(const Args &g, const Tile &t, const Term &term, double range, Shared &s) {
     Shifts &to = s.shifts;
-    const double pixel = max(2 * fabs(static_cast<double>(to.c)), fabs(static_cast<double>(to.d)));
+    const double *const base = g.base ? g.base + 2 * (t.image * g.channels + t.channel) : nullptr;
+    const double sum = 2 * static_cast<double>(to.c) + (base ? base[0] : 0),
+                 gap = static_cast<double>(to.d) + (base ? base[1] : 0);
+    const double pixel = max(fabs(sum), fabs(gap));
     const double scale = pxli_window_scale(range, pixel, 126), unit = pxli_data_range(range) * scale, least = 16 * 1e-36;
     s.scale = static_cast<float>(scale);
-    s.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least) / 16);
+    s.C1 = g.contrast_structure ? kNever : static_cast<float>(pxli_stabiliser(term.k1, unit, least) / 16);
     s.C2 =
         static_cast<float>(pxli_stabiliser(term.k2, unit, least) / 16 / g.variance_factor); // in place of a factor on variances
     to.c = pixel * scale > 0x1p61 ? NAN : to.c * s.scale, to.d *= s.scale;
+    s.sum = pixel * scale > 0x1p61 ? NAN : static_cast<float>(sum * scale / 4), s.gap = static_cast<float>(gap * scale / 4);
 }
 // Shifts, stabilisers, scales; two barriers.
 template <class K>
@@ -119,11 +126,11 @@ __device__ __forceinline__ void set_constants(Block<K> &b, const Terms &terms, c
         const Term &term = terms.term[f.term[0]];
         const double range = range_of(terms, f.term[0], b.tile.image);
         s.shifts = b.g.shifted ? shifts_of(s.samples) : Shifts{0, 0, false};
-        set_units(b.g, term, range, s);
+        set_units(b.g, b.tile, term, range, s);
         if (b.g.dssim) s.charge[0].scale *= 0.5f;
     }
     __syncthreads();
-    b.c = s.shifts.c, b.d = s.shifts.d, b.exact = s.shifts.exact;
+    b.c = s.shifts.c, b.d = s.shifts.d, b.reads = b.g.base ? SUMS : s.shifts.exact ? EXACT : ROUNDED;
     b.counts = b.column >= b.g.map_x0 && b.column < b.g.map_x1;
     for (int k = 1; k <= b.g.others; k++) b.sums[k * K::T + t] = 0;
 }

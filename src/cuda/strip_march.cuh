@@ -48,9 +48,12 @@ __device__ __forceinline__ void filter_row(const float *taps, const float (&v)[N
 }
 // ---- Stage 1: u, v, their squares; horizontal window -------------------------------------------------------------------------
 // In place: x, y -> u = (x - c) + (y - c), v = (x - y) - d, in units of 1 / scale
-template <int FROM, int N>
-__device__ __forceinline__ void shift(float (&x)[N], float (&y)[N], float scale, float c, float d, bool exact) {
-    if (exact) {
+template <class K, int FROM, int N>
+__device__ __forceinline__ void shift(float (&x)[N], float (&y)[N], float scale, float c, float d, Reads reads) {
+    if (K::sums && reads == SUMS) {
+#pragma unroll
+        for (int k = FROM; k < N; k++) x[k] = fmaf(x[k], scale, -2 * c), y[k] = fmaf(y[k], scale, -d);
+    } else if (reads == EXACT) {
 #pragma unroll
         for (int k = FROM; k < N; k++) {
             const float a = x[k], b = y[k], difference = a - b;
@@ -71,7 +74,7 @@ __device__ __forceinline__ void filter_task(const Block<K> &b, int ring_row, int
     float *const to = b.maps + row * K::pitch + b.segment;
     float u[K::window], v[K::window], out[K::P];
     load_row(b.ring_x + at, u), load_row(b.ring_y + at, v);
-    shift<K::offset>(u, v, b.shared.scale, b.c, b.d, b.exact);
+    shift<K, K::offset>(u, v, b.shared.scale, b.c, b.d, b.reads);
     filter_row<K::R, K::offset>(b.g.quarter, u, out), store_row(to, out);
     filter_row<K::R, K::offset>(b.g.quarter, v, out), store_row(to + K::map, out);
 #pragma unroll
@@ -88,10 +91,10 @@ struct Column { // pending sums of one column
     double score = 0; // the sum
 };
 // What a column's scores need besides the maps. WHOLE: every row of the batch is of the map and of the block's sum.
-constexpr float kNever = 0x1p127f; // a stabiliser whose quick reciprocal is 0
 struct Limits {
-    float C1, C2; // kNever for columns outside of the map: the score and its derivatives are 0
-    int q;        // the row, counted from in0
+    float C1, C2;   // kNever for columns outside of the map: the score and its derivatives are 0
+    float sum, gap; // what u and v are less
+    int q;          // the row, counted from in0
 };
 template <bool WHOLE, class K>
 __device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, const Limits &l, float *at) {
@@ -99,7 +102,7 @@ __device__ __forceinline__ float score_row(const Block<K> &b, Column<K> &p, cons
     const float u = fir<K::R>(p.u, taps, at[0]), v = fir<K::R>(p.v, taps, at[K::map]);
     const float uu = fir<K::R>(p.uu, taps, at[2 * K::map]), vv = fir<K::R>(p.vv, taps, at[3 * K::map]);
     const bool in_map = WHOLE || (l.q >= b.shared.rows.map0 && l.q < b.shared.rows.map1);
-    const quick_moments m = {fmaf(0.5f, b.c, u), fmaf(0.25f, b.d, v), fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
+    const quick_moments m = {l.sum + u, l.gap + v, fmaf(-u, u, uu), fmaf(-v, v, vv), 0};
     const quick_score s = quick_ssim(m, in_map ? l.C1 : kNever, in_map ? l.C2 : kNever);
     if (!WHOLE && K::maps && b.has_map) at[3 * K::map] = s.value; // for store_scores: this map is free
     if (K::BACK != NONE) {
@@ -130,7 +133,7 @@ template <class K>
 __device__ __forceinline__ void score_column(const Block<K> &b, Column<K> &p, int first) { // batch of input rows from `first` on
     const int fill = min(max(2 * K::R - first, 0), K::B), q = first - K::R;
     float *at = b.maps + threadIdx.x;
-    Limits l = {b.counts ? b.shared.C1 : kNever, b.counts ? b.shared.C2 : kNever, q + fill};
+    Limits l = {b.counts ? b.shared.C1 : kNever, b.counts ? b.shared.C2 : kNever, b.shared.sum, b.shared.gap, q + fill};
 #pragma unroll 1
     for (int k = 0; k < fill; k += 2, at += 2 * K::pitch) // the first 2R rows of a block only fill the forward filters
         fill_row(b, p, at), fill_row(b, p, at + K::pitch);
@@ -164,7 +167,7 @@ __device__ __forceinline__ void pull_back(const Block<K> &b, int row, float (&x)
     if (unit == 0) return; // leaves the gradient alone, whether the derivatives are finite or not
     const float scale = b.shared.scale;
     float w[K::back_window], a[K::P], uu[K::P], vv[K::P];
-    shift<0>(x, y, 0.5f * scale, 0.5f * b.c, 0.5f * b.d, b.exact);
+    shift<K, 0>(x, y, 0.5f * scale, 0.5f * b.c, 0.5f * b.d, b.reads);
     load_row(from + K::map, w), filter_row<K::R, 0>(taps, w, uu);
     load_row(from + 2 * K::map, w), filter_row<K::R, 0>(taps, w, vv);
     load_row(from, w), filter_row<K::R, 0>(taps, w, a);
