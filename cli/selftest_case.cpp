@@ -30,7 +30,7 @@ pxl_tensor exact_view(const std::vector<double> &values, const Size &size) {
 std::string for_exact_images(const std::string &expression, pxl_dtype dtype) {
     if (is_floating(dtype)) return expression;
     std::vector<std::string> terms = windowed_terms();
-    terms.emplace_back("psnr");
+    terms.emplace_back("psnr"), terms.emplace_back("ms_ssim");
     return with_argument(expression, terms, dtype == PXL_U8 ? "data_range=255" : "data_range=65535",
                          {"data_range", "torchmetrics"});
 }

@@ -132,6 +132,22 @@ void add_parts(List &list) {
             list.add("ssim(" + std::string(exponents) + ", window=7, " + border_of(border) + ")", Kind::root);
 }
 
+void add_scales(List &list) {
+    list.group("ms_ssim");
+    list.add("ms_ssim");
+    for (const std::string border : borders) {
+        list.add("ms_ssim(window=3, sigma=0.8, scales=3, " + border_of(border) + ")");
+        list.add("ms_ssim(window=7, uniform, sample_covariance, scales=2, " + border_of(border) + ")");
+        list.add("ms_ssim(scales=auto, " + border_of(border) + ")");
+    }
+    list.add_reductions("ms_ssim", "window=7, scales=2");
+    for (const char *clamp : {"eps, eps=0.3", "relu", "simple"})
+        list.add("ms_ssim(window=7, weights=0.2:2:0.5, clamp=" + std::string(clamp) + ")");
+    list.add("ms_ssim(window=7, scales=2, data_range=auto)");
+    for (const char *preset : {"wang", "vainf", "tf", "torchmetrics", "piq"})
+        list.add("ms_ssim(preset=" + std::string(preset) + ", sigma=0.8, scales=2)");
+}
+
 void add_mixes(List &list) {
     const Kind p = Kind::plain, r = Kind::root, l = Kind::logarithm;
     list.group("mixes");
@@ -143,6 +159,7 @@ void add_mixes(List &list) {
     list.add_mix("0.3*rmse - 0.01*psnr + ssim(border=reflect)", {p, l, p});
     list.add_mix("0*tv + l1 + 2*blur(sigma=2)", {p, p, p});
     list.add_mix("mse + l1 + charbonnier", {p, p, p});
+    list.add_mix("0.84*ms_ssim(scales=auto) + 0.16*l1 + 0.1*sobel", {p, p, p});
 }
 
 } // namespace
@@ -155,6 +172,7 @@ std::vector<Subject> selftest_subjects() {
     add_means(list);
     add_ssim(list);
     add_parts(list);
+    add_scales(list);
     add_mixes(list);
     return list.take();
 }

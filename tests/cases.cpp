@@ -40,7 +40,7 @@ double uniform(std::mt19937 &random) { return random() / 4294967296.0; }
 // Few pixels x taps^2 keep the oracle fast; larger products go to the slow list by their number, not by their size.
 double cost(const pxl_term &term, const Shape &shape) {
     const oracle::Term resolved = oracle::resolve(term);
-    const bool filtered = resolved.kind == PXL_BLUR || oracle::is_windowed(resolved.kind);
+    const bool filtered = resolved.kind == PXL_BLUR || resolved.kind >= PXL_SSIM;
     return static_cast<double>(shape.n * shape.c * shape.h * shape.w) *
            (filtered ? static_cast<double>(resolved.window) * resolved.window : 9);
 }
@@ -55,19 +55,14 @@ void draw_terms(Case &test, std::mt19937 &random) {
     }
 }
 
-bool any_downsampled(const Case &test) {
-    return std::any_of(test.terms.begin(), test.terms.end(), [](const pxl_term &term) {
-        const oracle::Term resolved = oracle::resolve(term);
-        return oracle::is_windowed(term.kind) && resolved.downsample != 1;
-    });
-}
+bool all_take_masks(const Case &test) { return std::all_of(test.terms.begin(), test.terms.end(), takes_mask); }
 
 void draw_types(Case &test, std::mt19937 &random) {
     static const std::vector<pxl_dtype> types = {PXL_F32, PXL_F32, PXL_F32, PXL_F64, PXL_F64, PXL_F16, PXL_BF16, PXL_U8, PXL_U16};
     test.dtype = pick(types, random);
     test.mask_dtype = test.dtype == PXL_F64 && chance(random, 2) ? PXL_F64 : PXL_F32;
     const auto mask = static_cast<Mask>(random() % 5);
-    test.mask = any_downsampled(test) || chance(random, 2) ? Mask::none : mask;
+    test.mask = !all_take_masks(test) || chance(random, 2) ? Mask::none : mask;
     test.pattern = static_cast<Pattern>(random() % 5);
 }
 

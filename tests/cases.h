@@ -20,12 +20,13 @@ std::string expression(const pxl_term &term);
 std::string expression(const std::vector<pxl_term> &terms);
 
 struct Spec {
-    std::string family; // pixel, sobel, laplacian, tv, blur, mean, presets, ssim, parts
+    std::string family; // pixel, sobel, laplacian, tv, blur, mean, presets, ssim, parts, ms_ssim
     pxl_term term;
 };
 const std::vector<Spec> &all_specs();
 std::vector<pxl_term> specs_of(const std::string &family);
 const std::vector<std::string> &all_families();
+bool takes_mask(const pxl_term &term); // no mask goes with terms that average pixels first
 
 // Parameters drawn at random: tests/random_term.cpp.
 pxl_term random_term(std::mt19937 &random);

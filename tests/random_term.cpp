@@ -48,10 +48,26 @@ void draw_window(pxl_term &term, std::mt19937 &random) {
     if (term.kind == PXL_SSIM && one_in(random, 4)) draw_exponents(term, random);
 }
 
+void draw_scales(pxl_term &term, std::mt19937 &random) {
+    static const char *const presets[] = {nullptr, "wang", "vainf", "tf", "piq"};
+    term.kind = PXL_MS_SSIM;
+    term.preset = presets[draw(random, 5)];
+    term.reduction = reduction(random);
+    term.border = term.preset ? PXL_BORDER_DEFAULT : border(random);
+    term.window = 3 + 2 * draw(random, 6);
+    if (one_in(random, 2)) term.sigma = between(random, 0.4, 2);
+    term.scales = one_in(random, 2) ? PXL_SCALES_AUTO : 1 + draw(random, 4);
+    if (one_in(random, 3)) term.weights = "0.25:0.5:0.125:0.75";
+    if (one_in(random, 3)) term.data_range = between(random, 0.5, 3.5);
+}
+
 } // namespace
 
 pxl_term random_term(std::mt19937 &random) {
     pxl_term term = PXL_TERM(PXL_PIXEL, 1);
-    one_in(random, 2) ? draw_map(term, random) : draw_window(term, random);
+    if (one_in(random, 9))
+        draw_scales(term, random);
+    else
+        one_in(random, 2) ? draw_map(term, random) : draw_window(term, random);
     return term;
 }

@@ -197,6 +197,34 @@ void add_parts(List &list) {
     list.add(half);
 }
 
+void add_scales(List &list) {
+    list.family("ms_ssim");
+    pxl_term term = term_of(PXL_MS_SSIM);
+    term.window = 3, term.sigma = 0.8, term.scales = 2;
+    list.add_reductions(term);
+    for (const pxl_border border : borders) {
+        pxl_term bordered = term;
+        bordered.border = border, bordered.scales = 3;
+        list.add(bordered);
+        bordered.window = 5, bordered.sigma = 0, bordered.uniform = 1, bordered.sample_covariance = 1;
+        list.add(bordered);
+    }
+    for (const char *preset : {"wang", "vainf", "tf", "torchmetrics", "piq"}) {
+        pxl_term of_preset = term;
+        of_preset.preset = preset;
+        if (preset == std::string("torchmetrics")) of_preset.window = 0, of_preset.sigma = 0.4; // takes its taps from sigma
+        list.add(of_preset);
+        of_preset.data_range = 2, of_preset.weights = "0.2:0.5";
+        list.add(of_preset);
+    }
+    for (const pxl_clamp clamp : {PXL_CLAMP_EPS, PXL_CLAMP_RELU, PXL_CLAMP_SIMPLE}) {
+        pxl_term clamped = term;
+        clamped.clamp = clamp, clamped.weights = "0.1:2:0.4", clamped.scales = PXL_SCALES_AUTO;
+        if (clamp == PXL_CLAMP_EPS) clamped.penalty_param = 0.3;
+        list.add(clamped);
+    }
+}
+
 std::vector<Spec> make_specs() {
     std::vector<Spec> specs;
     List list(specs);
@@ -208,6 +236,7 @@ std::vector<Spec> make_specs() {
     add_presets(list);
     add_ssim(list);
     add_parts(list);
+    add_scales(list);
     return specs;
 }
 
@@ -219,10 +248,12 @@ const std::vector<Spec> &all_specs() {
 }
 
 const std::vector<std::string> &all_families() {
-    static const std::vector<std::string> families = {"pixel", "sobel",   "laplacian", "tv",   "blur",
-                                                      "mean",  "presets", "ssim",      "parts"};
+    static const std::vector<std::string> families = {"pixel", "sobel",   "laplacian", "tv",    "blur",
+                                                      "mean",  "presets", "ssim",      "parts", "ms_ssim"};
     return families;
 }
+
+bool takes_mask(const pxl_term &term) { return term.kind != PXL_MS_SSIM && oracle::resolve(term).downsample == 1; }
 
 std::vector<pxl_term> specs_of(const std::string &family) {
     std::vector<pxl_term> terms;

@@ -119,8 +119,7 @@ std::vector<Case> small_cases() {
             vary_delivery(test, random);
             test.dtype = test.grad_dtype = PXL_F32;
             test.grad_pred = true;
-            if (oracle::downsample_factor(resolved, shape.h, shape.w) == 1 && resolved.downsample == 1)
-                test.mask = static_cast<Mask>(random() % 5);
+            if (takes_mask(term)) test.mask = static_cast<Mask>(random() % 5);
             test.per_image = random() % 2;
             test.own_weights = random() % 2;
             cases.push_back(test);

@@ -8,13 +8,15 @@ namespace {
 
 TEST(CudaShort, calls_of_every_kind) {
     pxl_term blur = PXL_TERM(PXL_BLUR, 0.2), pooled = windowed(PXL_SSIM), sobel = PXL_TERM(PXL_SOBEL, 0.1);
-    blur.sigma = 1, pooled.downsample = 2, pooled.window = 3;
+    pxl_term scales = windowed(PXL_MS_SSIM);
+    blur.sigma = 1, pooled.downsample = 2, pooled.window = 3, scales.scales = 2, scales.window = 7;
     for (const auto &terms : std::vector<std::vector<pxl_term>>{{windowed(PXL_SSIM), pixel(PXL_L1)},
                                                                 {windowed(PXL_STRUCTURE, "kornia"), blur},
                                                                 {PXL_TERM(PXL_RMSE, 1), PXL_TERM(PXL_TV, 1), sobel},
-                                                                {pooled}}) {
+                                                                {pooled},
+                                                                {scales}}) {
         Case test = make_case(terms, {2, 1, 21, 23});
-        if (terms[0].downsample == 0) test.mask = Mask::fractional;
+        if (takes_mask(terms[0])) test.mask = Mask::fractional;
         const oracle::Inputs inputs = make_inputs(test);
         EXPECT_TRUE(agrees(test, run(test, inputs), reference(test, inputs)));
     }

@@ -13,17 +13,21 @@ namespace {
 
 #define REQUIRE_CUDA(call) ASSERT_EQ(call, cudaSuccess) << cudaGetErrorString(cudaGetLastError())
 
-// Losses that between them take every pass: strip, maps, residual, the mean's two, averaged blocks, a mask's sums, data_range.
+// Losses that between them take every pass: strip, maps, residual, the mean's two, averaged blocks, scales, a mask's sums, data_range.
 std::vector<Case> losses() {
     pxl_term sobel = PXL_TERM(PXL_SOBEL, 0.1), blur = PXL_TERM(PXL_BLUR, 0.2), pooled = windowed(PXL_SSIM);
     pxl_term wide = windowed(PXL_SSIM), psnr = PXL_TERM(PXL_PSNR, -0.01);
+    pxl_term scales = windowed(PXL_MS_SSIM), own_ranges = windowed(PXL_MS_SSIM, "torchmetrics");
+    scales.scales = 2, own_ranges.scales = 2, own_ranges.sigma = 0.8;
     blur.sigma = 2, pooled.downsample = 2, pooled.window = 5, wide.window = 21, wide.sigma = 3, psnr.data_range = PXL_FROM_DATA;
     const std::vector<std::vector<pxl_term>> lists = {
         {windowed(PXL_SSIM)},
         {weighted(0.84, windowed(PXL_SSIM)), weighted(0.16, pixel(PXL_L1))},
         {PXL_TERM(PXL_RMSE, 1), psnr, sobel, PXL_TERM(PXL_TV, 0.1)},
         {windowed(PXL_STRUCTURE, "kornia"), blur, windowed(PXL_SSIM, "torchmetrics")},
-        {pooled, wide, pixel(PXL_HUBER)}};
+        {pooled, wide, pixel(PXL_HUBER)},
+        {scales},
+        {own_ranges, pixel(PXL_L1)}};
     std::vector<Case> cases;
     for (const auto &list : lists)
         for (const bool per_image : {false, true}) {
@@ -31,7 +35,7 @@ std::vector<Case> losses() {
             test.per_image = per_image;
             test.upstream = Upstream::given;
             test.own_weights = true;
-            if (list.size() > 2 && list[0].downsample != 2) test.mask = Mask::fractional;
+            if (list.size() > 2 && takes_mask(list[0])) test.mask = Mask::fractional;
             cases.push_back(test);
         }
     return cases;

@@ -16,6 +16,8 @@ std::vector<Case> mixtures() {
     pxl_term psnr = PXL_TERM(PXL_PSNR, -0.01), pooled = windowed(PXL_SSIM), exponents = windowed(PXL_SSIM, "torchmetrics");
     sobel.isotropic = 1, blur.sigma = 3, wide.window = 33, wide.sigma = 5, wide.border = PXL_REFLECT, parts.border = PXL_ZERO;
     pooled.downsample = 2, pooled.window = 5, exponents.gamma = 0.5;
+    pxl_term scales = windowed(PXL_MS_SSIM);
+    scales.scales = PXL_SCALES_AUTO;
     const Shape shapes[] = {{1, 1, 333, 517}, {3, 3, 129, 201}, {1, 2, 700, 19}, {1, 1, 12, 1100}};
     const std::vector<std::vector<pxl_term>> losses = {{weighted(0.84, windowed(PXL_SSIM)), weighted(0.16, pixel(PXL_L1))},
                                                        {windowed(PXL_SSIM, "seed"), sobel, blur, PXL_TERM(PXL_TV, 0.1)},
@@ -27,6 +29,7 @@ std::vector<Case> mixtures() {
     for (const Shape &shape : shapes)
         for (const auto &loss : losses) cases.push_back(make_case(loss, shape));
     cases.push_back(make_case({wide, windowed(PXL_SSIM)}, {1, 1, 150, 300}));
+    cases.push_back(make_case({weighted(0.84, scales), weighted(0.16, pixel(PXL_L1))}, {2, 2, 133, 217}));
     cases.push_back(make_case(losses[0], {2, 3, 100, 211}, PXL_F16));
     if (tested_device().computes(PXL_F64)) cases.push_back(make_case(losses[1], {2, 3, 100, 211}, PXL_F64));
     cases.push_back(make_case(losses[0], {2, 3, 100, 211}, PXL_U8));

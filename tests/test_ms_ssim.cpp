@@ -1,4 +1,4 @@
-// MS-SSIM against the oracle, which halves the images themselves, and what it refuses. On the CPU, in every instruction set.
+// MS-SSIM against the oracle, which halves the images themselves, and what it refuses.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,15 +12,12 @@ pxl_term ms_ssim(int window, int scales, const char *preset = nullptr) {
     term.window = window, term.scales = scales, term.preset = preset;
     return term;
 }
-std::vector<Way> ways() {
-    std::vector<Way> all;
-    for (const Way &way : tested_ways())
-        if (way.device->id().type == PXL_CPU) all.push_back(way);
-    return all;
-}
 void expect_agrees(const Case &test, const oracle::Inputs &inputs) {
     const oracle::Result expected = reference(test, inputs);
-    for (const Way &way : ways()) EXPECT_TRUE(agrees(test, run(way, test, inputs), expected)) << way.name();
+    for (const Way &way : tested_ways())
+        if (way.device->computes(test.dtype)) {
+            EXPECT_TRUE(agrees(test, run(way, test, inputs), expected)) << way.name();
+        }
 }
 void expect_agrees(const Case &test) { expect_agrees(test, make_inputs(test)); }
 
@@ -98,28 +95,37 @@ TEST(MsSsimTerms, have_as_many_scales_as_fit) {
     }
 }
 
+void expect_clamped(const Case &test, const oracle::Inputs &inputs) {
+    const oracle::Result expected = reference(test, inputs);
+    for (const Way &way : tested_ways()) {
+        if (!way.device->computes(test.dtype)) continue;
+        const Outcome outcome = run(way, test, inputs);
+        ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+        const double at = outcome.grad_pred.at(0, 0, 8, 9);
+        if (test.terms[0].clamp == PXL_CLAMP_NONE) {
+            EXPECT_TRUE(std::isnan(outcome.values[0])) << way.name();
+            EXPECT_TRUE(std::isnan(at)) << way.name();
+            EXPECT_FALSE(std::isnan(outcome.grad_pred.at(1, 0, 8, 9))) << way.name();
+            continue;
+        }
+        EXPECT_TRUE(agrees(test, outcome, expected)) << way.name();
+        if (test.terms[0].clamp == PXL_CLAMP_RELU) {
+            EXPECT_EQ(at, 0) << way.name();
+        }
+    }
+}
 // Images whose factors are below 0 at some scales: inverted ones.
 TEST(MsSsimTerms, clamp_factors_that_are_not_above_0) {
     for (const pxl_clamp clamp : {PXL_CLAMP_EPS, PXL_CLAMP_RELU, PXL_CLAMP_SIMPLE, PXL_CLAMP_NONE})
         for (const char *preset : {static_cast<const char *>(nullptr), "torchmetrics"}) {
             pxl_term term = ms_ssim(0, 2, preset);
             term.sigma = 1, term.clamp = clamp, term.data_range = 1;
-            Case test = make_case({term}, {2, 2, 30, 31}, PXL_F64);
-            test.grad_target = true, test.grad_dtype = PXL_F64;
-            oracle::Inputs inputs = make_inputs(test);
-            for (size_t i = 0; i < inputs.pred.v.size() / 4; ++i)
-                inputs.pred.v[i] = 1 - inputs.target.v[i]; // one channel of an image
-            const Outcome outcome = run(cpu(), test, inputs);
-            ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
-            if (clamp == PXL_CLAMP_NONE) {
-                EXPECT_TRUE(std::isnan(outcome.values[0]));
-                EXPECT_TRUE(std::isnan(outcome.grad_pred.at(0, 0, 8, 9)));
-                EXPECT_FALSE(std::isnan(outcome.grad_pred.at(1, 0, 8, 9)));
-                continue;
-            }
-            EXPECT_TRUE(agrees(test, outcome, reference(test, inputs)));
-            if (clamp == PXL_CLAMP_RELU) {
-                EXPECT_EQ(outcome.grad_pred.at(0, 0, 8, 9), 0);
+            for (const pxl_dtype dtype : {PXL_F64, PXL_F32}) {
+                const Case test = make_case({term}, {2, 2, 30, 31}, dtype);
+                oracle::Inputs inputs = make_inputs(test);
+                for (size_t i = 0; i < inputs.pred.v.size() / 4; ++i)
+                    inputs.pred.v[i] = round_to(dtype, 1 - inputs.target.v[i]); // one channel of an image
+                expect_clamped(test, inputs);
             }
         }
 }
@@ -129,7 +135,7 @@ TEST(MsSsimTerms, of_equal_images_are_exactly_0) {
     test.grad_target = true;
     oracle::Inputs inputs = make_inputs(test);
     inputs.pred = inputs.target;
-    for (const Way &way : ways()) {
+    for (const Way &way : tested_ways()) {
         const Outcome outcome = run(way, test, inputs);
         ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
         EXPECT_EQ(outcome.values[1], 0) << way.name();
@@ -152,7 +158,7 @@ TEST(MsSsimTerms, of_nearly_equal_images_have_five_digits) {
                     static_cast<float>(inputs.target.v[i] + strength * (static_cast<double>(random() % 1024) / 1024 - 0.5));
             }
             const oracle::Result expected = oracle::evaluate(resolve_all(test.terms), inputs);
-            for (const Way &way : ways()) {
+            for (const Way &way : tested_ways()) {
                 const Outcome outcome = run(way, test, inputs);
                 ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
                 EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5)
@@ -184,7 +190,7 @@ TEST(MsSsimTerms, keep_their_digits_beside_an_outlier) {
                 static_cast<float>(inputs.target.v[i] + 1e-3 * (static_cast<double>(random() % 1024) / 1024 - 0.5));
         inputs.pred.v[0] = outlier, inputs.target.v[0] = outlier == 1 ? 0 : outlier;
         const oracle::Result expected = oracle::evaluate(resolve_all(test.terms), inputs);
-        for (const Way &way : ways()) {
+        for (const Way &way : tested_ways()) {
             const Outcome outcome = run(way, test, inputs);
             ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
             EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5) << way.name() << ' ' << outlier;
@@ -201,11 +207,13 @@ TEST(MsSsimTerms, of_any_magnitude_agree_with_the_oracle) {
         oracle::Inputs inputs = make_inputs(test);
         for (oracle::Image *image : {&inputs.pred, &inputs.target})
             for (double &value : image->v) value = static_cast<float>(unit * (0.5 + value / 2));
-        const Outcome outcome = run(cpu(), test, inputs);
-        ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
         const oracle::Result expected = oracle::evaluate(resolve_all(test.terms), inputs);
-        EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5) << unit;
-        for (const double g : outcome.grad_pred.v) ASSERT_TRUE(std::isfinite(g)) << unit;
+        for (const Way &way : tested_ways()) {
+            const Outcome outcome = run(way, test, inputs);
+            ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+            EXPECT_NEAR(outcome.values[1] / expected.values[1], 1, 1e-5) << way.name() << ' ' << unit;
+            for (const double g : outcome.grad_pred.v) ASSERT_TRUE(std::isfinite(g)) << way.name() << ' ' << unit;
+        }
     }
 }
 
@@ -214,14 +222,16 @@ TEST(MsSsimTerms, carry_nan_to_value_and_gradient_of_its_image_alone) {
     test.per_image = true;
     oracle::Inputs inputs = make_inputs(test);
     inputs.per_image = true;
-    const Outcome clean = run(cpu(), test, inputs);
-    inputs.pred.at(1, 0, 9, 8) = nan_value;
-    const Outcome outcome = run(cpu(), test, inputs);
-    ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
-    EXPECT_EQ(outcome.values[1], clean.values[1]);
-    EXPECT_TRUE(std::isnan(outcome.values[3]));
-    EXPECT_TRUE(std::isnan(outcome.grad_pred.at(1, 0, 9, 8)));
-    EXPECT_EQ(oracle::slice(outcome.grad_pred, 0).v, oracle::slice(clean.grad_pred, 0).v);
+    oracle::Inputs broken = inputs;
+    broken.pred.at(1, 0, 9, 8) = nan_value;
+    for (const Way &way : tested_ways()) {
+        const Outcome clean = run(way, test, inputs), outcome = run(way, test, broken);
+        ASSERT_EQ(outcome.status, PXL_OK) << outcome.message;
+        EXPECT_EQ(outcome.values[1], clean.values[1]) << way.name();
+        EXPECT_TRUE(std::isnan(outcome.values[3])) << way.name();
+        EXPECT_TRUE(std::isnan(outcome.grad_pred.at(1, 0, 9, 8))) << way.name();
+        EXPECT_EQ(oracle::slice(outcome.grad_pred, 0).v, oracle::slice(clean.grad_pred, 0).v) << way.name();
+    }
 }
 
 // Central differences know nothing of either derivation.
@@ -259,7 +269,7 @@ TEST(MsSsimTerms, have_units) {
         oracle::Inputs scaled = inputs;
         for (oracle::Image *image : {&scaled.pred, &scaled.target})
             for (double &value : image->v) value *= unit;
-        for (const Way &way : ways()) {
+        for (const Way &way : tested_ways()) {
             test.terms[0].data_range = 1;
             const Outcome one = run(way, test, inputs);
             test.terms[0].data_range = unit;
@@ -285,13 +295,6 @@ TEST(MsSsimTerms, have_the_same_bits_for_any_number_of_threads) {
 
 TEST(CheckMsSsim, what_it_does_not_go_with) {
     Case test = make_case({ms_ssim(7, 2)}, {1, 1, 40, 41});
-    if (tested_device().id().type != PXL_CPU) {
-        const Outcome outcome = run(test, make_inputs(test));
-        EXPECT_EQ(outcome.status, PXL_UNSUPPORTED);
-        EXPECT_NE(outcome.message.find("is not computed on CUDA in this version; it is on the CPU"), std::string::npos)
-            << outcome.message;
-        return;
-    }
     test.mask = Mask::fractional;
     Outcome outcome = run(test, make_inputs(test));
     EXPECT_EQ(outcome.status, PXL_INVALID_ARGUMENT);

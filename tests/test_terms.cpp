@@ -68,7 +68,7 @@ int check_term(const pxl_term &term, const Shape &shape, pxl_dtype dtype, std::m
     if (!check_unsupported(test, failures)) return failures;
     if (!oracle::fits(resolved, shape.h, shape.w)) return failures + check_too_small(test);
     failures += check_deliveries(test, 3, random);
-    if (oracle::downsample_factor(resolved, shape.h, shape.w) != 1 || resolved.downsample != 1) return failures;
+    if (!takes_mask(term)) return failures;
     test.mask = static_cast<Mask>(1 + test.seed / 8 % 4);
     test.per_image = test.seed / 32 % 2;
     test.upstream = Upstream::given;

@@ -18,7 +18,7 @@ const Shape shape{2, 1, 13, 14};
 int degree_of(const pxl_term &term) {
     const oracle::Term t = oracle::resolve(term);
     if (t.kind == PXL_RMSE) return 1;
-    if (t.kind == PXL_PSNR || oracle::is_windowed(t.kind)) return 0;
+    if (t.kind == PXL_PSNR || t.kind >= PXL_SSIM) return 0;
     return t.penalty == PXL_L2 || t.penalty == PXL_HUBER ? 2 : 1;
 }
 // The largest degree of a number on the way.
@@ -29,7 +29,7 @@ int degree_inside(const pxl_term &term) {
 // The term in units of 1 / factor, `range` being the data range of the type.
 pxl_term in_units(pxl_term term, double factor, double range) {
     const oracle::Term t = oracle::resolve(term);
-    const bool has_range = oracle::is_windowed(t.kind) || t.kind == PXL_PSNR;
+    const bool has_range = t.kind >= PXL_SSIM || t.kind == PXL_PSNR;
     if (has_range && t.data_range != PXL_FROM_DATA) term.data_range = (t.data_range != 0 ? t.data_range : range) * factor;
     const bool charged = !has_range && t.kind != PXL_RMSE;
     if (charged && (t.penalty == PXL_HUBER || t.penalty == PXL_SMOOTH_L1 || t.penalty == PXL_CHARBONNIER))
@@ -57,7 +57,7 @@ Outcome in_units(Outcome outcome, int degree, int e) {
 Case case_of(const pxl_term &term, pxl_dtype dtype, bool masked) {
     Case test = make_case({term}, shape, dtype);
     test.grad_dtype = dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    if (masked && oracle::resolve(term).downsample == 1) test.mask = Mask::fractional;
+    if (masked && takes_mask(term)) test.mask = Mask::fractional;
     return test;
 }
 bool fits(const pxl_term &term) { return oracle::fits(oracle::resolve(term), shape.h, shape.w); }

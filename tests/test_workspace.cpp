@@ -74,6 +74,7 @@ int count_excesses(const pxl_loss *loss, const std::vector<pxl_dtype> &dtypes) {
 
 TEST(Workspace, of_single_scale_terms_is_under_4_mib_a_thread) {
     for (const Spec &spec : all_specs()) {
+        if (spec.term.kind == PXL_MS_SSIM) continue; // keeps its scales
         LossHandle loss;
         ASSERT_EQ(pxl_loss_create(&spec.term, 1, loss.receive()), PXL_OK) << pxl_error_message();
         std::vector<pxl_dtype> dtypes = {PXL_F32, PXL_F64, PXL_U8, PXL_U16};

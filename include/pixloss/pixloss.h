@@ -216,7 +216,7 @@ typedef enum pxl_term_kind {
     PXL_MS_SSIM = 37,   /**< 1 - MS-SSIM (Wang, Simoncelli, Bovik, "Multiscale structural similarity", Asilomar 2003): for each
                             channel of each image `1 - product over j of F_j^weight_j`, F_j the mean of c s over the image halved j
                             times (j = 0, 1, ...), at the last of the scales of l c s. A window has to fit there: by
-                            default 161 pixels each way, else PXL_INVALID_ARGUMENT. On the CPU alone: PXL_UNSUPPORTED on CUDA */
+                            default 161 pixels each way, else PXL_INVALID_ARGUMENT */
     PXL_ENL = 38        /**< not in this version */
 } pxl_term_kind;
 
@@ -464,12 +464,13 @@ typedef void *pxl_stream;
 /** Bytes of scratch for exactly these arguments' shapes, dtypes and wishes, and the context's threads; contents are not looked
  * at.
  *
- * On the CPU some hundred KiB a thread, whatever the image. For ms_ssim besides about 3 bytes, and 5 for each gradient, for
- * every pixel and channel of all images (twice as many in f64); several such terms share them. For terms in a network the
- * activations of one image and its target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel); on CUDA some KiB for `ssim` and
- * all that has no window, and up to about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
- * images, as many as have 131,072 pixels together, and what cuDNN asks for. And where several windows, or averaged blocks, add
- * up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), that gradient as it is computed. */
+ * On the CPU some hundred KiB a thread, whatever the image; for terms in a network besides the activations of one image and its
+ * target (vgg16 to relu3_3, with a gradient: 1.9 KB a pixel). On CUDA some KiB for `ssim` and all that has no window, and up to
+ * about 100 MiB of maps where windows are wide, masked or fold at the border; for terms in a network the activations of some
+ * images, as many as have 131,072 pixels together, and what cuDNN asks for. On both, for ms_ssim about 3 bytes, and 5 for each
+ * gradient, for every pixel and channel of all images (twice as many in f64), which several such terms share; and where several
+ * windows, or averaged blocks, add up to a gradient in a dtype that would round each (f16, bf16; f32 for f64 images), that
+ * gradient as it is computed. */
 PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss, const pxl_args *args, size_t *bytes);
 /** Once per workspace, before its first evaluation; again only if one failed. (On CUDA it zeroes a counter, and loads the kernels
  * of this evaluation, so that a capture does not have to: convolutions run once, on zeros. Evaluations of other losses and
