@@ -5,7 +5,8 @@
 namespace cli {
 namespace {
 
-const char *const penalties[] = {"l2", "l1", "huber, delta=0.125", "smooth_l1, beta=0.25", "charbonnier, eps=0.02"};
+const char *const penalties[] = {
+    "l2", "l1", "huber, delta=0.125", "smooth_l1, beta=0.25", "charbonnier, eps=0.02", "pseudo_huber, delta=0.125", "log_cosh"};
 const char *const borders[] = {"valid", "zero", "reflect", "replicate"};
 const char *const reductions[] = {"mean", "sum", "spatial"};
 
@@ -35,7 +36,7 @@ class List {
 std::string border_of(const std::string &border) { return "border=" + border; }
 
 void add_pixel(List &list) {
-    for (const char *name : {"mse", "l1", "huber", "smooth_l1", "charbonnier"}) {
+    for (const char *name : {"mse", "l1", "huber", "smooth_l1", "charbonnier", "pseudo_huber", "log_cosh"}) {
         list.group(name);
         list.add(name);
         list.add_reductions(name, "");

@@ -92,7 +92,7 @@ fuzz() {
 # that a kernel includes for the first time has to be added here.
 checked=src/cuda/checked.txt
 kernels() {
-  git ls-files -z -- src/cuda src/math src/network src/{backend,context,device,error,loss,plan}.h \
+  git ls-files -z -- src/cuda src/math src/network src/{backend,context,device,error,loss,plan,scales}.h \
     tests/cuda_host 'tests/*cuda*' cmake/PixlossCuda.cmake ":!$checked" ':!*.md' |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 }

@@ -45,11 +45,12 @@ static pxl_status prepare(pxl_context *context, const pxl_loss *loss, const pxl_
     pxl_status status = pxli_check_args(context, loss, args);
     if (status) return status;
     const pxl_tensor values = array(args->values, PXL_F64, rows(args) * (loss->count + 1));
+    const pxl_tensor values_f32 = array(args->values_f32, PXL_F32, rows(args) * (loss->count + 1));
     const pxl_tensor upstream = array(args->grad_loss, PXL_F32, rows(args));
     const pxl_tensor weights = array(args->term_weights, PXL_F32, loss->count);
-    const pxl_tensor *const views[] = {args->pred,        args->target, args->weight,     args->grad_pred,
-                                       args->grad_target, args->map,    args->statistics, args->feature_map,
-                                       &values,           &upstream,    &weights};
+    const pxl_tensor *const views[] = {args->pred,  args->target,     args->weight,      args->grad_pred, args->grad_target,
+                                       args->map,   args->statistics, args->feature_map, args->pixel_map, &values,
+                                       &values_f32, &upstream,        &weights};
     size_t least;
     status = plan(context, loss, args, passes, call);
     if (!status) status = fits(pxli_backend_of(args->pred->device)->size(context, call, &least));

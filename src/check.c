@@ -83,13 +83,14 @@ static pxl_status check_features(const pxli_term *term, int i, const pxl_args *a
 }
 
 /* A penalty's parameter that the precision of the computation does not hold. One that rounds to 0 is below any difference but 0; of
- * huber it would be the slope. */
+ * huber and pseudo_huber it would be the slope. */
 static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *args) {
     const char *name = pxli_param_name(term->kind, term->penalty);
     const bool f64 = args->pred->dtype == PXL_F64 && !pxli_is_features(term->kind);
     if (!name || f64 || pxli_is_function_of_mean(term->kind) || term->kind == PXL_MS_SSIM) return PXL_OK;
     const float held = (float)term->param;
-    if (held <= FLT_MAX && (held > 0 || term->penalty != PXL_HUBER)) return PXL_OK;
+    const bool is_slope = term->penalty == PXL_HUBER || term->penalty == PXL_PSEUDO_HUBER;
+    if (held <= FLT_MAX && (held > 0 || !is_slope)) return PXL_OK;
     return pxli_fail(PXL_INVALID_ARGUMENT, "term %d, %s: %s is %g, outside of f32, in which these images are computed", i,
                      term->name, name, term->param);
 }
@@ -104,6 +105,31 @@ static pxl_status check_scales(const pxli_term *term, int i, const pxl_args *arg
     }
     if (args->weight)
         return pxli_fail(PXL_INVALID_ARGUMENT, "weight does not go with term %d, %s, which averages over pixels", i, term->name);
+    return PXL_OK;
+}
+double pxli_target_unit(const pxl_loss *loss, const pxl_args *args) {
+    const pxl_dtype dtype = args->target->dtype;
+    const double most = dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1;
+    if (most == 1 || args->pred->dtype == dtype) return 1;
+    double range = 1;
+    for (int i = 0; i < loss->count; i++)
+        if (loss->terms[i].window.data_range > 0) range = loss->terms[i].window.data_range;
+    return range / most;
+}
+/* An integer target beside a floating pred: in one unit for all terms. */
+static pxl_status check_target_unit(const pxl_loss *loss, const pxl_args *args) {
+    const double unit = pxli_target_unit(loss, args), most = args->target->dtype == PXL_U8 ? 255 : 65535;
+    if (unit == 1) return PXL_OK;
+    for (int i = 0; i < loss->count; i++) {
+        const pxli_term *term = &loss->terms[i];
+        if (pxli_is_features(term->kind))
+            return pxli_fail(PXL_UNSUPPORTED, "target is %s beside a pred of %s; term %d, %s, takes both of floating type",
+                             pxli_dtype_name(args->target->dtype), pxli_dtype_name(args->pred->dtype), i, term->name);
+        if (term->window.data_range > 0 && term->window.data_range / most != unit)
+            return pxli_fail(PXL_INVALID_ARGUMENT,
+                             "target is %s beside a pred of %s, but the data_range of term %d, %s, is not that of the others",
+                             pxli_dtype_name(args->target->dtype), pxli_dtype_name(args->pred->dtype), i, term->name);
+    }
     return PXL_OK;
 }
 /* Every term against the size and type of the image. */
@@ -165,19 +191,34 @@ static pxl_status check_map(const pxl_loss *loss, const pxl_args *args, const ch
         multiple == 1 ? "N x C x H' x W' of the first windowed term" : "N x 5C x H' x W' of the first windowed term");
 }
 
-static pxl_status check_feature_map(const pxl_loss *loss, const pxl_args *args) {
-    const pxl_tensor *map = args->feature_map, *pred = args->pred;
-    bool any = false;
-    for (int i = 0; i < loss->count; i++) any = any || pxli_has_feature_map(&loss->terms[i]);
-    if (!map) return PXL_OK;
-    if (!any) return pxli_fail(PXL_INVALID_ARGUMENT, "feature_map is wanted, but the loss has no term features, lpips or cosine");
-    pxl_status status = pxli_check_view("feature_map", map, true);
-    if (!status) status = pxli_check_same_device("feature_map", map, "pred", pred);
+const pxli_term *pxli_first_pixel(const pxl_loss *loss) {
+    for (int i = 0; i < loss->count; i++)
+        if (loss->terms[i].kind == PXL_PIXEL) return &loss->terms[i];
+    return NULL;
+}
+/* Of one charge for each pixel: `channels` of them. */
+static pxl_status check_image_map(const pxl_args *args, const char *name, const pxl_tensor *map, int64_t channels,
+                                  const char *sizes) {
+    const pxl_tensor *pred = args->pred;
+    pxl_status status = pxli_check_view(name, map, true);
+    if (!status) status = pxli_check_same_device(name, map, "pred", pred);
     if (status) return status;
     if (map->dtype != PXL_F32 && map->dtype != PXL_F64)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "feature_map is %s; f32 or f64 is needed", pxli_dtype_name(map->dtype));
-    return pxli_check_sizes("feature_map", map, (int64_t[4]){pred->size[0], 1, pred->size[2], pred->size[3]},
-                            "N x 1 x H x W of pred");
+        return pxli_fail(PXL_INVALID_ARGUMENT, "%s is %s; f32 or f64 is needed", name, pxli_dtype_name(map->dtype));
+    return pxli_check_sizes(name, map, (int64_t[4]){pred->size[0], channels, pred->size[2], pred->size[3]}, sizes);
+}
+static pxl_status check_pixel_map(const pxl_loss *loss, const pxl_args *args) {
+    if (!args->pixel_map) return PXL_OK;
+    if (!pxli_first_pixel(loss))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "pixel_map is wanted, but the loss has no term on pixels (mse, l1, ...)");
+    return check_image_map(args, "pixel_map", args->pixel_map, args->pred->size[1], "as pred has");
+}
+static pxl_status check_feature_map(const pxl_loss *loss, const pxl_args *args) {
+    bool any = false;
+    for (int i = 0; i < loss->count; i++) any = any || pxli_has_feature_map(&loss->terms[i]);
+    if (!args->feature_map) return PXL_OK;
+    if (!any) return pxli_fail(PXL_INVALID_ARGUMENT, "feature_map is wanted, but the loss has no term features, lpips or cosine");
+    return check_image_map(args, "feature_map", args->feature_map, 1, "N x 1 x H x W of pred");
 }
 
 static pxl_status check_memory(const pxl_loss *loss, const pxl_args *args) {
@@ -193,7 +234,9 @@ static pxl_status check_memory(const pxl_loss *loss, const pxl_args *args) {
     pxli_use_tensor(&uses, "map", args->map, true);
     pxli_use_tensor(&uses, "statistics", args->statistics, true);
     pxli_use_tensor(&uses, "feature_map", args->feature_map, true);
+    pxli_use_tensor(&uses, "pixel_map", args->pixel_map, true);
     pxl_status status = pxli_use_array(&uses, "values", args->values, count, sizeof *args->values, true);
+    if (!status) status = pxli_use_array(&uses, "values_f32", args->values_f32, count, sizeof *args->values_f32, true);
     if (!status) status = pxli_use_array(&uses, "grad_loss", args->grad_loss, rows, sizeof *args->grad_loss, false);
     if (!status)
         status = pxli_use_array(&uses, "term_weights", args->term_weights, loss->count, sizeof *args->term_weights, false);
@@ -208,6 +251,8 @@ static pxl_status check_scalars(const pxl_loss *loss, const pxl_args *args) {
                          args->struct_size, sizeof *args);
     if (args->per_image != 0 && args->per_image != 1)
         return pxli_fail(PXL_INVALID_ARGUMENT, "args.per_image is %d; 0 or 1 is needed", args->per_image);
+    if (args->accumulate != 0 && args->accumulate != 1)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "args.accumulate is %d; 0 or 1 is needed", args->accumulate);
     if (args->target_use < PXL_TARGET_PASSES || args->target_use > PXL_TARGET_KEPT)
         return pxli_fail(PXL_INVALID_ARGUMENT, "args.target_use is %d; a pxl_target_use, 0 to 2, is needed",
                          (int)args->target_use);
@@ -215,22 +260,28 @@ static pxl_status check_scalars(const pxl_loss *loss, const pxl_args *args) {
         return pxli_fail(PXL_INVALID_ARGUMENT,
                          "args.target_use is PXL_TARGET_KEPT, but grad_target is wanted, which needs more than "
                          "what was kept");
-    if (!args->values && !args->grad_pred && !args->grad_target && !args->map && !args->statistics && !args->feature_map)
+    if (!args->values && !args->values_f32 && !args->grad_pred && !args->grad_target && !args->map && !args->statistics &&
+        !args->feature_map && !args->pixel_map)
         return pxli_fail(PXL_INVALID_ARGUMENT,
-                         "nothing is wanted: all of values, grad_pred, grad_target, map, statistics and feature_map are NULL");
+                         "nothing is wanted: all of values, values_f32, grad_pred, grad_target, map, "
+                         "statistics, feature_map and pixel_map are NULL");
     return PXL_OK;
 }
 
 pxl_status pxli_check_args(const pxl_context *context, const pxl_loss *loss, const pxl_args *args) {
     pxl_status status = check_scalars(loss, args);
-    if (!status) status = pxli_check_pair(context, args->pred, args->target);
+    if (!status) status = pxli_check_pair(context, args->pred, args->target, true);
     if (!status) status = check_weight(args);
-    if (!status && args->grad_pred) status = pxli_check_gradient("grad_pred", args->grad_pred, "pred", args->pred);
-    if (!status && args->grad_target) status = pxli_check_gradient("grad_target", args->grad_target, "target", args->target);
+    if (!status && args->grad_pred)
+        status = pxli_check_gradient("grad_pred", args->grad_pred, "pred", args->pred, args->pred->dtype == PXL_F64);
+    if (!status && args->grad_target)
+        status = pxli_check_gradient("grad_target", args->grad_target, "target", args->target, args->pred->dtype == PXL_F64);
     if (!status) status = check_terms(loss, args);
+    if (!status) status = check_target_unit(loss, args);
     if (!status) status = check_map(loss, args, "map", args->map, 1);
     if (!status) status = check_map(loss, args, "statistics", args->statistics, 5);
     if (!status) status = check_feature_map(loss, args);
+    if (!status) status = check_pixel_map(loss, args);
     return status ? status : check_memory(loss, args);
 }
 

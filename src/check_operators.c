@@ -126,15 +126,16 @@ static pxl_status check_statistics_view(const pxli_term *term, const pxl_tensor 
 pxl_status pxli_check_statistics(const pxl_context *context, const pxli_term *term, const pxl_tensor *pred,
                                  const pxl_tensor *target, const pxl_tensor *statistics, const char *statistics_name,
                                  bool statistics_are_output, const pxl_tensor *grad_pred, const pxl_tensor *grad_target) {
-    pxl_status status = pxli_check_pair(context, pred, target);
+    pxl_status status = pxli_check_pair(context, pred, target, false);
     if (!status) status = check_real("pred", pred);
     if (!status) status = check_statistics_term(term, pred);
     if (status || !statistics_name) return status;
     status = check_statistics_view(term, pred, statistics, statistics_name, statistics_are_output);
     if (!status && !statistics_are_output && !grad_pred && !grad_target)
         return pxli_fail(PXL_INVALID_ARGUMENT, "nothing is wanted: both grad_pred and grad_target are NULL");
-    if (!status && grad_pred) status = pxli_check_gradient("grad_pred", grad_pred, "pred", pred);
-    if (!status && grad_target) status = pxli_check_gradient("grad_target", grad_target, "target", target);
+    if (!status && grad_pred) status = pxli_check_gradient("grad_pred", grad_pred, "pred", pred, pred->dtype == PXL_F64);
+    if (!status && grad_target)
+        status = pxli_check_gradient("grad_target", grad_target, "target", target, pred->dtype == PXL_F64);
     if (status) return status;
     pxli_uses uses = {.count = 0};
     pxli_use_tensor(&uses, "pred", pred, false);

@@ -36,12 +36,19 @@ pxl_status pxli_fail_expected(pxli_parser *p, const char *expected) {
 }
 
 /* ---- Arguments ------------------------------------------------------------------------------------------------------ */
+/* Whether no penalty before it calls its parameter so. */
+static bool has_new_param(int penalty) {
+    const char *param = pxli_penalties[penalty].param;
+    for (int i = 1; i < penalty && param; i++)
+        if (pxli_penalties[i].param && strcmp(pxli_penalties[i].param, param) == 0) return false;
+    return param != NULL;
+}
 /* All arguments that the term takes, as they are written. */
 static int list_arguments(const pxli_draft *d, const char *names[PXLI_FIELDS + 2 * PXLI_PENALTY_COUNT]) {
     int count = 0;
     for (int i = 1; i < PXLI_PENALTY_COUNT; i++) {
         if (pxli_takes(d, PXLI_F_PENALTY)) names[count++] = pxli_penalties[i].name;
-        if (pxli_penalties[i].param && pxli_takes_param(d, pxli_penalties[i].param)) names[count++] = pxli_penalties[i].param;
+        if (has_new_param(i) && pxli_takes_param(d, pxli_penalties[i].param)) names[count++] = pxli_penalties[i].param;
     }
     for (int f = 0; f < PXLI_FIELDS; f++)
         if (f != PXLI_F_PENALTY && f != PXLI_F_PARAM && pxli_takes(d, f)) names[count++] = pxli_fields[f].name;

@@ -188,19 +188,20 @@ static const pxl_tensor *reshaped(reshape *function, const pxl_tensor *from, pxl
     return to;
 }
 static const pxl_args *reshape_all(reshape *function, const pxl_args *args, pxli_call *call) {
-    const pxl_tensor *const from[] = {args->pred,        args->target, args->weight,    args->grad_pred,
-                                      args->grad_target, args->map,    args->statistics};
+    const pxl_tensor *const from[] = {args->pred,        args->target, args->weight,     args->grad_pred,
+                                      args->grad_target, args->map,    args->statistics, args->pixel_map};
     pxl_args *to = &call->reshaped;
     *to = *args;
-    const pxl_tensor **const at[] = {&to->pred,        &to->target, &to->weight,    &to->grad_pred,
-                                     &to->grad_target, &to->map,    &to->statistics};
-    for (int i = 0; i < 7; i++) *at[i] = reshaped(function, from[i], &call->reshaped_tensor[i]);
+    const pxl_tensor **const at[] = {&to->pred,        &to->target, &to->weight,     &to->grad_pred,
+                                     &to->grad_target, &to->map,    &to->statistics, &to->pixel_map};
+    for (int i = 0; i < 8; i++) *at[i] = reshaped(function, from[i], &call->reshaped_tensor[i]);
     return to;
 }
 static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_call *call) {
-    const pxl_tensor *const views[] = {args->pred, args->target, args->weight, args->grad_pred, args->grad_target};
+    const pxl_tensor *const views[] = {args->pred,      args->target,      args->weight,
+                                       args->grad_pred, args->grad_target, args->pixel_map};
     bool pixels = true;
-    for (int i = 0; i < 5; i++) pixels = pixels && (!views[i] || pxli_can_flatten(views[i]));
+    for (int i = 0; i < 6; i++) pixels = pixels && (!views[i] || pxli_can_flatten(views[i]));
     if (!is_narrow(args->pred)) return args;
     for (int k = 0; k < loss->count; k++) {
         const pxli_term *term = &loss->terms[k];
@@ -212,10 +213,10 @@ static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_
 
 static void set_call(const pxl_args *args, pxli_call *call) {
     call->args = args, call->count = 0, call->passes = call->pyramids = call->walks = 0, call->grad_statistics = NULL;
-    call->base = NULL, call->pass = NULL;
+    call->base = NULL, call->pass = NULL, call->target_unit = 1;
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
-    call->mean.residual_count = 0, call->statistics.window = NULL;
+    call->mean.residual_count = 0, call->statistics.window = NULL, call->charged = NULL;
     call->range = call->sums = call->norm = call->scale = call->own = NULL;
 }
 static void set_statistics(const pxli_term *term, pxli_score_mode mode, pxli_call *call, pxli_pass *pass) {
@@ -237,7 +238,7 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, px
     const pxli_term *first = NULL;
     set_call(widened(loss, args, call), call);
     call->pass = passes;
-    call->terms = loss->terms, call->count = loss->count;
+    call->terms = loss->terms, call->count = loss->count, call->target_unit = pxli_target_unit(loss, args);
     for (int k = 0; k < call->count; k++) {
         const pxli_term *term = &call->terms[k];
         if (term->kind == PXL_MS_SSIM) call->pyramid[call->pyramids++] = k;
@@ -251,9 +252,10 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, px
     place_mean(call);
     for (int p = 0; p < call->passes; p++) {
         set_tiles(call, &call->pass[p]);
-        call->pass[p].accumulate = p > 0 || call->pass[p].factor > 1;
+        call->pass[p].accumulate = p > 0 || call->pass[p].factor > 1 || args->accumulate;
     }
     if (call->mean.residual_count) set_tiles(call, &call->mean);
+    if (call->args->pixel_map) call->charged = pxli_first_pixel(loss);
     if (call->args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
 }
 
@@ -270,6 +272,7 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
     set_call(scale_args(call, &p->scale[j], j == 0, to), to);
     to->terms = p->term, to->count = 1, to->passes = 1, to->pass = pass;
     to->range = p->range, to->scale = p->outer, to->base = j ? p->base : NULL;
+    to->target_unit = j ? 1 : call->target_unit;
     start_pass(to, pass);
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;
@@ -317,7 +320,7 @@ static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *aren
 void pxli_layout_pass(pxli_call *scale, pxli_arena *arena) { layout_pass(scale, scale->pass, arena); }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
     const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    const bool adds = call->passes + call->pyramids + call->walks > 1 || (call->passes && call->pass[0].accumulate);
+    const bool adds = call->passes + call->pyramids + call->walks > 1 || (call->passes && call->pass[0].factor > 1);
     if (!adds || !gradient || gradient->dtype == dtype) return gradient;
     *sum = pxl_nchw(NULL, dtype, gradient->device, call->n, call->c, call->h, call->w);
     sum->data = pxli_take(arena, (size_t)(call->n * call->c * call->h * call->w) * (dtype == PXL_F64 ? 8 : 4));

@@ -78,16 +78,18 @@ typedef struct pxli_call {
     int count;
     const pxl_args *args; /* images and outputs: the caller's, or `reshaped` */
     pxl_args reshaped;    /* other views of the same: see pxli_plan */
-    pxl_tensor reshaped_tensor[7], reshaped_statistics;
+    pxl_tensor reshaped_tensor[8], reshaped_statistics;
     const pxl_tensor *grad_statistics;
     /* Where the passes write: the caller's, or, if several passes add up and its dtype would round each, a dense tensor of the
      * workspace in the precision of the computation. */
     const pxl_tensor *grad_pred, *grad_target;
     pxl_tensor sum_pred, sum_target;
     int64_t n, c, h, w;
-    pxli_pass mean;       /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
-    pxli_pass statistics; /* for args->statistics; window NULL: not needed */
-    pxli_pass *pass;      /* the caller's, room for PXLI_MAX_PASSES; of a scale for one */
+    double target_unit;       /* what the target's pixels are multiplied by as they are read: see pxl_args */
+    pxli_pass mean;           /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
+    pxli_pass statistics;     /* for args->statistics; window NULL: not needed */
+    const pxli_term *charged; /* whose charges args->pixel_map has; NULL: not needed */
+    pxli_pass *pass;          /* the caller's, room for PXLI_MAX_PASSES; of a scale for one */
     int passes;
     int pyramids, pyramid[PXLI_MAX_TERMS]; /* indices of the ms_ssim terms; after the passes, each in the memory of the others */
     pxli_arena pyramid_arena;              /* where their memory begins */

@@ -89,8 +89,8 @@ void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_are
     p->whole = p->cropped = p->term->window;
     if (p->term->scales.crop) p->cropped.border = PXL_VALID;
     p->product = product_of(&p->term->scales, p->count);
-    p->direct =
-        i == 0 && call->passes == 0 && is_dense(call->grad_pred, dtype_of(call)) && is_dense(call->grad_target, dtype_of(call));
+    p->direct = i == 0 && call->passes == 0 && !call->args->accumulate && is_dense(call->grad_pred, dtype_of(call)) &&
+                is_dense(call->grad_target, dtype_of(call));
     p->base = pxli_take(arena, (size_t)(2 * call->n * call->c) * sizeof(double));
     p->range = pxli_take(arena, (size_t)call->n * sizeof(double)), p->outer = pxli_take(arena, (size_t)call->n * sizeof(double));
     if (p->term->scales.own_ranges && p->term->window.data_range == PXL_FROM_DATA)

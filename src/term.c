@@ -42,10 +42,13 @@ const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT] = {
     [PXL_HUBER] = {"huber", "huber", "delta", 1},
     [PXL_SMOOTH_L1] = {"smooth_l1", "smooth_l1", "beta", 1},
     [PXL_CHARBONNIER] = {"charbonnier", "charbonnier", "eps", 1e-3},
+    [PXL_PSEUDO_HUBER] = {"pseudo_huber", "pseudo_huber", "delta", 1},
+    [PXL_LOG_COSH] = {"log_cosh", "log_cosh", NULL, 0},
 };
 
 static const char *const reduction_words[] = {"mean", "sum", "spatial"};
-static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL, "l2", "l1", "huber", "smooth_l1", "charbonnier"};
+static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL,        "l2",          "l1",           "huber",
+                                                              "smooth_l1", "charbonnier", "pseudo_huber", "log_cosh"};
 static const char *const clamp_words[] = {NULL, "eps", "relu", "simple", "none"};
 static const char *const normalize_words[] = {NULL, "none", "imagenet", "lpips"};
 static const char *const precision_words[] = {NULL, "f32", "tf32", "f16", "bf16"};

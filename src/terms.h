@@ -72,7 +72,7 @@ typedef struct pxli_penalty_info {
     const char *param;     /* what penalty_param is called; NULL: it has none */
     double param_default;
 } pxli_penalty_info;
-enum { PXLI_PENALTY_COUNT = 6 }; /* PXL_PENALTY_DEFAULT is a line of NULLs */
+enum { PXLI_PENALTY_COUNT = 8 }; /* PXL_PENALTY_DEFAULT is a line of NULLs */
 extern const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT];
 /* What penalty_param is called in a term of this kind and penalty; NULL: it has none. */
 const char *pxli_param_name(pxl_term_kind kind, pxl_penalty penalty);

@@ -131,28 +131,37 @@ pxl_status pxli_check_context(const pxl_context *context, const char *name, cons
                      context->device.index, name, device_name(tensor->device), tensor->device.index);
 }
 
-pxl_status pxli_check_pair(const pxl_context *context, const pxl_tensor *pred, const pxl_tensor *target) {
+static bool is_integer(pxl_dtype dtype) { return dtype == PXL_U8 || dtype == PXL_U16; }
+static pxl_status check_dtypes(const pxl_tensor *pred, const pxl_tensor *target, bool mixed) {
+    const char *a = pxli_dtype_name(pred->dtype), *b = pxli_dtype_name(target->dtype);
+    if (target->dtype == pred->dtype) return PXL_OK;
+    if (!mixed || is_integer(pred->dtype))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "target is %s, but pred is %s; one dtype is needed", b, a);
+    if (target->dtype == PXL_F64)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "target is f64, but pred is %s; f32, f16, bf16, u8 or u16 is needed", a);
+    return PXL_OK;
+}
+pxl_status pxli_check_pair(const pxl_context *context, const pxl_tensor *pred, const pxl_tensor *target, bool mixed) {
     pxl_status status = pxli_check_view("pred", pred, false);
     if (!status) status = pxli_check_view("target", target, false);
     if (!status) status = pxli_check_same_device("target", target, "pred", pred);
     if (!status && pred->dtype == PXL_F64 && pred->device.type == PXL_CUDA)
         return pxli_fail(PXL_UNSUPPORTED, "pred is f64 on a CUDA device; f64 images are computed on the CPU alone");
-    if (!status && target->dtype != pred->dtype)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "target is %s, but pred is %s; one dtype is needed",
-                         pxli_dtype_name(target->dtype), pxli_dtype_name(pred->dtype));
+    if (!status) status = check_dtypes(pred, target, mixed);
     if (!status) status = pxli_check_sizes("target", target, pred->size, "as pred has");
     return status ? status : pxli_check_context(context, "pred", pred);
 }
 
-pxl_status pxli_check_gradient(const char *name, const pxl_tensor *gradient, const char *image_name, const pxl_tensor *image) {
-    if (image->dtype == PXL_U8 || image->dtype == PXL_U16)
+pxl_status pxli_check_gradient(const char *name, const pxl_tensor *gradient, const char *image_name, const pxl_tensor *image,
+                               bool f64) {
+    if (is_integer(image->dtype))
         return pxli_fail(PXL_UNSUPPORTED, "%s is wanted, but %s is %s, for which there are values only", name, image_name,
                          pxli_dtype_name(image->dtype));
     pxl_status status = pxli_check_view(name, gradient, true);
     if (!status) status = pxli_check_same_device(name, gradient, image_name, image);
-    if (!status && gradient->dtype != image->dtype && gradient->dtype != PXL_F32)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "%s is %s; f32 or %s, as %s is, is needed", name, pxli_dtype_name(gradient->dtype),
-                         pxli_dtype_name(image->dtype), image_name);
+    if (!status && (is_integer(gradient->dtype) || (gradient->dtype == PXL_F64 && !f64)))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "%s is %s; f32, f16 or bf16%s is needed", name, pxli_dtype_name(gradient->dtype),
+                         f64 ? ", or f64," : "");
     return status ? status : pxli_check_sizes(name, gradient, image->size, "as pred has");
 }
 

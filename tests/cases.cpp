@@ -55,12 +55,29 @@ void draw_terms(Case &test, std::mt19937 &random) {
     }
 }
 
+bool charges_pixels(const Case &test) {
+    return std::any_of(test.terms.begin(), test.terms.end(), [](const pxl_term &term) { return term.kind == PXL_PIXEL; });
+}
 bool all_take_masks(const Case &test) { return std::all_of(test.terms.begin(), test.terms.end(), takes_mask); }
 
+// Integers only if the terms agree on their range.
+void draw_mixed(Case &test, std::mt19937 &random) {
+    double range = 0;
+    bool same = true;
+    for (const pxl_term &term : test.terms) {
+        const double own = oracle::resolve(term).data_range;
+        same = same && (own <= 0 || range == 0 || own == range);
+        if (own > 0) range = own;
+    }
+    static const pxl_dtype types[] = {PXL_F32, PXL_F16, PXL_BF16, PXL_U8, PXL_U16};
+    test.other_dtype = types[random() % (same ? 5 : 3)];
+    test.mixed = is_floating(test.dtype) && chance(random, 4) && test.other_dtype != test.dtype;
+}
 void draw_types(Case &test, std::mt19937 &random) {
     static const std::vector<pxl_dtype> types = {PXL_F32, PXL_F32, PXL_F32, PXL_F64, PXL_F64, PXL_F16, PXL_BF16, PXL_U8, PXL_U16};
     test.dtype = pick(types, random);
     test.mask_dtype = test.dtype == PXL_F64 && chance(random, 2) ? PXL_F64 : PXL_F32;
+    draw_mixed(test, random);
     const auto mask = static_cast<Mask>(random() % 5);
     test.mask = !all_take_masks(test) || chance(random, 2) ? Mask::none : mask;
     test.pattern = static_cast<Pattern>(random() % 5);
@@ -73,11 +90,14 @@ void vary_delivery(Case &test, std::mt19937 &random) {
     test.target_layout = random_layout(random);
     test.grad_layout = random_layout(random);
     test.mask_layout = random_layout(random);
-    test.grad_dtype = chance(random, 2) ? test.dtype : PXL_F32;
+    static const pxl_dtype gradients[] = {PXL_F32, PXL_F16, PXL_BF16};
+    test.grad_dtype = chance(random, 2) && is_floating(test.dtype) ? test.dtype : gradients[random() % 3];
     const unsigned wishes = is_floating(test.dtype) ? random() % 5 : 0;
     test.grad_pred = wishes == 1 || wishes == 3 || wishes == 4;
-    test.grad_target = wishes == 2 || wishes == 3;
+    test.grad_target = (wishes == 2 || wishes == 3) && is_floating(test.target_dtype());
+    test.grad_pred = test.grad_pred || (wishes == 2 && !test.grad_target);
     test.values = wishes == 0 || !chance(random, 3);
+    test.values_f32 = chance(random, 5);
     test.threads = 1 + static_cast<int>(random() % 3);
     test.parsed = chance(random, 2);
 }
@@ -90,6 +110,8 @@ Case random_case(std::mt19937 &random) {
     test.per_image = chance(random, 3);
     test.upstream = chance(random, 3) ? Upstream::given : Upstream::none;
     test.own_weights = chance(random, 4);
+    test.accumulate = is_floating(test.dtype) && chance(random, 5);
+    test.pixel_map = charges_pixels(test) && chance(random, 4);
     test.seed = static_cast<uint32_t>(random());
     vary_delivery(test, random);
     return test;
@@ -115,6 +137,12 @@ void draw_pixel(Pattern pattern, int64_t y, int64_t x, std::mt19937 &random, dou
     if (pattern == Pattern::equal_parts && chance(random, 3)) pred = target;
 }
 
+// As the library computes them, in f32 but for f64 images.
+double in_units(const Case &test, double stored) {
+    const double unit = target_unit(test);
+    if (unit == 1) return stored;
+    return test.dtype == PXL_F64 ? unit * stored : static_cast<float>(unit) * static_cast<float>(stored);
+}
 double quantised(pxl_dtype dtype, double value) {
     if (is_floating(dtype)) return round_to(dtype, value);
     const double top = dtype == PXL_U8 ? 255 : 65535;
@@ -131,7 +159,7 @@ void fill_images(const Case &test, std::mt19937 &random, oracle::Inputs &inputs)
                     double pred, target;
                     draw_pixel(test.pattern, y, x, random, pred, target);
                     inputs.pred.at(n, c, y, x) = quantised(test.dtype, pred);
-                    inputs.target.at(n, c, y, x) = quantised(test.dtype, target);
+                    inputs.target.at(n, c, y, x) = in_units(test, quantised(test.target_dtype(), target));
                 }
 }
 
@@ -145,6 +173,22 @@ void fill_mask(const Case &test, std::mt19937 &random, oracle::Image &weight) {
 }
 
 } // namespace
+
+double target_unit(const Case &test) {
+    if (!test.mixed || is_floating(test.other_dtype)) return 1;
+    double range = 1;
+    for (const pxl_term &term : test.terms) {
+        const double own = oracle::resolve(term).data_range;
+        if (own > 0) range = own;
+    }
+    return range / (test.other_dtype == PXL_U8 ? 255 : 65535);
+}
+
+oracle::Image initial_gradient(const Shape &shape) {
+    oracle::Image image(shape.n, shape.c, shape.h, shape.w);
+    for (size_t i = 0; i < image.v.size(); ++i) image.v[i] = std::ldexp(static_cast<double>(i * 37 % 17) - 8, -13);
+    return image;
+}
 
 oracle::Inputs make_inputs(const Case &test) {
     std::mt19937 random(test.seed + 1);
@@ -183,9 +227,11 @@ std::string describe(const Case &test) {
     std::ostringstream text;
     const Shape &s = test.shape;
     text << expression(test.terms) << "\n  shape " << s.n << 'x' << s.c << 'x' << s.h << 'x' << s.w << ' '
-         << dtype_name(test.dtype) << " gradients " << (test.grad_pred ? "pred " : "") << (test.grad_target ? "target " : "")
-         << dtype_name(test.grad_dtype) << (test.values ? " values" : "") << "\n  layouts pred " << layout_name(test.pred_layout)
-         << " target " << layout_name(test.target_layout) << " gradients " << layout_name(test.grad_layout) << " mask "
+         << dtype_name(test.dtype) << (test.mixed ? std::string(" beside ") + dtype_name(test.other_dtype) : "") << " gradients "
+         << (test.grad_pred ? "pred " : "") << (test.grad_target ? "target " : "") << dtype_name(test.grad_dtype)
+         << (test.accumulate ? " accumulated" : "") << (test.values ? " values" : "") << (test.values_f32 ? " values_f32" : "")
+         << (test.pixel_map ? " pixel_map" : "") << "\n  layouts pred " << layout_name(test.pred_layout) << " target "
+         << layout_name(test.target_layout) << " gradients " << layout_name(test.grad_layout) << " mask "
          << masks[static_cast<int>(test.mask)] << ' ' << layout_name(test.mask_layout) << ' ' << dtype_name(test.mask_dtype)
          << "\n  per_image " << test.per_image << " grad_loss " << (test.upstream == Upstream::given) << " term_weights "
          << test.own_weights << " threads " << test.threads << (test.parsed ? " parsed" : " created") << " pattern "

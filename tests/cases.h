@@ -46,9 +46,14 @@ struct Case {
     std::vector<pxl_term> terms;
     Shape shape{1, 1, 8, 8};
     pxl_dtype dtype = PXL_F32, grad_dtype = PXL_F32;
+    bool mixed = false; // the target is of another type
+    pxl_dtype other_dtype = PXL_F32;
+    pxl_dtype target_dtype() const { return mixed ? other_dtype : dtype; }
     Layout pred_layout = Layout::nchw, target_layout = Layout::nchw, grad_layout = Layout::nchw, mask_layout = Layout::nchw;
     bool values = true, grad_pred = true, grad_target = false;
-    bool map = false, statistics = false, feature_map = false;
+    bool values_f32 = false; // in place of the values or beside them
+    bool accumulate = false; // gradients are added to initial_gradient()
+    bool map = false, statistics = false, feature_map = false, pixel_map = false;
     pxl_target_use target_use = PXL_TARGET_PASSES;
     Mask mask = Mask::none;
     pxl_dtype mask_dtype = PXL_F32;
@@ -68,6 +73,10 @@ Case random_case(std::mt19937 &random);
 // Draws layouts, wishes and threads anew; what the oracle computes stays the same.
 void vary_delivery(Case &test, std::mt19937 &random);
 
+// What an integer target beside a floating pred is multiplied by.
+double target_unit(const Case &test);
+// What the gradients of a case that accumulates hold before, exact in every type.
+oracle::Image initial_gradient(const Shape &shape);
 // Images of the case, rounded to its type; the weight map is empty for Mask::none, and N x 1 x H x W otherwise.
 oracle::Inputs make_inputs(const Case &test);
 

@@ -12,7 +12,7 @@ std::string number(double value) {
     return text;
 }
 
-const char *const penalties[] = {"", "l2", "l1", "huber", "smooth_l1", "charbonnier"};
+const char *const penalties[] = {"", "l2", "l1", "huber", "smooth_l1", "charbonnier", "pseudo_huber", "log_cosh"};
 const char *const borders[] = {"", "valid", "zero", "reflect", "replicate"};
 const char *const normalizations[] = {"", "none", "imagenet", "lpips"};
 const char *const clamps[] = {"", "eps", "relu", "simple", "none"};
@@ -56,7 +56,7 @@ class Arguments {
 
 std::string parameter_name(const pxl_term &term) {
     if (term.kind == PXL_PSNR || term.kind == PXL_MS_SSIM || term.penalty == PXL_CHARBONNIER) return "eps";
-    if (term.penalty == PXL_HUBER) return "delta";
+    if (term.penalty == PXL_HUBER || term.penalty == PXL_PSEUDO_HUBER) return "delta";
     return term.penalty == PXL_SMOOTH_L1 ? "beta" : "eps"; // isotropic: charbonnier by default
 }
 

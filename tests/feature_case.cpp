@@ -342,8 +342,9 @@ pxl_term random_perceptual(const Model &model, const Shape &shape, std::mt19937 
     const bool unit = kind == PXL_COSINE || kind == PXL_LPIPS || (kind == PXL_FEATURES && units && one_in(random, 3));
     pxl_term term = in_network(model, kind, random_layers(choice_of_layers(model, shape, unit), random));
     const bool features = term.kind == PXL_FEATURES, charged = features || term.kind == PXL_STYLE;
-    if (charged) term.penalty = static_cast<pxl_penalty>(draw(random, 6));
-    if (term.penalty > PXL_L1 && one_in(random, 2)) term.penalty_param = 0.0625 * (1 + draw(random, 8));
+    if (charged) term.penalty = static_cast<pxl_penalty>(draw(random, 8));
+    if (term.penalty > PXL_L1 && term.penalty != PXL_LOG_COSH && one_in(random, 2))
+        term.penalty_param = 0.0625 * (1 + draw(random, 8));
     if (one_in(random, 3)) term.reduction = features && one_in(random, 2) ? PXL_SPATIAL : PXL_SUM;
     if (features) term.unit = unit;
     if (term.kind != PXL_LPIPS) term.normalize = static_cast<pxl_normalize>(draw(random, three ? 4 : 2));

@@ -17,8 +17,9 @@ pxl_reduction reduction(std::mt19937 &random) {
 }
 
 void draw_penalty(pxl_term &term, std::mt19937 &random) {
-    term.penalty = static_cast<pxl_penalty>(PXL_L2 + draw(random, 5));
-    if (term.penalty != PXL_L1 && term.penalty != PXL_L2) term.penalty_param = between(random, 0.02, 0.5);
+    term.penalty = static_cast<pxl_penalty>(PXL_L2 + draw(random, 7));
+    if (term.penalty != PXL_L1 && term.penalty != PXL_L2 && term.penalty != PXL_LOG_COSH)
+        term.penalty_param = between(random, 0.02, 0.5);
 }
 void draw_map(pxl_term &term, std::mt19937 &random) {
     static constexpr pxl_term_kind kinds[] = {PXL_PIXEL, PXL_SOBEL, PXL_LAPLACIAN, PXL_TV, PXL_BLUR};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <memory>
 
@@ -40,9 +41,11 @@ Evaluation::Evaluation(Device &device, const Case &test, const oracle::Inputs &i
     : device_(device), test_(test), inputs_(inputs) {
     const oracle::Image &x = inputs.pred;
     pred_ = std::make_unique<Tensor>(device, test.pred_layout, test.dtype, x.n, x.c, x.h, x.w);
-    target_ = std::make_unique<Tensor>(device, test.target_layout, test.dtype, x.n, x.c, x.h, x.w);
+    target_ = std::make_unique<Tensor>(device, test.target_layout, test.target_dtype(), x.n, x.c, x.h, x.w);
     pred_->set(inputs.pred);
-    target_->set(inputs.target);
+    oracle::Image target = inputs.target;
+    for (double &value : target.v) value = target_unit(test) == 1 ? value : std::round(value / target_unit(test));
+    target_->set(target);
     args_ = PXL_ARGS(pred_->view(), target_->view());
     make_weight();
     make_outputs();
@@ -72,15 +75,27 @@ void Evaluation::make_outputs() {
     };
     if (test_.grad_pred) args_.grad_pred = (grad_pred_ = gradient())->view();
     if (test_.grad_target) args_.grad_target = (grad_target_ = gradient())->view();
+    args_.accumulate = test_.accumulate;
+    for (const auto *tensor : {&grad_pred_, &grad_target_})
+        if (*tensor && test_.accumulate) (*tensor)->set(initial_gradient({x.n, x.c, x.h, x.w}));
     const size_t rows = test_.per_image ? static_cast<size_t>(x.n) : 1;
     if (test_.values) {
         values_ = std::make_unique<DeviceArray<double>>(device_, rows * (1 + test_.terms.size()), sizeof(double));
         args_.values = values_->data();
     }
+    if (test_.values_f32) {
+        values_f32_ = std::make_unique<DeviceArray<float>>(device_, rows * (1 + test_.terms.size()), sizeof(float));
+        args_.values_f32 = values_f32_->data();
+    }
     if (test_.feature_map) {
         const pxl_dtype dtype = test_.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
         feature_map_ = std::make_unique<Tensor>(device_, test_.grad_layout, dtype, x.n, 1, x.h, x.w);
         args_.feature_map = feature_map_->view();
+    }
+    if (test_.pixel_map) {
+        const pxl_dtype dtype = test_.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
+        pixel_map_ = std::make_unique<Tensor>(device_, test_.grad_layout, dtype, x.n, x.c, x.h, x.w);
+        args_.pixel_map = pixel_map_->view();
     }
     if (!test_.map && !test_.statistics) return;
     for (const pxl_term &term : test_.terms) {
@@ -128,9 +143,10 @@ pxl_status Evaluation::evaluate(pxl_stream stream) {
 }
 
 void Evaluation::poison_outputs() {
-    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_})
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_, &pixel_map_})
         if (*tensor) (*tensor)->poison();
     if (values_) values_->poison();
+    if (values_f32_) values_f32_->poison();
 }
 
 Outcome Evaluation::failed(pxl_status status) const {
@@ -138,7 +154,7 @@ Outcome Evaluation::failed(pxl_status status) const {
     outcome.status = status;
     outcome.message = pxl_error_message();
     outcome.damage = damage();
-    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_})
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_, &pixel_map_})
         if (*tensor && !(*tensor)->is_unchanged()) outcome.damage += "an output was written by a call that failed; ";
     return outcome;
 }
@@ -147,10 +163,10 @@ std::string Evaluation::damage() const {
     std::string text;
     for (const auto *tensor : {&pred_, &target_, &weight_})
         if (*tensor && !(*tensor)->is_unchanged()) text += "an input was written; ";
-    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_})
+    for (const auto *tensor : {&grad_pred_, &grad_target_, &map_, &statistics_, &feature_map_, &pixel_map_})
         if (*tensor && !(*tensor)->fences_intact()) text += "bytes between or around an output's elements were written; ";
     const auto intact = [](const auto &memory) { return !memory || memory->fences_intact(); };
-    if (!intact(values_) || !intact(grad_loss_) || !intact(term_weights_) || !intact(workspace_))
+    if (!intact(values_) || !intact(values_f32_) || !intact(grad_loss_) || !intact(term_weights_) || !intact(workspace_))
         text += "bytes around values, grad_loss, term_weights or workspace were written; ";
     return text;
 }
@@ -164,6 +180,18 @@ void Evaluation::collect(Outcome &to) const {
         const auto *bytes = reinterpret_cast<const uint8_t *>(to.values.data());
         append({bytes, bytes + to.values.size() * sizeof(double)});
     }
+    if (values_f32_) {
+        const std::vector<float> rounded = values_f32_->get();
+        for (size_t i = 0; i < to.values.size(); ++i) {
+            const auto expected = static_cast<float>(to.values[i]);
+            if (std::memcmp(&expected, &rounded[i], sizeof expected) && !std::isnan(expected))
+                to.damage += "values_f32 are not values rounded; ";
+        }
+        if (!values_) to.values.assign(rounded.begin(), rounded.end());
+        const auto *bytes = reinterpret_cast<const uint8_t *>(rounded.data());
+        append({bytes, bytes + rounded.size() * sizeof(float)});
+    }
+    to.value_bytes = to.bits.bytes.size();
     const auto take = [&](const std::unique_ptr<Tensor> &tensor, oracle::Image &image) {
         if (!tensor) return;
         image = tensor->get();
@@ -174,6 +202,7 @@ void Evaluation::collect(Outcome &to) const {
     take(map_, to.map);
     take(statistics_, to.statistics);
     take(feature_map_, to.feature_map);
+    take(pixel_map_, to.pixel_map);
 }
 
 Outcome Evaluation::outcome(pxl_status status) const {
@@ -205,7 +234,11 @@ std::vector<oracle::Term> resolve_all(const std::vector<pxl_term> &terms) {
 oracle::Result reference(const Case &test, const oracle::Inputs &inputs) {
     oracle::Inputs with_rounding = inputs;
     with_rounding.rounding = tolerance_of(test.dtype).rounding;
-    return oracle::evaluate(resolve_all(test.terms), with_rounding);
+    oracle::Result result = oracle::evaluate(resolve_all(test.terms), with_rounding);
+    const oracle::Image before = initial_gradient(test.shape);
+    for (oracle::Image *gradient : {&result.grad_pred, &result.grad_target})
+        for (size_t i = 0; test.accumulate && i < gradient->v.size(); ++i) gradient->v[i] += before.v[i];
+    return result;
 }
 
 // A window sum of t taps by two passes rounds 2t times, each by u = 6e-8 in f32 (1e-16 in f64) of a partial sum; the errors add
@@ -236,7 +269,7 @@ double gradient_operations(const pxl_term &term) {
     if (term.kind == PXL_PIXEL) return 1 + 32 + 8;
     if (!is_stencil(term) && term.kind != PXL_TV) return INFINITY;
     const oracle::Term resolved = oracle::resolve(term);
-    const bool has_roots = resolved.isotropic || resolved.penalty == PXL_CHARBONNIER;
+    const bool has_roots = resolved.isotropic || resolved.penalty >= PXL_CHARBONNIER;
     const double penalty = has_roots ? 32 : resolved.penalty == PXL_SMOOTH_L1 ? 12 : 4; // a root, a quotient, products
     return 2 * (1 + (is_stencil(term) ? 10 : 0) + penalty + 3 + (is_stencil(term) ? 10 : 4));
 }
@@ -288,7 +321,8 @@ testing::AssertionResult values_agree(const Case &test, const std::vector<double
     for (size_t k = 0; k < actual.size(); ++k) {
         const size_t i = k / row * row + (k + 1) % row; // the terms before their total
         if (actual[i] == expected.values[i]) continue;  // infinities
-        const double allowed = tolerance_of(test).value * expected.scale[i] + expected.value_slack[i];
+        const double rounding = test.values ? 0 : half_ulp(PXL_F32, expected.values[i]) * 1.01;
+        const double allowed = tolerance_of(test).value * expected.scale[i] + expected.value_slack[i] + rounding;
         if (!(std::fabs(actual[i] - expected.values[i]) <= allowed))
             return testing::AssertionFailure()
                    << "values[" << i << "] is " << actual[i] << " instead of " << expected.values[i] << ", off by "
@@ -308,7 +342,7 @@ testing::AssertionResult agrees(const Case &test, const Outcome &outcome, const 
     const Tolerance tolerance = tolerance_of(test);
     const pxl_dtype map_dtype = test.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
     const double map_tolerance = test.dtype == PXL_F64 ? 1e-12 : 1e-4; // single windows, some of them nearly flat
-    if (test.values) result = values_agree(test, outcome.values, expected);
+    if (test.values || test.values_f32) result = values_agree(test, outcome.values, expected);
     if (!result) return result << "\n  " << describe(test);
     if (test.grad_pred)
         result = close(outcome.grad_pred, expected.grad_pred, expected.slack_pred, tolerance.gradient, test.grad_dtype);
@@ -320,5 +354,7 @@ testing::AssertionResult agrees(const Case &test, const Outcome &outcome, const 
     if (!result) return result << "\n  in the map of " << describe(test);
     if (test.statistics) result = close(outcome.statistics, expected.statistics, {}, map_tolerance, map_dtype);
     if (!result) return result << "\n  in the statistics of " << describe(test);
+    if (test.pixel_map) result = close(outcome.pixel_map, expected.pixel_map, {}, tolerance.value, map_dtype);
+    if (!result) return result << "\n  in the pixel map of " << describe(test);
     return result;
 }

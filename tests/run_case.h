@@ -14,11 +14,12 @@ void PrintTo(const Bits &bits, std::ostream *to); // for Google Test
 
 struct Outcome {
     pxl_status status = PXL_OK;
-    std::string message; // of the failed call
-    std::string damage;  // what was written that should not have been; empty: nothing
-    std::vector<double> values;
-    oracle::Image grad_pred, grad_target, map, statistics, feature_map; // empty where not wanted
+    std::string message;        // of the failed call
+    std::string damage;         // what was written that should not have been; empty: nothing
+    std::vector<double> values; // those in f32 where there are no others
+    oracle::Image grad_pred, grad_target, map, statistics, feature_map, pixel_map; // empty where not wanted
     Bits bits;
+    size_t value_bytes = 0; // at their head
 };
 
 class LossHandle {
@@ -68,9 +69,9 @@ class Evaluation {
     const Case &test_;
     const oracle::Inputs &inputs_;
     LossHandle loss_;
-    std::unique_ptr<Tensor> pred_, target_, weight_, grad_pred_, grad_target_, map_, statistics_, feature_map_;
+    std::unique_ptr<Tensor> pred_, target_, weight_, grad_pred_, grad_target_, map_, statistics_, feature_map_, pixel_map_;
     std::unique_ptr<DeviceArray<double>> values_;
-    std::unique_ptr<DeviceArray<float>> grad_loss_, term_weights_;
+    std::unique_ptr<DeviceArray<float>> values_f32_, grad_loss_, term_weights_;
     std::unique_ptr<DeviceBuffer> workspace_;
     pxl_tensor weight_view_{};
     pxl_args args_{};

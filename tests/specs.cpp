@@ -5,7 +5,7 @@
 
 namespace {
 
-constexpr pxl_penalty penalties[] = {PXL_L2, PXL_L1, PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER};
+constexpr pxl_penalty penalties[] = {PXL_L2, PXL_L1, PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER, PXL_PSEUDO_HUBER, PXL_LOG_COSH};
 constexpr pxl_border borders[] = {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE};
 constexpr pxl_reduction reductions[] = {PXL_MEAN, PXL_SUM, PXL_SPATIAL};
 
@@ -13,7 +13,7 @@ pxl_term term_of(pxl_term_kind kind) { return PXL_TERM(kind, 1); }
 
 // Parameters that put the test images' differences on both sides of the kink.
 double parameter(pxl_penalty penalty) {
-    if (penalty == PXL_HUBER) return 0.125;
+    if (penalty == PXL_HUBER || penalty == PXL_PSEUDO_HUBER) return 0.125;
     if (penalty == PXL_SMOOTH_L1) return 0.25;
     return penalty == PXL_CHARBONNIER ? 0.02 : 0;
 }
@@ -50,7 +50,7 @@ void add_pixel(List &list) {
     list.family("pixel");
     list.add(term_of(PXL_PIXEL));
     for (const pxl_penalty penalty : penalties) list.add_reductions(charged(term_of(PXL_PIXEL), penalty));
-    for (const pxl_penalty penalty : {PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER}) { // the default parameters
+    for (const pxl_penalty penalty : {PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER, PXL_PSEUDO_HUBER}) { // the default parameters
         pxl_term term = term_of(PXL_PIXEL);
         term.penalty = penalty;
         list.add(term);

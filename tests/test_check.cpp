@@ -186,7 +186,22 @@ TEST(CheckArgs, F64OnlyOnTheCpu) {
 TEST(CheckArgs, ImagesThatDiffer) {
     expect_invalid("target.size[3] is 23; 24 is needed", [](Call &c) { c.target.size[3]--; });
     expect_invalid("target.size[0] is 1; 2 is needed", [](Call &c) { c.target.size[0]--; });
-    expect_invalid("target is f16, but pred is f32", [](Call &c) { c.target.dtype = PXL_F16; });
+}
+
+TEST(CheckArgs, ImagesOfTwoTypes) {
+    const auto without_gradients = [](Call &c) { c.args.grad_pred = c.args.grad_target = nullptr; };
+    for (const pxl_dtype dtype : {PXL_F16, PXL_BF16, PXL_U8, PXL_U16})
+        expect_accepted([=](Call &c) { without_gradients(c), c.target.dtype = dtype; });
+    expect_invalid("target is f64, but pred is f32; f32, f16, bf16, u8 or u16 is needed",
+                   [](Call &c) { c.target.dtype = PXL_F64, c.target.stride[2] = c.target.stride[1] = c.target.stride[0] = 0; });
+    expect_invalid("target is f16, but pred is u8; one dtype is needed",
+                   [=](Call &c) { without_gradients(c), c.pred.dtype = PXL_U8, c.target.dtype = PXL_F16; });
+    expect_refused(PXL_UNSUPPORTED, "grad_target is wanted, but target is u8", [](Call &c) { c.target.dtype = PXL_U8; });
+    expect_invalid(
+        "target is u8 beside a pred of f32, but the data_range of term 0, ssim(data_range=2), is not that of the others",
+        [=](Call &c) {
+            without_gradients(c), c.target.dtype = PXL_U8, c.loss = parse("ssim(data_range=2) + dssim(data_range=3)");
+        });
 }
 
 TEST(CheckArgs, InputsMayOverlapAndRepeat) {
@@ -221,13 +236,14 @@ TEST(CheckArgs, Gradients) {
     for (pxl_dtype dtype : {PXL_U8, PXL_U16})
         expect_refused(PXL_UNSUPPORTED, "grad_pred is wanted, but pred is u",
                        [=](Call &c) { c.pred.dtype = c.target.dtype = dtype; });
-    expect_invalid("grad_pred is f16; f32 or f32", [](Call &c) { c.grad_pred.dtype = PXL_F16; });
-    expect_invalid("grad_target is f64; f32 or bf16", [](Call &c) {
+    expect_invalid("grad_pred is u8; f32, f16 or bf16 is needed", [](Call &c) { c.grad_pred.dtype = PXL_U8; });
+    expect_invalid("grad_target is f64; f32, f16 or bf16 is needed", [](Call &c) {
         c.pred.dtype = c.target.dtype = PXL_BF16;
         c.grad_target.dtype = PXL_F64;
     });
     expect_invalid("grad_target.size[1] is 2; 3 is needed", [](Call &c) { c.grad_target.size[1] = 2; });
     expect_accepted([](Call &c) { c.pred.dtype = c.target.dtype = c.grad_pred.dtype = PXL_F16; });
+    expect_accepted([](Call &c) { c.grad_pred.dtype = PXL_F16, c.grad_target.dtype = PXL_BF16; });
     expect_accepted([](Call &c) {
         c.pred.dtype = c.target.dtype = PXL_U8;
         c.args.grad_pred = c.args.grad_target = nullptr;

@@ -38,11 +38,12 @@ INSTANTIATE_TEST_SUITE_P(SlowRandom, FeaturesSampled, testing::Range(100, 140));
 TEST_F(Features, every_penalty_reduction_and_layer) {
     const Model &model = model_of("3:8,8,M,12,A,16k5");
     const char *const layers[] = {"conv1_1", "relu1_2", "pool1:0.5*conv2_1", "2*relu2_1:pool2", "9:relu1_1:conv3_1"};
-    for (int penalty = PXL_L2; penalty <= PXL_CHARBONNIER; ++penalty)
+    for (int penalty = PXL_L2; penalty <= PXL_LOG_COSH; ++penalty)
         for (int reduction = PXL_MEAN; reduction <= PXL_SPATIAL; ++reduction)
             for (int unit = 0; unit < 2; ++unit) {
                 pxl_term term = in_network(model, PXL_FEATURES, layers[(penalty + reduction + unit) % 5]);
-                term = with_penalty(term, static_cast<pxl_penalty>(penalty), penalty > PXL_L1 ? 0.25 : 0);
+                term =
+                    with_penalty(term, static_cast<pxl_penalty>(penalty), penalty > PXL_L1 && penalty < PXL_LOG_COSH ? 0.25 : 0);
                 term.reduction = static_cast<pxl_reduction>(reduction), term.unit = unit;
                 Case test = make_case({term}, {2, 3, 9, 11});
                 test.parsed = false;
@@ -67,6 +68,37 @@ Outcome evaluate(std::vector<pxl_term> terms, Shape shape = {2, 3, 17, 14}, pxl_
 }
 void expect_near(const oracle::Image &actual, const oracle::Image &expected, double tolerance, const char *what) {
     EXPECT_TRUE(close(actual, expected, {}, tolerance, PXL_F32)) << what;
+}
+
+TEST_F(Features, gradients_are_added_to_what_is_there) {
+    const Model &model = model_of("3:8,8,M,12,A,16k5"), &other = model_of("3:8,8,M,5,5,M,8,8,8,M,6,M,9,9,M,4");
+    const std::vector<std::vector<pxl_term>> lists = {{in_network(model, PXL_FEATURES)},
+                                                      {in_network(model, PXL_LPIPS), pixel(PXL_L1)},
+                                                      {in_network(model, PXL_FEATURES), in_network(other, PXL_STYLE)}};
+    for (const auto &terms : lists)
+        for (const pxl_dtype grad_dtype : {PXL_F32, PXL_F16}) {
+            Case test = make_case(terms, {2, 3, 17, 34});
+            test.parsed = false, test.grad_dtype = grad_dtype;
+            const oracle::Inputs inputs = make_inputs(test);
+            const Outcome alone = run(tested_device(), test, inputs);
+            test.accumulate = true;
+            const Outcome added = run(tested_device(), test, inputs);
+            ASSERT_EQ(added.status, PXL_OK) << added.message;
+            oracle::Image sum = alone.grad_pred;
+            const oracle::Image before = initial_gradient(test.shape);
+            for (size_t i = 0; i < sum.v.size(); ++i) sum.v[i] += before.v[i];
+            EXPECT_TRUE(close(added.grad_pred, sum, {}, 1e-3, grad_dtype)) << describe(test);
+        }
+}
+TEST_F(Features, of_images_of_two_types_are_those_of_one) {
+    const Model &model = model_of("3:8,8,M,12,A,16k5");
+    Case test = make_case({in_network(model, PXL_FEATURES)}, {1, 3, 17, 34});
+    test.parsed = false, test.mixed = true, test.other_dtype = PXL_F16;
+    const oracle::Inputs inputs = make_inputs(test); // whose target is rounded to f16
+    const Outcome mixed = run(tested_device(), test, inputs);
+    ASSERT_EQ(mixed.status, PXL_OK) << mixed.message;
+    test.mixed = false;
+    EXPECT_EQ(mixed.bits, run(tested_device(), test, inputs).bits);
 }
 
 TEST_F(Features, cosine_is_half_the_squared_distance_of_units) {

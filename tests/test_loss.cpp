@@ -418,15 +418,15 @@ TEST(LossCreate, RefusesValues) {
 
 TEST(LossCreate, RefusesUnknownEnums) {
     pxl_term term = PXL_TERM(PXL_SOBEL, 1);
-    const int bad = 7;
+    const int bad = 9;
     std::memcpy(&term.border, &bad, sizeof bad);
-    expect_refused(term, "terms[1].border is 7");
+    expect_refused(term, "terms[1].border is 9");
     term = PXL_TERM(PXL_SOBEL, 1);
     std::memcpy(&term.penalty, &bad, sizeof bad);
-    expect_refused(term, "terms[1].penalty is 7");
+    expect_refused(term, "terms[1].penalty is 9");
     term = PXL_TERM(PXL_SOBEL, 1);
     std::memcpy(&term.reduction, &bad, sizeof bad);
-    expect_refused(term, "terms[1].reduction is 7");
+    expect_refused(term, "terms[1].reduction is 9");
 }
 
 TEST(LossCreate, RefusesFieldsThatAKindDoesNotUse) {

@@ -57,6 +57,8 @@ TEST(Oracle, charges_by_the_formulas) {
     EXPECT_EQ(value(PXL_HUBER, 2, -3), 4);
     EXPECT_EQ(value(PXL_SMOOTH_L1, 2, -3), 2);
     EXPECT_EQ(value(PXL_CHARBONNIER, 4, -3), 5);
+    EXPECT_EQ(value(PXL_PSEUDO_HUBER, 4, -3), 4); // 16 (sqrt(1 + 9 / 16) - 1)
+    EXPECT_NEAR(value(PXL_LOG_COSH, 1, -2), 1.3250027473578644, 1e-15);
     EXPECT_EQ(oracle::charge(PXL_L1, 0, 0).slope, 0);
 }
 

@@ -156,24 +156,28 @@ TEST(Wrapper, ArgumentsReachC) {
     std::vector<float> memory(elements);
     const auto view = [&](int64_t channels) { return pxl::nchw(memory.data(), N, channels, H, W); };
     double values[6];
+    float rounded[6];
     const float weights[2] = {}, upstream[2] = {};
     pxl::Args args(view(1), view(2));
     args.weight = view(3), args.grad_pred = view(4), args.grad_target = view(5);
-    args.map = view(6), args.statistics = view(7), args.feature_map = view(8);
-    args.grad_loss = upstream, args.term_weights = weights, args.values = values;
-    args.per_image = true, args.target_use = PXL_TARGET_KEEP;
+    args.map = view(6), args.statistics = view(7), args.feature_map = view(8), args.pixel_map = view(9);
+    args.grad_loss = upstream, args.term_weights = weights, args.values = values, args.values_f32 = rounded;
+    args.accumulate = args.per_image = true, args.target_use = PXL_TARGET_KEEP;
     const pxl::Args copy = args; // whose pointers are its own
     const pxl_args c = copy.get();
-    const pxl_tensor *tensors[] = {c.pred, c.target, c.weight, c.grad_pred, c.grad_target, c.map, c.statistics, c.feature_map};
-    for (size_t i = 0; i < 8; i++) {
+    const pxl_tensor *tensors[] = {c.pred, c.target,     c.weight,      c.grad_pred, c.grad_target,
+                                   c.map,  c.statistics, c.feature_map, c.pixel_map};
+    for (size_t i = 0; i < 9; i++) {
         EXPECT_EQ(tensors[i]->size[1], static_cast<int64_t>(i + 1));
         EXPECT_TRUE(reinterpret_cast<uintptr_t>(tensors[i]) - reinterpret_cast<uintptr_t>(&copy) < sizeof copy) << i;
     }
     // Of as many members as the wrapper knows: this does not compile when C has more.
     const auto &[size, pred, target, weight, grad_pred, grad_target, grad_loss, term_weights, to, per_image, map, statistics, use,
-                 feature_map] = c;
+                 feature_map, accumulate, values_f32, pixel_map] = c;
     EXPECT_EQ(size, sizeof c);
     EXPECT_EQ(c.values, values);
+    EXPECT_EQ(c.values_f32, rounded);
+    EXPECT_EQ(c.accumulate, 1);
     EXPECT_EQ(c.grad_loss, upstream);
     EXPECT_EQ(c.term_weights, weights);
     EXPECT_EQ(c.per_image, 1);

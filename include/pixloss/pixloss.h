@@ -228,7 +228,9 @@ typedef enum pxl_penalty {
     PXL_L1 = 2,              /**< `|d|`; the gradient at 0 is 0 */
     PXL_HUBER = 3,           /**< `d^2/2` if `|d| <= delta`, else `delta (|d| - delta/2)`; delta = 1 */
     PXL_SMOOTH_L1 = 4,       /**< `huber(beta) / beta`; beta = 1 */
-    PXL_CHARBONNIER = 5      /**< `sqrt(d^2 + eps^2)`; eps = 1e-3 */
+    PXL_CHARBONNIER = 5,     /**< `sqrt(d^2 + eps^2)`; eps = 1e-3 */
+    PXL_PSEUDO_HUBER = 6,    /**< `delta^2 (sqrt(1 + (d / delta)^2) - 1)`; delta = 1, which is kornia's charbonnier_loss */
+    PXL_LOG_COSH = 7         /**< `log(cosh(d))` */
 } pxl_penalty;
 /** What becomes of the charges. With S their sum over the positions of the map, each times its weight if there is a weight map,
  * and H' x W' the size of the map, which is that of the image but for border = valid. Per image (args.per_image) the same with
@@ -383,8 +385,8 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  * - `term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]`
  * - **name**: pixel sobel laplacian tv blur | features lpips style cosine |
  *   ssim dssim ms_ssim luminance contrast structure | rmse psnr |
- *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier; at most 32 terms
- * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier), a flag (isotropic, anisotropic, squared (= l2),
+ *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; at most 32 terms
+ * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic, squared (= l2),
  *   own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
  *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
  *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
@@ -420,14 +422,18 @@ typedef enum pxl_target_use {
 typedef struct pxl_args {
     size_t struct_size;       /**< sizeof(pxl_args) */
     const pxl_tensor *pred;   /**< N x C x H x W */
-    const pxl_tensor *target; /**< sizes, dtype and device of pred */
+    /** Sizes and device of pred, and its dtype, or beside a floating pred another: f32, f16, bf16, u8 or u16, with f64 images f64,
+     * too. Integers beside a floating pred are read times L / 255 (u8) or L / 65535 (u16), L being the data_range that the loss's terms
+     * state (one for all of them), else 1; not with terms in a network. */
+    const pxl_tensor *target;
     /** N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
      * and the gradients are 0. Not together with downsample, ms_ssim or terms in a network. If all weights that count are 0, the
      * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
-    const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; its dtype or f32. Overwritten, not added to */
-    const pxl_tensor *grad_target; /**< d total / d target, the same */
+    const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; f32, f16 or bf16, of f64 images f64, too. Overwritten, unless
+                                      `accumulate` */
+    const pxl_tensor *grad_target; /**< d total / d target, the same; not of integers */
     const float *grad_loss;        /**< the upstream gradient of the total; NULL: 1. With per_image one per image */
     /** One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and
      * the gradient, even if its value is not finite. (CUDA does not look at them before: one that is not finite makes the total
@@ -444,6 +450,11 @@ typedef struct pxl_args {
      * layers. Its mean is the term's value, but for what enlarging leaves (with reduction = sum it has the charges as they
      * are). */
     const pxl_tensor *feature_map;
+    int accumulate;    /**< 1: the gradients are added to what is there; each element is rounded once */
+    float *values_f32; /**< what `values` is, rounded: in its place or beside it */
+    /** N x C x H x W, f32 or f64: of the first term on pixels (mse, l1, huber, ...), the charge of each pixel, times its weight if
+     * there is a weight map: what frameworks have as reduction = none. */
+    const pxl_tensor *pixel_map;
 } pxl_args;
 #ifdef __cplusplus
 static inline pxl_args PXL_ARGS(const pxl_tensor *pred, const pxl_tensor *target) {

@@ -338,13 +338,16 @@ struct Args {
     std::optional<ConstTensor> weight;             ///< of the pixels, N x 1 x H x W
     std::optional<Tensor> grad_pred;               ///< d total / d pred
     std::optional<Tensor> grad_target;             ///< d total / d target
+    bool accumulate = false;                       ///< they are added to what is there
     Span<const float> grad_loss;                   ///< one, or with per_image one per image
     Span<const float> term_weights;                ///< one per term
     Span<double> values;                           ///< 1 + terms, or with per_image so many per image
+    Span<float> values_f32;                        ///< the same, rounded
     bool per_image = false;                        ///< one row of values for each image
     std::optional<Tensor> map;                     ///< SSIM at each position
     std::optional<Tensor> statistics;              ///< of the first windowed term
     std::optional<Tensor> feature_map;             ///< where a perceptual distance comes from
+    std::optional<Tensor> pixel_map;               ///< the charge of each pixel
     pxl_target_use target_use = PXL_TARGET_PASSES; ///< what becomes of the target in a network
 
     /// As C has them. They point to this object's members.
@@ -354,8 +357,9 @@ struct Args {
         args.weight = tensor(weight);
         args.grad_pred = tensor(grad_pred), args.grad_target = tensor(grad_target);
         args.grad_loss = grad_loss.data(), args.term_weights = term_weights.data(), args.values = values.data();
-        args.per_image = per_image;
+        args.values_f32 = values_f32.data(), args.accumulate = accumulate, args.per_image = per_image;
         args.map = tensor(map), args.statistics = tensor(statistics), args.feature_map = tensor(feature_map);
+        args.pixel_map = tensor(pixel_map);
         args.target_use = target_use;
         return args;
     }
@@ -419,6 +423,7 @@ class Loss {
     pxl_args checked(const Args &args) const {
         const size_t images = args.per_image && args.pred.size(0) > 0 ? static_cast<size_t>(args.pred.size(0)) : 1;
         detail::check_length("values", args.values.size(), images * (1 + term_count()));
+        detail::check_length("values_f32", args.values_f32.size(), images * (1 + term_count()));
         detail::check_length("grad_loss", args.grad_loss.size(), images);
         detail::check_length("term_weights", args.term_weights.size(), term_count());
         return args.get();

@@ -76,7 +76,6 @@ static void run_pass(const pxli_team *team, const layout *l, pxli_call *call, co
     }
 }
 
-/* A pass over averaged blocks adds to the gradient: if none came before it, to zeros. */
 static void clear(const pxl_tensor *t) {
     if (!t) return;
     const int64_t bytes = pxli_dtype_bytes(t->dtype);
@@ -89,18 +88,33 @@ static void clear(const pxl_tensor *t) {
             }
 }
 
+/* What adds to a gradient before anything was written there adds to zeros, or to what the caller has. */
+static void start_gradients(const pxli_call *call) {
+    const pxl_args *args = call->args;
+    const bool adds = args->accumulate || (call->passes ? call->pass[0].accumulate : !call->pyramids);
+    if (adds && !(args->accumulate && call->grad_pred == args->grad_pred)) clear(call->grad_pred);
+    if (adds && !(args->accumulate && call->grad_target == args->grad_target)) clear(call->grad_target);
+}
+
 /* The sum of several passes to the caller's dtype. */
 typedef struct copy_run {
     const pxl_tensor *from, *to;
+    bool add;
 } copy_run;
 static void copy_plane(const void *arguments, int64_t index, void *scratch) {
     const copy_run *r = arguments;
     (void)scratch;
-    pxli_kernels_for(r->from->dtype)->copy(r->from, r->to, index);
+    pxli_kernels_for(r->from->dtype)->copy(r->from, r->to, r->add, index);
 }
 static void round_sum(const pxli_team *team, const pxli_call *call, const pxl_tensor *sum, const pxl_tensor *gradient) {
-    const copy_run run = {sum, gradient};
+    const copy_run run = {sum, gradient, call->args->accumulate};
     if (sum != gradient) pxli_run(team, call->n * call->c, call->n * call->c * call->h * call->w, copy_plane, &run);
+}
+
+static void map_plane(const void *arguments, int64_t index, void *scratch) {
+    const pxli_call *call = arguments;
+    (void)scratch;
+    pxli_kernels_for(call->args->pred->dtype)->pixel_map(call, index);
 }
 
 static pxl_status check_weights(const pxli_call *call) {
@@ -126,7 +140,7 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     pxli_set_ranges(&team, call, l.parts);
     if (call->mean.residual_count) run_pass(&team, &l, call, &call->mean);
     pxli_set_scales(call);
-    if (call->passes ? call->pass[0].accumulate : !call->pyramids) clear(call->grad_pred), clear(call->grad_target);
+    start_gradients(call);
     for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
     pxli_pyramids_run(&team, call, l.sums);
     clear_layer_sums(call);
@@ -134,7 +148,8 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     if (status) return status;
     round_sum(&team, call, call->grad_pred, args->grad_pred), round_sum(&team, call, call->grad_target, args->grad_target);
     if (call->statistics.window) run_pass(&team, &l, call, &call->statistics);
-    if (args->values) pxli_write_values(call);
+    if (call->charged) pxli_run(&team, call->n * call->c, call->n * call->c * call->h * call->w, map_plane, call);
+    if (args->values || args->values_f32) pxli_write_values(call);
     return PXL_OK;
 }
 

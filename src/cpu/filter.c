@@ -139,7 +139,7 @@ static void run(const pxli_filter_call *call, int64_t index, void *scratch) {
 }
 
 void PXLI_NAME(reduce)(const pxli_region *region, int64_t image, int64_t channel, int64_t y0, int64_t y1, pxli_partial *to);
-void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
+void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, bool add, int64_t index);
 size_t PXLI_NAME(tile_bytes)(const pxli_call *call, const pxli_pass *pass);
 void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index, void *scratch, double *sums);
 size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call);
@@ -147,6 +147,7 @@ void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64
 void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
                       int64_t y1, void *memory);
 void PXLI_NAME(scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t index, double extremes[4]);
+void PXLI_NAME(pixel_map)(const pxli_call *call, int64_t index);
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
@@ -167,6 +168,7 @@ const pxli_kernels *PXLI_NAME(kernels)(void) {
                                          PXLI_NAME(halve),
                                          PXLI_NAME(weigh),
                                          PXLI_NAME(scale_extremes),
+                                         PXLI_NAME(pixel_map),
                                          tiles,
                                          bytes,
                                          run,

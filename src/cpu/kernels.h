@@ -28,12 +28,14 @@ typedef struct pxli_kernels {
                   int64_t y1, void *scratch);
     /* The least and most of both images in a plane of scale j > 0. */
     void (*scale_extremes)(const pxli_call *call, const pxli_pyramid *p, int j, int64_t plane, double extremes[4]);
+    /* The charges of a plane's pixels to args->pixel_map. */
+    void (*pixel_map)(const pxli_call *call, int64_t plane);
     /* A filter's tiles, numbered 0 to count - 1, and the scratch that one thread needs. */
     int64_t (*filter_tiles)(const pxli_filter_call *call);
     size_t (*filter_bytes)(const pxli_filter_call *call);
     void (*filter)(const pxli_filter_call *call, int64_t index, void *scratch);
-    /* Plane `index` (counted through the images) of `from`, in this precision, to that of `to`. */
-    void (*copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
+    /* Plane `index` (counted through the images) of `from`, in this precision, to that of `to`, or added to it. */
+    void (*copy)(const pxl_tensor *from, const pxl_tensor *to, bool add, int64_t index);
     const struct pxli_layer_kernels *layers; /* f32 alone */
     /* Rows [y0, y1) of a plane of the region; f64 alone */
     void (*reduce)(const pxli_region *region, int64_t image, int64_t channel, int64_t y0, int64_t y1, pxli_partial *to);

@@ -116,7 +116,8 @@ static pxli_partial extremes_in(const pxli_team *team, const pxli_call *call, co
 static double range_from_data(const pxli_team *team, const pxli_call *call, int64_t first, int64_t last, pxli_partial *parts) {
     const pxli_partial x = extremes_in(team, call, call->args->pred, first, last, parts);
     const pxli_partial y = extremes_in(team, call, call->args->target, first, last, parts);
-    return pxli_range_of(x.min, x.max, y.min, y.max);
+    const double unit = call->target_unit;
+    return pxli_range_of(x.min, x.max, unit * y.min, unit * y.max);
 }
 static double range_of_dtype(pxl_dtype dtype) { return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1; }
 void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts) {
@@ -188,15 +189,23 @@ static double batch_value(const pxli_call *call, int k) {
     for (int64_t n = 0; n < call->n; n++) value += image_value(call, k, n);
     return term->mean_of_images ? value / (double)call->n : value;
 }
+static void store_values(const pxli_call *call, int64_t n, const double *row) {
+    const pxl_args *args = call->args;
+    const int64_t first = n * (call->count + 1);
+    for (int k = 0; k <= call->count; k++) {
+        if (args->values) args->values[first + k] = row[k];
+        if (args->values_f32) args->values_f32[first + k] = (float)row[k];
+    }
+}
 void pxli_write_values(const pxli_call *call) {
     const int64_t rows = call->args->per_image ? call->n : 1;
     for (int64_t n = 0; n < rows; n++) {
-        double *row = call->args->values + n * (call->count + 1);
-        row[0] = 0;
+        double row[1 + PXLI_MAX_TERMS] = {0};
         for (int k = 0; k < call->count; k++) {
             const double weight = weight_of(call, k);
             row[1 + k] = call->args->per_image ? image_value(call, k, n) : batch_value(call, k);
             if (weight != 0) row[0] += weight * row[1 + k];
         }
+        store_values(call, n, row);
     }
 }

@@ -89,7 +89,7 @@ void PXLI_NAME(halve)(const pxli_call *call, const pxli_pyramid *p, int j, int64
     halving t = {
         .images = j == 1, .h = from->h, .w = from->w, .u = rows.row[0], .v = rows.row[1], .a = rows.row[2], .b = rows.row[3]};
     t.x = plane_of(t.images ? call->args->pred : &from->sum, n, c);
-    t.y = plane_of(t.images ? call->args->target : &from->difference, n, c);
+    t.y = t.images ? target_plane(call, n, c) : plane_of(&from->difference, n, c);
     double *const base = p->base + 2 * index;
     if (t.images)
         centre_of(&t.x, &t.y, t.h, t.w, &t.base, &t.gap);

@@ -46,7 +46,7 @@ void centre_of(const plane *x, const plane *y, int64_t h, int64_t w, real *base,
 
 void reader_start(reader *r, const pxli_call *call, const pxli_tile *tile, int halo, int64_t first) {
     r->x = plane_of(call->args->pred, tile->image, tile->channel);
-    r->y = plane_of(call->args->target, tile->image, tile->channel);
+    r->y = target_plane(call, tile->image, tile->channel);
     if (r->masked) r->weight = plane_of(call->args->weight, tile->image, 0);
     r->left = tile->x0 - halo > 0 ? tile->x0 - halo : 0;
     r->right = tile->x1 + halo < r->pass->w ? tile->x1 + halo : r->pass->w;

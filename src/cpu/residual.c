@@ -280,7 +280,7 @@ void residual_start(residual *z, const pxli_tile *tile, double *sums) {
     z->tile = *tile, z->sums = sums;
     z->frame.x0 = tile->x0, z->frame.x1 = tile->x1;
     z->x = plane_of(z->call->args->pred, tile->image, tile->channel);
-    z->y = plane_of(z->call->args->target, tile->image, tile->channel);
+    z->y = target_plane(z->call, tile->image, tile->channel);
     if (z->weights.count) z->weight = plane_of(z->call->args->weight, tile->image, 0);
     clear_cache(z, &z->difference), clear_cache(z, &z->pred), clear_cache(z, &z->weights);
     for (int q = 0; q < MAX_COMPONENTS; q++) clear_rows(z, z->charged[q], 1), clear_rows(z, z->map[q], 1);
@@ -330,4 +330,35 @@ void residual_row(residual *z, int64_t r, real *pred, real *target) {
         map_row(z, &z->terms[k], r, pred, first, &z->sums[k]);
         first = false;
     }
+}
+
+/* ---- Charges of single pixels -------------------------------------------------------------------------------------------- */
+NOINLINE void charge_each(pxl_penalty penalty, int64_t n, const real *d, const real *w, real param, real *value) {
+    switch (penalty) {
+#define CASE(PENALTY, FUNCTION)                                                        \
+    case PENALTY:                                                                      \
+        for (int64_t i = 0; i < n; i++) value[i] = w[i] * FUNCTION(d[i], param).value; \
+        break;
+        PXLI_PENALTIES(CASE)
+#undef CASE
+        case PXL_PENALTY_DEFAULT: break;
+    }
+}
+void PXLI_NAME(pixel_map)(const pxli_call *call, int64_t index);
+void PXLI_NAME(pixel_map)(const pxli_call *call, int64_t index) {
+    const pxl_args *args = call->args;
+    const int64_t n = index / call->c, c = index % call->c;
+    const plane x = plane_of(args->pred, n, c), y = target_plane(call, n, c), map = plane_of(args->pixel_map, n, c);
+    const plane weight = args->weight ? plane_of(args->weight, n, 0) : x;
+    real p[SPAN], q[SPAN], w[SPAN];
+    for (int i = 0; i < SPAN; i++) w[i] = 1;
+    for (int64_t row = 0; row < call->h; row++)
+        for (int64_t at = 0; at < call->w; at += SPAN) {
+            const int64_t count = smaller(SPAN, call->w - at);
+            load_row(&x, row, at, count, p), load_row(&y, row, at, count, q);
+            if (args->weight) load_row(&weight, row, at, count, w);
+            for (int64_t i = 0; i < count; i++) p[i] = w[i] != 0 ? p[i] - q[i] : 0;
+            charge_each(call->charged->penalty, count, p, w, (real)call->charged->param, q);
+            store_row(&map, row, at, count, q, false);
+        }
 }

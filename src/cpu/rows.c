@@ -5,8 +5,14 @@
 
 plane plane_of(const pxl_tensor *t, int64_t image, int64_t channel) {
     const int64_t offset = image * t->stride[0] + channel * t->stride[1];
-    plane p = {t->data, t->stride[2], t->stride[3], t->dtype};
+    plane p = {t->data, t->stride[2], t->stride[3], t->dtype, 1};
     p.data += offset * (int64_t)plane_bytes(&p);
+    return p;
+}
+
+plane target_plane(const pxli_call *call, int64_t image, int64_t channel) {
+    plane p = plane_of(call->args->target, image, channel);
+    p.unit = (real)call->target_unit;
     return p;
 }
 
@@ -20,7 +26,8 @@ plane plane_of(const pxl_tensor *t, int64_t image, int64_t channel) {
             for (int64_t i = 0; i < count; i++) dst[i] = CONVERT(s[i * dx]); \
         }                                                                    \
     } while (0)
-#define AS_REAL(a) ((real)(a))
+#define AS_REAL(a)  ((real)(a))
+#define IN_UNITS(a) ((real)(a)*unit)
 
 #if defined __F16C__
 /* gcc 12 leaves conversion from _Float16 scalar */
@@ -117,6 +124,7 @@ static void copy_row(const real *restrict s, int64_t count, real *restrict dst) 
 
 void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restrict dst) {
     const int64_t dx = p->dx;
+    const real unit = p->unit;
     if (is_direct(p)) {
         copy_row(direct_row(p, y) + x, count, dst);
         return;
@@ -136,8 +144,8 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
             break;
         }
         case PXL_BF16: LOAD(uint16_t, pxli_from_bfloat); break;
-        case PXL_U8: LOAD(uint8_t, AS_REAL); break;
-        case PXL_U16: LOAD(uint16_t, AS_REAL); break;
+        case PXL_U8: LOAD(uint8_t, IN_UNITS); break;
+        case PXL_U16: LOAD(uint16_t, IN_UNITS); break;
     }
 }
 
@@ -174,9 +182,9 @@ void store_row(const plane *p, int64_t y, int64_t x, int64_t count, const real *
     }
 }
 
-void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index);
-void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, int64_t index) {
+void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, bool add, int64_t index);
+void PXLI_NAME(copy)(const pxl_tensor *from, const pxl_tensor *to, bool add, int64_t index) {
     const int64_t image = index / to->size[1], channel = index % to->size[1];
     const plane p = plane_of(from, image, channel), q = plane_of(to, image, channel);
-    for (int64_t y = 0; y < to->size[2]; y++) store_row(&q, y, 0, to->size[3], direct_row(&p, y), false);
+    for (int64_t y = 0; y < to->size[2]; y++) store_row(&q, y, 0, to->size[3], direct_row(&p, y), add);
 }

@@ -9,12 +9,17 @@ typedef struct plane {
     char *data;
     int64_t dy, dx; /* strides in elements */
     pxl_dtype dtype;
+    real unit; /* of integers: what they are multiplied by */
 } plane;
 INLINE size_t plane_bytes(const plane *p) {
     return p->dtype == PXL_F64 ? 8 : p->dtype == PXL_F32 ? 4 : p->dtype == PXL_U8 ? 1 : 2;
 }
 plane PXLI_NAME(plane_of)(const pxl_tensor *tensor, int64_t image, int64_t channel);
 #define plane_of PXLI_NAME(plane_of)
+
+/* Of the call's target. */
+plane PXLI_NAME(target_plane)(const pxli_call *call, int64_t image, int64_t channel);
+#define target_plane PXLI_NAME(target_plane)
 
 /* dst[i] = element (y, x + i) */
 void PXLI_NAME(load_row)(const plane *p, int64_t y, int64_t x, int64_t count, real *restrict dst);

@@ -120,7 +120,7 @@ static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *s
         run_scale(team, call, &p, j, arena, sums);
     }
     pxli_weigh_scales(&p, call);
-    const bool add = call->passes > 0 || i > 0, lone = p.count == 1;
+    const bool add = call->passes > 0 || i > 0 || call->args->accumulate, lone = p.count == 1;
     for (int j = lone ? 0 : p.count - 2; j >= 0; j--) {
         if (call->grad_pred) run_rows(team, &(rows_run){call, &p, j, false, add, 0}, weigh);
         if (call->grad_target) run_rows(team, &(rows_run){call, &p, j, true, add, 0}, weigh);

@@ -10,6 +10,7 @@ constexpr int kThreads = 256, kBatch = 2; // quads a thread has under way
 struct Copy {
     Axes<2> axes;  // from, to
     int64_t quads; // of a block
+    bool add;
 };
 
 __global__ void __launch_bounds__(kThreads) copy_elements(const __grid_constant__ Copy c) {
@@ -29,16 +30,18 @@ __global__ void __launch_bounds__(kThreads) copy_elements(const __grid_constant_
         for (int u = 0; u < kBatch; u++) {
             float a[4];
             convert(from.dtype, raw[u], from.vector && q[u].last >= 3, a);
-            store_quad(to, offset_of(c.axes, 1, q[u], 0), a, q[u].last);
+            const int64_t at = offset_of(c.axes, 1, q[u], 0);
+            if (c.add) load_and_add(to, at, a, q[u].last);
+            store_quad(to, at, a, q[u].last);
         }
     }
 }
 
 } // namespace
 
-void run_round(Sequence &s, const View &from, const View &to, int64_t n, int64_t c, int64_t h, int64_t w) {
+void run_round(Sequence &s, const Evaluation &e, const View &from, const View &to, bool add) {
     Copy copy{};
-    copy.axes = {{n, c, h, w}, {from, to}, {}};
+    copy.axes = {{e.n, e.c, e.h, e.w}, {from, to}, {}}, copy.add = add;
     collapse(copy.axes);
     const int64_t quads = quads_of(copy.axes), batch = kThreads * kBatch, enough = 4096;
     copy.quads = batch * std::max<int64_t>(1, std::min<int64_t>(8, quads / (batch * enough)));

@@ -57,7 +57,7 @@ Steps steps_of(const pxli_call *call) {
     for (int p = 0; p < call->passes; p++) add_steps(call, &call->pass[p], steps);
     if (steps.count && !call->pyramids && !call->walks) steps.step[steps.count - 1].last = true;
     if (call->statistics.window) add_step(steps, Step::MAPS, &call->statistics);
-    bool written = false;
+    bool written = call->args->accumulate;
     for (int i = 0; i < steps.count; i++) {
         steps.step[i].accumulate = written;
         written = written || steps.step[i].gradients;
@@ -90,7 +90,7 @@ Terms terms_of(const pxli_call *call) {
     const pxl_args *args = call->args;
     Terms t{};
     t.count = call->count, t.images = call->n, t.channels = static_cast<int>(call->c), t.per_image = args->per_image;
-    t.weights = args->term_weights, t.upstream = args->grad_loss, t.values = args->values;
+    t.weights = args->term_weights, t.upstream = args->grad_loss, t.values = args->values, t.values_f32 = args->values_f32;
     bool each = args->per_image;
     for (int k = 0; k < call->count; k++) {
         t.term[k] = term_of(call, k);
@@ -249,6 +249,7 @@ View take_sum(Sequence &s, const Evaluation &e, const View &gradient, const Step
     for (int i = 0; i < steps.count; i++) writers += steps.step[i].gradients;
     if (!gradient.data || gradient.dtype == PXL_F32 || writers < 2) return gradient;
     float *const sum = s.take<float>(e.n * e.c * e.h * e.w);
+    if (e.call->args->accumulate) s.clear(sum, static_cast<size_t>(e.n * e.c * e.h * e.w) * sizeof(float)); // all steps add
     pxl_tensor tensor = pxl_nchw(sum, PXL_F32, PXL_CPU_DEVICE, e.n, e.c, e.h, e.w);
     if (s.counts())
         tensor.data = reinterpret_cast<void *>(uintptr_t{PXLI_ALIGN}); // says that it is wanted, and how it is aligned
@@ -276,9 +277,12 @@ Evaluation evaluation_of(Sequence &s, pxli_call *call) {
     e.call = call, e.ticket = take_ticket(s), e.terms = terms_of(call);
     if (call->walks) take_walks(s, call);
     e.pred = view_of(args->pred), e.target = view_of(args->target), e.weight = view_of(args->weight);
+    e.target.unit = static_cast<float>(call->target_unit);
     e.grad_pred = view_of(args->grad_pred), e.grad_target = view_of(args->grad_target);
     e.n = call->n, e.c = call->c, e.h = call->h, e.w = call->w;
     e.terms.sums = s.take<double>(e.terms.groups * std::max(e.terms.count, 1));
+    if (args->values_f32 && !args->values)
+        e.terms.values = s.take<double>((args->per_image ? e.n : 1) * (e.terms.count + 1)); // which are rounded
     return e;
 }
 
@@ -311,11 +315,12 @@ void evaluate(Sequence &s, pxli_call *call) {
     const View pred = e.grad_pred, target = e.grad_target;
     e.grad_pred = take_sum(s, e, pred, steps), e.grad_target = take_sum(s, e, target, steps);
     for (int i = 0; i < steps.count; i++) run_step(s, e, steps.step[i]);
-    const bool written = any_gradient(steps);
+    const bool accumulate = call->args->accumulate, written = accumulate || any_gradient(steps);
     run_pyramids(s, e, written);
     run_walks(s, e, call, written || call->pyramids > 0);
-    if (e.grad_pred.data != pred.data) run_round(s, e.grad_pred, pred, e.n, e.c, e.h, e.w);
-    if (e.grad_target.data != target.data) run_round(s, e.grad_target, target, e.n, e.c, e.h, e.w);
+    if (call->charged) run_pixel_map(s, e);
+    if (e.grad_pred.data != pred.data) run_round(s, e, e.grad_pred, pred, accumulate);
+    if (e.grad_target.data != target.data) run_round(s, e, e.grad_target, target, accumulate);
 }
 
 } // namespace pxli

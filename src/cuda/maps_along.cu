@@ -64,8 +64,22 @@ __device__ void stage(const AlongArgs &g, const Tile &t, const Constants &s, con
     else
         stage_border<MAPS>(g, t, s, x, y, to);
 }
+// Of two types: element by element.
+template <int MAPS>
+__device__ void stage_mixed(const AlongArgs &g, const Tile &t, const Constants &s, const Staged &to) {
+    const Images &in = g.images;
+    const int64_t x = row_of(in.x, t.image, t.channel, to.row), y = row_of(in.y, t.image, t.channel, to.row);
+#pragma unroll 1
+    for (int i = to.lane; i < to.count; i += to.lanes) {
+        const int64_t p = pxli_border_index(g.border, g.tiles.w, to.first + i);
+        const bool there = p >= 0 && !(in.weight.data && weight_at(in.weight, t.image, to.row, p) == 0);
+        put<MAPS>(g, s, there ? load(in.x, x + p * in.x.stride[3]) : 0, there ? load(in.y, y + p * in.y.stride[3]) : 0, to, i);
+        if (MAPS > 1 && p < 0) to.u[i] = -s.sum, to.v[i] = -s.gap;
+    }
+}
 template <int MAPS>
 __device__ void stage_any(const AlongArgs &g, const Tile &t, const Constants &s, const Staged &to) {
+    if (g.images.y.data && g.images.y.dtype != g.images.x.dtype) return stage_mixed<MAPS>(g, t, s, to);
     switch (g.images.x.dtype) {
         case PXL_F16: stage<MAPS, __half>(g, t, s, to); break;
         case PXL_BF16: stage<MAPS, __nv_bfloat16>(g, t, s, to); break;

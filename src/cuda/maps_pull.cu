@@ -99,7 +99,7 @@ __device__ inline void read_shifted(const AlongArgs &g, const Here &here, int64_
     const char *const at_y = address(in.y, row_of(in.y, here.tile.image, here.tile.channel, y) + x * in.y.stride[3]);
     const Raw a = fetch(in.x, at_x, last, packed && in.x.vector), b = fetch(in.y, at_y, last, packed && in.y.vector);
     float p[4], q[4];
-    convert(in.x.dtype, a, packed && in.x.vector, p), convert(in.y.dtype, b, packed && in.y.vector, q);
+    convert(in.x, a, packed && in.x.vector, p), convert(in.y, b, packed && in.y.vector, q);
 #pragma unroll
     for (int j = 0; j < 4; j++) shift(here.constants, in.sums, p[j], q[j], &u[j], &v[j]);
 }

@@ -57,8 +57,10 @@ void run_reduce(Sequence &s, pxl_reduce_kind kind, const Region &region, unsigne
 // pxl_reduce: with its own ticket.
 void run_public_reduce(Sequence &s, const pxli_reduce_call *call);
 
-// Copies a dense f32 sum of gradients to the caller's dtype and layout: copy.cu
-void run_round(Sequence &s, const View &from, const View &to, int64_t n, int64_t c, int64_t h, int64_t w);
+// args->pixel_map, of the call's term for it: pixel_map.cu
+void run_pixel_map(Sequence &s, const Evaluation &e);
+// Copies a dense f32 sum of gradients to the caller's dtype and layout, or adds it: copy.cu
+void run_round(Sequence &s, const Evaluation &e, const View &from, const View &to, bool add);
 
 void run_filter(Sequence &s, const pxli_filter_call *call);
 

@@ -48,7 +48,7 @@ __device__ void load_quads(const View &v, const int64_t (&at)[kBatch], const int
 #pragma unroll
     for (int u = 0; u < kBatch; u++) {
         float a[4];
-        convert(v.dtype, raw[u], v.vector && last[u] >= 3, a);
+        convert(v, raw[u], v.vector && last[u] >= 3, a);
 #pragma unroll
         for (int k = 0; k < 4; k++) out[4 * u + k] = a[k];
     }

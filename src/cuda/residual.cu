@@ -1,7 +1,7 @@
 // The residual terms: pixel (rmse's and psnr's square too), sobel, laplacian, tv. One launch sums and pulls back any number of
 // them. With a stencil among them warps march down strips (residual.cuh); pixels alone are taken in the order in which they lie
-// in memory, whatever their axes. Residual terms are in a call's first pass and first step, so gradients are stored, never added
-// to what is there.
+// in memory, whatever their axes. Residual terms are in a call's first pass and first step, so gradients are added to what is there only
+// where the caller accumulates them.
 #include "residual.cuh"
 
 #include "passes.cuh"
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kThreads, blocks_at_a_time(DIFFERENCE, TV))
 struct Pixels {
     Axes<5> axes;          // pred, target, weight, grad_pred, grad_target, of one group
     int64_t blocks, quads; // of a group, of a block
-    bool gradients;
+    bool gradients, accumulate;
 };
 static_assert(sizeof(Terms) + sizeof(Finish) + sizeof(Pixels) <= 4096, "a kernel's parameters");
 constexpr int kBatch = 2, kElements = 4 * kBatch; // quads a thread has under way
@@ -77,12 +77,14 @@ __device__ void load_batch(const Pixels &p, int64_t group, Batch &b) {
             packed[v][u] = DENSE || (view.vector && b.quad[u].last >= 3);
             raw[v][u] = DENSE ? fetch_dense(from, b.quad[u].last) : fetch(view, from, b.quad[u].last, packed[v][u]);
         }
-    const int dtype = DENSE ? PXL_F32 : p.axes.view[PRED].dtype;
 #pragma unroll
     for (int u = 0; u < kBatch; u++) {
         float x[4], y[4], w[4] = {1, 1, 1, 1};
-        convert(dtype, raw[PRED][u], packed[PRED][u], x);
-        convert(dtype, raw[TARGET][u], packed[TARGET][u], y);
+        if (DENSE)
+            convert(PXL_F32, raw[PRED][u], true, x), convert(PXL_F32, raw[TARGET][u], true, y);
+        else
+            convert(p.axes.view[PRED], raw[PRED][u], packed[PRED][u], x),
+                convert(p.axes.view[TARGET], raw[TARGET][u], packed[TARGET][u], y);
         if (WEIGHT) convert(PXL_F32, raw[WEIGHTS][u], packed[WEIGHTS][u], w);
 #pragma unroll
         for (int k = 0; k < 4; k++) b.e[4 * u + k] = w[k] != 0 ? x[k] - y[k] : 0, b.weight[4 * u + k] = w[k];
@@ -121,6 +123,7 @@ __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, floa
                 const float a = gradient[4 * u + k];
                 g[k] = WEIGHT && b.weight[4 * u + k] == 0 ? 0 : v == GRAD_PRED ? a : -a;
             }
+            if (p.accumulate) load_and_add(view, to, g, b.quad[u].last);
             if (DENSE)
                 store_dense(to, g, b.quad[u].last);
             else
@@ -193,7 +196,7 @@ void run_pixels(Sequence &s, const Evaluation &e, const Step &step) {
     collapse(p.axes);
     p.blocks = divide_up(divide_up(elements, 4), quads_per_block(divide_up(elements, 4)));
     p.quads = divide_up(divide_up(quads_of(p.axes), p.blocks), 32) * 32;
-    p.gradients = step.gradients;
+    p.gradients = step.gradients, p.accumulate = step.accumulate;
     const Finish f = finish_of(s, e, step, groups * p.blocks);
     s.launch("residual_pixels", e.weight.data ? pixels_kernel<true>(p) : pixels_kernel<false>(p),
              {groups * p.blocks, kThreads, shared_bytes(step, 0)}, e.terms, f, p);
@@ -222,7 +225,7 @@ void run_strips(Sequence &s, const Evaluation &e, const Step &step, bool differe
     z.strips = e.w <= kStripColumns + 8 ? 1 : divide_up(e.w - 8, kStripColumns);
     z.rows = rows_per_segment(e.n * e.c, z.strips, e.h), z.segments = divide_up(e.h, z.rows);
     z.blocks = divide_up(z.images * e.c * z.strips * z.segments, kWarps);
-    z.gradients = step.gradients;
+    z.gradients = step.gradients, z.accumulate = step.accumulate;
     const Finish f = finish_of(s, e, step, groups * z.blocks);
     s.launch("residual_strips", e.weight.data ? strips_kernel<true>(z, difference, tv) : strips_kernel<false>(z, difference, tv),
              {groups * z.blocks, kThreads, shared_bytes(step, ring_bytes(2 + (e.weight.data != nullptr)))}, e.terms, f, z);

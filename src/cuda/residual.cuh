@@ -21,7 +21,7 @@ struct Strips {
     int64_t images, c, h, w;        // images: of a group
     int64_t strips, segments, rows; // rows: of a segment
     int64_t blocks;                 // of a group
-    bool gradients;
+    bool gradients, accumulate;
 };
 struct Strip { // of one warp
     int64_t n, c, y0, y1, x0;
@@ -108,19 +108,22 @@ class March {
         if (DIFFERENCE) next_row(s_.target, from_target_);
         if (WEIGHT) next_row(s_.weight, from_weight_);
     }
-    __device__ void take(int row, int view, int dtype, bool packed, float (&out)[4]) const {
+    __device__ void take(int row, int view, const View &v, bool packed, float (&out)[4]) const {
         Raw raw = {{0, 0, 0, 0}};
         if (last_ >= 0) raw = *slot(row, view);
-        convert(DENSE ? PXL_F32 : dtype, raw, packed, out);
+        if (DENSE)
+            convert(PXL_F32, raw, packed, out);
+        else
+            convert(v, raw, packed, out);
     }
     __device__ void receive(int row) {
         __pipeline_wait_prior(kAhead - 1);
         if (row < first_ || row > needed_) return;
         float x[4], y[4];
-        take(row, 0, s_.pred.dtype, packed_, x);
-        if (WEIGHT) take(row, views - 1, PXL_F32, packed_weight_, weight_[D]);
+        take(row, 0, s_.pred, packed_, x);
+        if (WEIGHT) take(row, views - 1, s_.weight, packed_weight_, weight_[D]);
         if (DIFFERENCE) {
-            take(row, 1, s_.target.dtype, packed_, y);
+            take(row, 1, s_.target, packed_, y);
 #pragma unroll
             for (int k = 0; k < 4; k++) e_[D][k + 1] = WEIGHT && weight_[D][k] == 0 ? 0 : x[k] - y[k]; // selected: 0 * NaN is NaN
             e_[D][0] = __shfl_up_sync(~0u, e_[D][4], 1);
@@ -275,6 +278,7 @@ class March {
         next_row(s_.grad_pred, to_pred_), next_row(s_.grad_target, to_target_);
     }
     __device__ void put(const View &v, char *to, float (&a)[4]) const {
+        if (s_.accumulate) load_and_add(v, to, a, last_);
         if (DENSE)
             store_dense(to, a, 3);
         else

@@ -30,7 +30,8 @@ struct Terms {
     const float *weights, *upstream;    // the caller's term_weights and grad_loss, on the device; NULL
     double *norm, *scale, *range, *own; // [images][count], own [images][count][2]; NULL: from `term`
     double *sums;                       // [groups][count], before any norm
-    double *values;                     // the caller's; NULL
+    double *values;                     // the caller's, or in the workspace; NULL
+    float *values_f32;                  // the caller's; NULL
     Term term[PXLI_MAX_TERMS];
 };
 
@@ -147,7 +148,7 @@ __device__ inline void write_total(const Terms &t, double *row) {
     row[0] = total;
 }
 template <int THREADS>
-__device__ void write_values(const Terms &t) {
+__device__ void write_exact_values(const Terms &t) {
     if (t.per_image || t.groups == 1) {
         for (int64_t n = threadIdx.x; n < (t.per_image ? t.images : 1); n += THREADS) {
             double *row = t.values + n * (t.count + 1);
@@ -163,6 +164,14 @@ __device__ void write_values(const Terms &t) {
     __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) write_total(t, t.values);
+}
+template <int THREADS>
+__device__ void write_values(const Terms &t) {
+    write_exact_values<THREADS>(t);
+    if (!t.values_f32) return;
+    __syncthreads();
+    for (int64_t i = threadIdx.x; i < (t.per_image ? t.images : 1) * (t.count + 1); i += THREADS)
+        t.values_f32[i] = static_cast<float>(t.values[i]);
 }
 
 // Every block of a pass ends with this. mine: [slots][THREADS] in shared memory, each thread's own sums.

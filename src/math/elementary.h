@@ -16,7 +16,7 @@ PXLI_INLINE float pxli_float_of(int32_t bits) {
     return a;
 }
 
-/* x > -1; NaN stays NaN. With 1 + x = 2^e (1 + z), |z| < 0.42; and what rounding 1 + x drops, over y = 1 + x, which near 1, where it
+/* -1 < x <= 1; NaN stays NaN. With 1 + x = 2^e (1 + z), |z| < 0.42; and what rounding 1 + x drops, over y = 1 + x, which near 1, where it
  * counts, is 2 - y times as much. */
 PXLI_INLINE float pxli_log1p_f32(float x) {
     const float y = 1 + x, dropped = x - (y - 1);

@@ -5,9 +5,7 @@
  * Every slope passes NaN on (a chain of comparisons with NaN ends in its last branch, which is why d itself stands there). */
 #ifndef PXLI_PENALTY_H
 #define PXLI_PENALTY_H
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "elementary.h"
 
 #ifndef PXLI_INLINE
 #define PXLI_INLINE static inline __attribute__((always_inline))
@@ -22,12 +20,14 @@
 #endif
 
 /* X(enumerator, function) for all penalties */
-#define PXLI_PENALTIES(X)            \
-    X(PXL_L2, pxli_l2)               \
-    X(PXL_L1, pxli_l1)               \
-    X(PXL_HUBER, pxli_huber)         \
-    X(PXL_SMOOTH_L1, pxli_smooth_l1) \
-    X(PXL_CHARBONNIER, pxli_charbonnier)
+#define PXLI_PENALTIES(X)                  \
+    X(PXL_L2, pxli_l2)                     \
+    X(PXL_L1, pxli_l1)                     \
+    X(PXL_HUBER, pxli_huber)               \
+    X(PXL_SMOOTH_L1, pxli_smooth_l1)       \
+    X(PXL_CHARBONNIER, pxli_charbonnier)   \
+    X(PXL_PSEUDO_HUBER, pxli_pseudo_huber) \
+    X(PXL_LOG_COSH, pxli_log_cosh)
 
 #define PXLI_LARGEST (sizeof(PXLI_REAL) == 4 ? (PXLI_REAL)3e38 : (PXLI_REAL)1e308)
 
@@ -108,5 +108,21 @@ PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
     const PXLI_REAL p = d * unit.below, below = p > far ? far : p, near = below < -far ? -far : below;
     const PXLI_REAL length = pxli_sqrt(near * near + q * q), value = length * unit.above, a = pxli_abs(d);
     return (pxli_charge){value > a ? value : a, PXLI_QUOTIENT(near, length)};
+}
+/* As delta |d| |d| / (delta + sqrt(d^2 + delta^2)): a root less 1 cancels. */
+PXLI_INLINE pxli_charge pxli_pseudo_huber(PXLI_REAL d, PXLI_REAL delta) {
+    const pxli_charge root = pxli_charbonnier(d, delta);
+    const PXLI_REAL a = pxli_abs(d), share = PXLI_QUOTIENT(a / 2, delta / 2 + root.value / 2);
+    return (pxli_charge){delta * share * a, delta * root.slope};
+}
+/* With E = exp(-|d|) and m = E - 1: log(1 + m^2 / (2 E)) below 1, where it does not cancel; above as |d| - log 2 + log(1 + E^2). The
+ * slope is tanh(d). */
+PXLI_INLINE pxli_charge pxli_log_cosh(PXLI_REAL d, PXLI_REAL unused) {
+    const PXLI_REAL a = pxli_abs(d), log_2 = (PXLI_REAL)0.6931471805599453;
+    const pxli_exponential e = pxli_exp(-a);
+    const PXLI_REAL E = e.value, m = e.minus_1, square = E * E, slope = PXLI_QUOTIENT(-m * (1 + E), 1 + square);
+    const PXLI_REAL rest = pxli_log1p(a < 1 ? PXLI_QUOTIENT(m * m, 2 * E) : square);
+    (void)unused;
+    return (pxli_charge){a < 1 ? rest : a - log_2 + rest, d < 0 ? -slope : slope};
 }
 #endif

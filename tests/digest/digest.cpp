@@ -29,9 +29,8 @@ void add_outcome(Result &to, const Outcome &outcome) {
     if (outcome.status) to.status = outcome.status;
     if (!outcome.damage.empty()) to.damaged = true;
     to.values.add(outcome.values);
-    const size_t values = outcome.values.size() * sizeof(double);
-    const std::vector<uint8_t> &bytes = outcome.bits.bytes; // the values come first
-    to.images.add(bytes.data() + values, bytes.size() - values);
+    const std::vector<uint8_t> &bytes = outcome.bits.bytes;
+    to.images.add(bytes.data() + outcome.value_bytes, bytes.size() - outcome.value_bytes);
 }
 
 namespace {
@@ -104,12 +103,16 @@ std::string outputs(const Case &test) {
     if (test.map) text += " map";
     if (test.statistics) text += " statistics";
     if (test.feature_map) text += " feature_map";
+    if (test.pixel_map) text += " pixel_map";
     if (test.grad_dtype != test.dtype) text += std::string(" ") + dtype_name(test.grad_dtype);
     return text;
 }
 
 std::string conditions(const Case &test) {
     std::string text;
+    if (test.mixed) text += std::string(" target ") + dtype_name(test.other_dtype);
+    if (test.accumulate) text += " accumulate";
+    if (test.values_f32) text += " values_f32";
     if (test.per_image) text += " per_image";
     if (test.upstream == Upstream::given) text += " grad_loss";
     if (test.own_weights) text += " term_weights";

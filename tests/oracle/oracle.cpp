@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "penalty.h"
 #include "scales.h"
 
 namespace oracle {
@@ -56,6 +57,18 @@ TermResult term_result(const Term &term, const Inputs &inputs, const Image &pred
     return windowed_term(term, pred, target, inputs.weight, range, inputs.rounding, map, stats);
 }
 
+Image charges(const Term &term, const Image &pred, const Image &target, const Image &weight) {
+    Image map = like(pred);
+    for (int64_t n = 0; n < pred.n; ++n)
+        for (int64_t c = 0; c < pred.c; ++c)
+            for (int64_t y = 0; y < pred.h; ++y)
+                for (int64_t x = 0; x < pred.w; ++x) {
+                    const double d = pred.at(n, c, y, x) - target.at(n, c, y, x);
+                    map.at(n, c, y, x) = charge(term.penalty, term.param, d).value * (weight.empty() ? 1 : weight.at(n, 0, y, x));
+                }
+    return map;
+}
+
 Result evaluate_together(const std::vector<Term> &terms, const Inputs &inputs, double upstream) {
     const Image pred = select(inputs.pred, inputs.weight), target = select(inputs.target, inputs.weight);
     Result result;
@@ -67,6 +80,8 @@ Result evaluate_together(const std::vector<Term> &terms, const Inputs &inputs, d
         const bool first_windowed = is_windowed(terms[i].kind) && result.map.empty();
         const TermResult term = term_result(terms[i], inputs, pred, target, first_windowed ? &result.map : nullptr,
                                             first_windowed ? &result.statistics : nullptr);
+        if (terms[i].kind == PXL_PIXEL && result.pixel_map.empty())
+            result.pixel_map = charges(terms[i], pred, target, inputs.weight);
         const double weight = inputs.term_weights.empty() ? terms[i].weight : inputs.term_weights[i];
         result.values[1 + i] = term.value;
         result.scale[1 + i] = term.scale;
@@ -131,6 +146,7 @@ Result evaluate(const std::vector<Term> &terms, const Inputs &inputs) {
         put_batch(result.slack_target, n, row.slack_target, images);
         put_batch(result.map, n, row.map, images);
         put_batch(result.statistics, n, row.statistics, images);
+        put_batch(result.pixel_map, n, row.pixel_map, images);
     }
     return result;
 }

@@ -24,6 +24,7 @@ struct Result {
     std::vector<double> values, scale, value_slack;
     Image grad_pred, grad_target, slack_pred, slack_target;
     Image map, statistics; // of the first windowed term, or empty
+    Image pixel_map;       // of the first pixel term, or empty
 };
 
 Result evaluate(const std::vector<Term> &terms, const Inputs &inputs);

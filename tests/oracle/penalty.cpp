@@ -20,6 +20,15 @@ Charge charge(pxl_penalty penalty, double param, double d) {
         case PXL_HUBER: return huber(param, d);
         case PXL_SMOOTH_L1: return {huber(param, d).value / param, huber(param, d).slope / param};
         case PXL_CHARBONNIER: return {std::hypot(d, param), d / std::hypot(d, param)};
+        case PXL_PSEUDO_HUBER: { // in long double, where the difference keeps its digits
+            const long double q = static_cast<long double>(d) / param, root = std::sqrt(1 + q * q);
+            return {static_cast<double>(param * param * (q * q / (1 + root))), static_cast<double>(d / root)};
+        }
+        case PXL_LOG_COSH: {
+            const long double half = std::sinh(static_cast<long double>(std::fmin(std::fabs(d), 1000)) / 2);
+            const double value = static_cast<double>(std::log1p(2 * half * half)); // cosh(d) = 1 + 2 sinh(d / 2)^2
+            return {std::fabs(d) > 1000 ? std::fabs(d) - std::log(2.0) : value, std::tanh(d)};
+        }
         default: return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
     }
 }
