@@ -422,17 +422,15 @@ typedef enum pxl_target_use {
 typedef struct pxl_args {
     size_t struct_size;       /**< sizeof(pxl_args) */
     const pxl_tensor *pred;   /**< N x C x H x W */
-    /** Sizes and device of pred, and its dtype, or beside a floating pred another: f32, f16, bf16, u8 or u16, with f64 images f64,
-     * too. Integers beside a floating pred are read times L / 255 (u8) or L / 65535 (u16), L being the data_range that the loss's terms
-     * state (one for all of them), else 1; not with terms in a network. */
+    /** Sizes and device of pred, and its dtype or, beside a floating pred, another: f32, f16, bf16, u8, u16. Integers are then read
+     * times L / 255 or L / 65535, L being the data_range that the loss's terms state, which have to agree, else 1; not in a network. */
     const pxl_tensor *target;
     /** N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
      * and the gradients are 0. Not together with downsample, ms_ssim or terms in a network. If all weights that count are 0, the
      * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
-    const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; f32, f16 or bf16, of f64 images f64, too. Overwritten, unless
-                                      `accumulate` */
+    const pxl_tensor *grad_pred; /**< d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64. Overwritten */
     const pxl_tensor *grad_target; /**< d total / d target, the same; not of integers */
     const float *grad_loss;        /**< the upstream gradient of the total; NULL: 1. With per_image one per image */
     /** One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and
@@ -450,7 +448,7 @@ typedef struct pxl_args {
      * layers. Its mean is the term's value, but for what enlarging leaves (with reduction = sum it has the charges as they
      * are). */
     const pxl_tensor *feature_map;
-    int accumulate;    /**< 1: the gradients are added to what is there; each element is rounded once */
+    int accumulate;    /**< 1: the gradients are not overwritten but added to what is there; each element is rounded once */
     float *values_f32; /**< what `values` is, rounded: in its place or beside it */
     /** N x C x H x W, f32 or f64: of the first term on pixels (mse, l1, huber, ...), the charge of each pixel, times its weight if
      * there is a weight map: what frameworks have as reduction = none. */
