@@ -7,7 +7,7 @@
 #include "math/value.h"
 #include "pixloss/pixloss.h"
 
-enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 640, PXLI_MAX_WINDOW = 33, PXLI_MAX_BLUR = 1023 };
+enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 640, PXLI_MAX_WINDOW = 65, PXLI_MAX_BLUR = 1023 };
 
 /* A window and what is needed to score its statistics; two windowed terms that agree in all of it share a pass. */
 typedef struct pxli_window {

@@ -23,8 +23,10 @@ int pxli_term_radius(const pxli_term *term) {
 /* ---- Tiles: by shape alone, so that neither the shifts nor the order of sums depend on the threads ------------------------- */
 enum {
     STRUCTURE_COLUMNS = 640, /* a strip's ring and rows fit L2, its blocks L1 */
-    STRUCTURE_ROWS = 540,    /* the halo of 4R rows is then 4 % */
-    STENCIL_COLUMNS = 960,   /* some 12 rows of these fit L1 */
+    WIDE_COLUMNS = 480,      /* of windows beyond WIDE_RADIUS, whose ring is larger */
+    WIDE_RADIUS = 16,
+    STRUCTURE_ROWS = 540,  /* the halo of 4R rows is then 4 % */
+    STENCIL_COLUMNS = 960, /* some 12 rows of these fit L1 */
     PIXEL_COLUMNS = 4096,
     RESIDUAL_PIXELS = 1 << 17,
     LIKELY_THREADS = 16
@@ -39,7 +41,8 @@ bool pxli_is_one_loop(const pxli_call *call, const pxli_pass *pass) {
 static void set_tiles(const pxli_call *call, pxli_pass *pass) {
     const int R = pass->residual_radius;
     const bool few_rows = R == 0 || pxli_is_one_loop(call, pass); /* are kept */
-    const int base = pass->window ? STRUCTURE_COLUMNS : few_rows ? PIXEL_COLUMNS : STENCIL_COLUMNS;
+    const int windowed = pass->radius > WIDE_RADIUS ? WIDE_COLUMNS : STRUCTURE_COLUMNS;
+    const int base = pass->window ? windowed : few_rows ? PIXEL_COLUMNS : STENCIL_COLUMNS;
     const int64_t columns = base > 4 * R ? base : 4 * R;
     pass->strips = at_least_1((pass->w + columns / 2) / columns);
     const int64_t width = at_least_1(pass->w / pass->strips), halo_rows = 64 * (1 + R);
@@ -79,21 +82,23 @@ static void start_pass(const pxli_call *call, pxli_pass *pass) {
     pass->gradients = call->args->grad_pred || call->args->grad_target;
 }
 
-static void set_axis(const pxli_call *call, const pxli_window *window, bool identity, double *taps) {
+static void set_axis(const pxli_call *call, const pxli_window *window, bool identity, double *half) {
+    const int R = window->taps / 2;
+    double taps[PXLI_MAX_WINDOW] = {0};
     if (identity) {
-        memset(taps, 0, (size_t)window->taps * sizeof *taps);
-        taps[window->taps / 2] = 1;
+        taps[R] = 1;
     } else {
         pxli_window_taps(window->taps, window->sigma, taps);
         if (call->args->pred->dtype != PXL_F64) pxli_round_taps(window->taps, taps);
     }
+    memcpy(half, taps, (size_t)(R + 1) * sizeof *taps);
 }
 /* The most of a window's weight that lies inside a line of `size` pixels, which is in its middle. */
-static double weight_inside(const double *taps, int radius, int64_t size) {
+static double weight_inside(const double *half, int radius, int64_t size) {
     const int64_t middle = (size - 1) / 2;
     double sum = 0;
     for (int k = 0; k <= 2 * radius; k++)
-        if (middle + k - radius >= 0 && middle + k - radius < size) sum += taps[k];
+        if (middle + k - radius >= 0 && middle + k - radius < size) sum += pxli_tap(half, radius, k);
     return sum;
 }
 static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window *window) {
@@ -294,9 +299,11 @@ pxli_crop pxli_crop_of(const pxli_call *call, int k) {
 
 /* ---- Layout -------------------------------------------------------------------------------------------------------- */
 typedef void taps_at(const double *taps, int radius, pxl_border border, int64_t size, int64_t position, double *out);
-static double *take_folds(const pxli_pass *pass, taps_at *function, const double *taps, int64_t size, pxli_arena *arena) {
+static double *take_folds(const pxli_pass *pass, taps_at *function, const double *half, int64_t size, pxli_arena *arena) {
     const int R = pass->radius;
     const int count = 2 * (R + 1);
+    double taps[PXLI_MAX_WINDOW];
+    pxli_whole_taps(half, R, taps);
     double *folds = pxli_take(arena, (size_t)(count * (2 * R + 1)) * sizeof *folds);
     for (int i = 0; i < count && folds; i++) {
         const int64_t position = i <= R ? i : size - count + i;

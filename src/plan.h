@@ -45,7 +45,7 @@ typedef struct pxli_pass {
     int radius;
     bool identity_y, identity_x; /* vainf: this axis is not smoothed */
     bool mostly_outside;         /* of a zero border: even in the middle of the image most of a window's weight is on zeros */
-    double taps_y[PXLI_MAX_WINDOW], taps_x[PXLI_MAX_WINDOW];
+    double taps_y[PXLI_MAX_WINDOW / 2 + 1], taps_x[PXLI_MAX_WINDOW / 2 + 1]; /* of symmetric taps the first half: see pxli_tap */
     pxli_folds folds;
     double variance_factor;                 /* 0 where windows are of one pixel */
     bool means;                             /* only these are: u and v, not their squares */
@@ -103,6 +103,12 @@ typedef struct pxli_call {
     double *scale;         /* [n][count]: d total / d sum, upstream gradient and weight included */
     double *own;           /* [n][count][2]: tv with own_counts: what turns the pixels' norm into that of each component */
 } pxli_call;
+
+/* Tap k of the 2 radius + 1 whose first half a pass has; and all of them. */
+static inline double pxli_tap(const double *half, int radius, int k) { return half[k <= radius ? k : 2 * radius - k]; }
+static inline void pxli_whole_taps(const double *half, int radius, double taps[PXLI_MAX_WINDOW]) {
+    for (int k = 0; k <= 2 * radius; k++) taps[k] = pxli_tap(half, radius, k);
+}
 
 typedef struct pxli_tile {
     int64_t image, channel, y0, y1, x0, x1;

@@ -41,7 +41,7 @@ void draw_window(pxl_term &term, std::mt19937 &random) {
     term.reduction = reduction(random);
     term.border = border(random);
     term.uniform = one_in(random, 3);
-    term.window = 3 + 2 * draw(random, one_in(random, 3) ? 16 : 6);
+    term.window = 3 + 2 * draw(random, one_in(random, 3) ? 32 : 6);
     if (!term.uniform && one_in(random, 2)) term.sigma = between(random, 0.4, 4.4);
     term.sample_covariance = one_in(random, 3);
     if (one_in(random, 4)) term.data_range = between(random, 0.5, 3.5);

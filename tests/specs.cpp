@@ -167,6 +167,12 @@ void add_ssim(List &list) {
         term.preset = "vmaf";
         list.add(term);
     }
+    for (const pxl_border border : {PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) { // valid does not fit the small shapes
+        pxl_term widest = term_of(PXL_SSIM);
+        widest.border = border, widest.window = 65, widest.uniform = border == PXL_REPLICATE;
+        widest.sigma = widest.uniform ? 0 : 10;
+        list.add(widest);
+    }
 }
 
 void add_parts(List &list) {

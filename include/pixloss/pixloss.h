@@ -301,7 +301,7 @@ typedef struct pxl_term {
     int neighbours;          /**< laplacian: 4 (default) or 8 */
     int mean_of_images;      /**< rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
     pxl_border border;       /**< sobel, laplacian, blur, windowed terms */
-    int window;              /**< taps, odd: windowed terms 3 to 33, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
+    int window;              /**< taps, odd: windowed terms 3 to 65, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
     double sigma;            /**< of the Gaussian, in pixels, > 0; not with uniform. Default 1.5 */
     int uniform;             /**< windowed terms: 1: all taps equal */
     double k1;               /**< windowed terms: C1 = (k1 L)^2, up to 1e15, or PXL_EXACT_ZERO; default 0.01. Below 1e-15 it

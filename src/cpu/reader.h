@@ -5,7 +5,7 @@
 #define PXLI_READER_H
 #include "rows.h"
 
-enum { READER_PAD = 64 }; /* readable elements on both sides of a converted row */
+enum { READER_PAD = 128 }; /* readable elements on both sides of a converted row */
 
 /* Where blocks are averaged, or the images are a scale of ms_ssim, a row of "x" is the mean of (x - k) + (y - k) and one of "y" that of (x - y) - gap, 2 k = base and gap
  * being usual ones: means of x and y rounded one by one would lose their difference. Else they are the images. */

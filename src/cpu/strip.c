@@ -319,7 +319,9 @@ static void set_scales(strip *s) {
 }
 
 static void set_taps(strip *s) {
-    for (int k = 0; k <= 2 * s->R; k++) s->taps_y[k] = (real)s->pass->taps_y[k], s->taps_x[k] = (real)s->pass->taps_x[k];
+    const pxli_pass *pass = s->pass;
+    for (int k = 0; k <= 2 * s->R; k++)
+        s->taps_y[k] = (real)pxli_tap(pass->taps_y, s->R, k), s->taps_x[k] = (real)pxli_tap(pass->taps_x, s->R, k);
 }
 
 /* Scratch, in the order of use; the same code sizes it (arena->base 0). */

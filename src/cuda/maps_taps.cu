@@ -141,14 +141,16 @@ Axis gaussian_axis(Sequence &s, int count, double sigma) {
     s.launch("make_taps", make_taps, {1, kTapThreads, 0}, count, sigma, skipped, left, taps);
     return {taps, nullptr, count / 2 - skipped, left};
 }
-Axis given_axis(Sequence &s, int count, const double *taps) {
+Axis given_axis(Sequence &s, int count, const double *half) {
     Given given{};
+    double taps[PXLI_MAX_WINDOW];
     int skipped = 0;
+    pxli_whole_taps(half, count / 2, taps);
     while (taps[skipped] == 0) skipped++;
     given.count = count - 2 * skipped;
     for (int k = 0; k < given.count; k++) given.taps[k] = static_cast<float>(taps[skipped + k]);
     float *const to = s.take<float>(given.count);
-    s.launch("give_taps", give_taps, {1, 64, 0}, given, to);
+    s.launch("give_taps", give_taps, {1, kTapThreads, 0}, given, to);
     return {to, nullptr, count / 2 - skipped, given.count};
 }
 Axis folded(Sequence &s, Axis axis, pxl_border border, int64_t size) {

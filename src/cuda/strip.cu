@@ -41,7 +41,8 @@ Args args_of(const Evaluation &e, const Step &step) {
     g.channels = e.c, g.h = e.h, g.w = e.w;
     g.map_y0 = pass->map_y0, g.map_y1 = pass->map_y1, g.map_x0 = pass->map_x0, g.map_x1 = pass->map_x1;
     for (int k = 0; k <= 2 * pass->radius; k++) {
-        g.taps_x[k] = static_cast<float>(pass->taps_x[k]), g.taps_y[k] = static_cast<float>(pass->taps_y[k]);
+        g.taps_x[k] = static_cast<float>(pxli_tap(pass->taps_x, pass->radius, k));
+        g.taps_y[k] = static_cast<float>(pxli_tap(pass->taps_y, pass->radius, k));
         g.quarter[k] = g.taps_x[k] / 4, g.sixteenth[k] = g.taps_x[k] / 16;
     }
     g.variance_factor = pass->variance_factor, g.base = e.call->base;
