@@ -107,28 +107,29 @@ static pxl_status check_scales(const pxli_term *term, int i, const pxl_args *arg
         return pxli_fail(PXL_INVALID_ARGUMENT, "weight does not go with term %d, %s, which averages over pixels", i, term->name);
     return PXL_OK;
 }
-double pxli_target_unit(const pxl_loss *loss, const pxl_args *args) {
-    const pxl_dtype dtype = args->target->dtype;
-    const double most = dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1;
-    if (most == 1 || args->pred->dtype == dtype) return 1;
-    double range = 1;
-    for (int i = 0; i < loss->count; i++)
-        if (loss->terms[i].window.data_range > 0) range = loss->terms[i].window.data_range;
-    return range / most;
+static double most_of(pxl_dtype dtype) { return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1; }
+pxli_unit pxli_target_unit(const pxl_loss *loss, const pxl_args *args) {
+    pxli_unit unit = {1, most_of(args->target->dtype)};
+    if (args->pred->dtype == args->target->dtype || unit.most == 1) return (pxli_unit){1, 1};
+    for (int i = loss->count - 1; i >= 0; i--)
+        if (loss->terms[i].window.data_range > 0) unit.range = loss->terms[i].window.data_range; /* at last the first one's */
+    return unit;
 }
 /* An integer target beside a floating pred: in one unit for all terms. */
 static pxl_status check_target_unit(const pxl_loss *loss, const pxl_args *args) {
-    const double unit = pxli_target_unit(loss, args), most = args->target->dtype == PXL_U8 ? 255 : 65535;
-    if (unit == 1) return PXL_OK;
-    for (int i = 0; i < loss->count; i++) {
+    const pxli_unit unit = pxli_target_unit(loss, args);
+    const char *types[] = {pxli_dtype_name(args->target->dtype), pxli_dtype_name(args->pred->dtype)};
+    for (int i = 0; i < loss->count && unit.most != 1; i++) {
         const pxli_term *term = &loss->terms[i];
+        const double range = term->window.data_range;
         if (pxli_is_features(term->kind))
             return pxli_fail(PXL_UNSUPPORTED, "target is %s beside a pred of %s; term %d, %s, takes both of floating type",
-                             pxli_dtype_name(args->target->dtype), pxli_dtype_name(args->pred->dtype), i, term->name);
-        if (term->window.data_range > 0 && term->window.data_range / most != unit)
-            return pxli_fail(PXL_INVALID_ARGUMENT,
-                             "target is %s beside a pred of %s, but the data_range of term %d, %s, is not that of the others",
-                             pxli_dtype_name(args->target->dtype), pxli_dtype_name(args->pred->dtype), i, term->name);
+                             types[0], types[1], i, term->name);
+        if (range > 0 && range != unit.range)
+            return pxli_fail(
+                PXL_INVALID_ARGUMENT,
+                "target is %s beside a pred of %s, but the data_range of term %d, %s, is not the %g of those before it", types[0],
+                types[1], i, term->name, unit.range);
     }
     return PXL_OK;
 }

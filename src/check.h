@@ -13,8 +13,8 @@ int64_t pxli_dtype_bytes(pxl_dtype dtype); /* 0 for a number that is none */
 const pxli_term *pxli_first_windowed(const pxl_loss *loss);
 /* The one whose charges args->pixel_map has; NULL if none is on pixels. */
 const pxli_term *pxli_first_pixel(const pxl_loss *loss);
-/* What an integer target beside a floating pred is multiplied by; 1 of others. */
-double pxli_target_unit(const pxl_loss *loss, const pxl_args *args);
+/* Of an integer target beside a floating pred; else {1, 1}. */
+pxli_unit pxli_target_unit(const pxl_loss *loss, const pxl_args *args);
 /* The factor of `downsample` for an image of this size. */
 int pxli_downsample_factor(const pxli_window *window, int64_t height, int64_t width);
 /* Sizes after downsampling (piq: whole blocks; vmaf: n / f + (n & 1) as libvmaf has it), and of the map after the border. */

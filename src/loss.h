@@ -9,6 +9,11 @@
 
 enum { PXLI_MAX_TERMS = 32, PXLI_MAX_NAME = 640, PXLI_MAX_WINDOW = 65, PXLI_MAX_BLUR = 1023 };
 
+/* An integer pixel is read as itself times range / most; {1, 1}: as it is. A division, so that it is what frameworks make of it. */
+typedef struct pxli_unit {
+    double range, most;
+} pxli_unit;
+
 /* A window and what is needed to score its statistics; two windowed terms that agree in all of it share a pass. */
 typedef struct pxli_window {
     pxl_border border;         /* never PXL_BORDER_DEFAULT */

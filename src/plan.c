@@ -218,7 +218,7 @@ static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_
 
 static void set_call(const pxl_args *args, pxli_call *call) {
     call->args = args, call->count = 0, call->passes = call->pyramids = call->walks = 0, call->grad_statistics = NULL;
-    call->base = NULL, call->pass = NULL, call->target_unit = 1;
+    call->base = NULL, call->pass = NULL, call->target_unit = (pxli_unit){1, 1};
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
     call->mean.residual_count = 0, call->statistics.window = NULL, call->charged = NULL;
@@ -277,7 +277,7 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
     set_call(scale_args(call, &p->scale[j], j == 0, to), to);
     to->terms = p->term, to->count = 1, to->passes = 1, to->pass = pass;
     to->range = p->range, to->scale = p->outer, to->base = j ? p->base : NULL;
-    to->target_unit = j ? 1 : call->target_unit;
+    if (j == 0) to->target_unit = call->target_unit;
     start_pass(to, pass);
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;

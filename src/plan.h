@@ -85,7 +85,7 @@ typedef struct pxli_call {
     const pxl_tensor *grad_pred, *grad_target;
     pxl_tensor sum_pred, sum_target;
     int64_t n, c, h, w;
-    double target_unit;       /* what the target's pixels are multiplied by as they are read: see pxl_args */
+    pxli_unit target_unit;    /* of the target's pixels: see pxl_args */
     pxli_pass mean;           /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
     pxli_pass statistics;     /* for args->statistics; window NULL: not needed */
     const pxli_term *charged; /* whose charges args->pixel_map has; NULL: not needed */

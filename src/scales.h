@@ -1,4 +1,4 @@
-/* The scales of MS-SSIM: sizes, what a pyramid of them holds, and the value and slopes of their product. It knows no device. */
+/* The scales of MS-SSIM: sizes, and what a pyramid of them holds. It knows no device; their product is in math/scales.h. */
 #ifndef PXLI_SCALES_H
 #define PXLI_SCALES_H
 #include "math/scales.h"

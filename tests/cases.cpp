@@ -139,9 +139,10 @@ void draw_pixel(Pattern pattern, int64_t y, int64_t x, std::mt19937 &random, dou
 
 // As the library computes them, in f32 but for f64 images.
 double in_units(const Case &test, double stored) {
-    const double unit = target_unit(test);
-    if (unit == 1) return stored;
-    return test.dtype == PXL_F64 ? unit * stored : static_cast<float>(unit) * static_cast<float>(stored);
+    const Unit unit = target_unit(test);
+    if (unit.most == 1) return stored;
+    if (test.dtype == PXL_F64) return stored * unit.range / unit.most;
+    return static_cast<float>(stored) * static_cast<float>(unit.range) / static_cast<float>(unit.most);
 }
 double quantised(pxl_dtype dtype, double value) {
     if (is_floating(dtype)) return round_to(dtype, value);
@@ -174,14 +175,14 @@ void fill_mask(const Case &test, std::mt19937 &random, oracle::Image &weight) {
 
 } // namespace
 
-double target_unit(const Case &test) {
-    if (!test.mixed || is_floating(test.other_dtype)) return 1;
+Unit target_unit(const Case &test) {
+    if (!test.mixed || is_floating(test.other_dtype)) return {1, 1};
     double range = 1;
     for (const pxl_term &term : test.terms) {
         const double own = oracle::resolve(term).data_range;
         if (own > 0) range = own;
     }
-    return range / (test.other_dtype == PXL_U8 ? 255 : 65535);
+    return {range, test.other_dtype == PXL_U8 ? 255.0 : 65535.0};
 }
 
 oracle::Image initial_gradient(const Shape &shape) {

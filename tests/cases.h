@@ -73,8 +73,11 @@ Case random_case(std::mt19937 &random);
 // Draws layouts, wishes and threads anew; what the oracle computes stays the same.
 void vary_delivery(Case &test, std::mt19937 &random);
 
-// What an integer target beside a floating pred is multiplied by.
-double target_unit(const Case &test);
+// An integer target beside a floating pred is read times `range` / `most`; 1 and 1 else.
+struct Unit {
+    double range, most;
+};
+Unit target_unit(const Case &test);
 // What the gradients of a case that accumulates hold before, exact in every type.
 oracle::Image initial_gradient(const Shape &shape);
 // Images of the case, rounded to its type; the weight map is empty for Mask::none, and N x 1 x H x W otherwise.

@@ -44,7 +44,8 @@ Evaluation::Evaluation(Device &device, const Case &test, const oracle::Inputs &i
     target_ = std::make_unique<Tensor>(device, test.target_layout, test.target_dtype(), x.n, x.c, x.h, x.w);
     pred_->set(inputs.pred);
     oracle::Image target = inputs.target;
-    for (double &value : target.v) value = target_unit(test) == 1 ? value : std::round(value / target_unit(test));
+    const Unit unit = target_unit(test);
+    for (double &value : target.v) value = unit.most == 1 ? value : std::round(value * unit.most / unit.range);
     target_->set(target);
     args_ = PXL_ARGS(pred_->view(), target_->view());
     make_weight();

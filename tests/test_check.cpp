@@ -197,11 +197,14 @@ TEST(CheckArgs, ImagesOfTwoTypes) {
     expect_invalid("target is f16, but pred is u8; one dtype is needed",
                    [=](Call &c) { without_gradients(c), c.pred.dtype = PXL_U8, c.target.dtype = PXL_F16; });
     expect_refused(PXL_UNSUPPORTED, "grad_target is wanted, but target is u8", [](Call &c) { c.target.dtype = PXL_U8; });
-    expect_invalid(
-        "target is u8 beside a pred of f32, but the data_range of term 0, ssim(data_range=2), is not that of the others",
-        [=](Call &c) {
-            without_gradients(c), c.target.dtype = PXL_U8, c.loss = parse("ssim(data_range=2) + dssim(data_range=3)");
-        });
+    const auto bytes = [=](Call &c, const char *loss) {
+        without_gradients(c), c.args.map = c.args.statistics = nullptr;
+        c.target.dtype = PXL_U8, c.loss = parse(loss);
+    };
+    expect_invalid("the data_range of term 1, psnr(data_range=255), is not the 1 of those before it",
+                   [=](Call &c) { bytes(c, "ssim(data_range=1) + psnr(data_range=255)"); });
+    expect_invalid("the data_range of term 2, dssim(data_range=3), is not the 2 of those before it",
+                   [=](Call &c) { bytes(c, "l1 + ssim(data_range=2) + dssim(data_range=3)"); });
 }
 
 TEST(CheckArgs, InputsMayOverlapAndRepeat) {

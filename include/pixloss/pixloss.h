@@ -34,13 +34,13 @@
  *   Structs and losses are read before the call returns.
  * - **Range.** Images are compared as they are. `data_range` is the L of SSIM's and PSNR's definitions: 1 for floating-point
  *   images, 255 for u8 and 65535 for u16 unless it is given.
- * - **Precision.** f32, f16 and bf16 are computed in f32, u8 and u16 too (values only, no gradients); sums are in f64, of small
+ * - **Precision.** f32, f16 and bf16 are computed in f32, u8 and u16 too (without gradients); sums are in f64, of small
  *   groups in f32 (16 scores, the charges of sobel, laplacian and tv at 256 columns; on CUDA a few dozen). f64 images (CPU only;
  *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
  *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
  * - **Units.** Pixels, L, delta, beta and eps (psnr's: the square) times a power of two give the same bits, times the same power, but
  *   for psnr, a logarithm, and exponents. Squares below the smallest normal number of the type computed in (1.2e-38 for f32) lose
- *   digits or vanish: mse, huber, rmse and psnr of differences below 1e-19; values beyond the largest (3.4e38) are infinite: the
+ *   digits or vanish: l2, huber, pseudo_huber, log_cosh, rmse, psnr of differences below 1e-19; values beyond the largest (3.4e38) are infinite: the
  *   squares of differences above 1.8e19. Windowed terms are computed in units of L, so they are right for images of any magnitude,
  *   or not finite where pixels are 1e19 times L and more; gradients of contrast and structure fade where they are below 1e-19
  *   times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in; one beyond
@@ -137,8 +137,8 @@ typedef enum pxl_dtype {
     PXL_F16 = 1,  /**< IEEE 754 binary16; computed in f32 */
     PXL_BF16 = 2, /**< the upper half of a float; computed in f32 */
     PXL_F64 = 3,  /**< double; on the CPU (reductions also on CUDA) */
-    PXL_U8 = 4,   /**< unsigned 8 bit: values only, no gradients */
-    PXL_U16 = 5   /**< unsigned 16 bit: values only, no gradients */
+    PXL_U8 = 4,   /**< unsigned 8 bit; has no gradient */
+    PXL_U16 = 5   /**< unsigned 16 bit; has no gradient */
 } pxl_dtype;
 
 /** A view; owns nothing. Element (n,c,y,x) is at `data + n*stride[0] + c*stride[1] + y*stride[2] + x*stride[3]` elements. */
@@ -430,7 +430,7 @@ typedef struct pxl_args {
      * and the gradients are 0. Not together with downsample, ms_ssim or terms in a network. If all weights that count are 0, the
      * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
-    const pxl_tensor *grad_pred; /**< d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64. Overwritten */
+    const pxl_tensor *grad_pred; /**< d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64 */
     const pxl_tensor *grad_target; /**< d total / d target, the same; not of integers */
     const float *grad_loss;        /**< the upstream gradient of the total; NULL: 1. With per_image one per image */
     /** One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and
@@ -448,7 +448,7 @@ typedef struct pxl_args {
      * layers. Its mean is the term's value, but for what enlarging leaves (with reduction = sum it has the charges as they
      * are). */
     const pxl_tensor *feature_map;
-    int accumulate;    /**< 1: the gradients are not overwritten but added to what is there; each element is rounded once */
+    int accumulate; /**< 1: gradients are added to what is there, in the precision of the computation; takes a larger workspace */
     float *values_f32; /**< what `values` is, rounded: in its place or beside it */
     /** N x C x H x W, f32 or f64: of the first term on pixels (mse, l1, huber, ...), the charge of each pixel, times its weight if
      * there is a weight map: what frameworks have as reduction = none. */
@@ -486,7 +486,7 @@ PXL_API pxl_status pxl_workspace_size(pxl_context *context, const pxl_loss *loss
  * shapes that need no more bytes may share the workspace.) */
 PXL_API pxl_status pxl_workspace_init(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace,
                                       size_t bytes, pxl_stream stream);
-/** Values and gradients. At least one of values, grad_pred, grad_target, map, statistics, feature_map is wanted. On the CPU a
+/** Values and gradients. At least one output of pxl_args is wanted. On the CPU a
  * workspace sized for fewer threads limits the call to so many; PXL_WORKSPACE_TOO_SMALL if it is not enough for one. */
 PXL_API pxl_status pxl_evaluate(pxl_context *context, const pxl_loss *loss, const pxl_args *args, void *workspace, size_t bytes,
                                 pxl_stream stream);

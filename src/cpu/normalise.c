@@ -116,8 +116,8 @@ static pxli_partial extremes_in(const pxli_team *team, const pxli_call *call, co
 static double range_from_data(const pxli_team *team, const pxli_call *call, int64_t first, int64_t last, pxli_partial *parts) {
     const pxli_partial x = extremes_in(team, call, call->args->pred, first, last, parts);
     const pxli_partial y = extremes_in(team, call, call->args->target, first, last, parts);
-    const double unit = call->target_unit;
-    return pxli_range_of(x.min, x.max, unit * y.min, unit * y.max);
+    const double range = call->target_unit.range, most = call->target_unit.most;
+    return pxli_range_of(x.min, x.max, y.min * range / most, y.max * range / most);
 }
 static double range_of_dtype(pxl_dtype dtype) { return dtype == PXL_U8 ? 255 : dtype == PXL_U16 ? 65535 : 1; }
 void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts) {

@@ -5,14 +5,14 @@
 
 plane plane_of(const pxl_tensor *t, int64_t image, int64_t channel) {
     const int64_t offset = image * t->stride[0] + channel * t->stride[1];
-    plane p = {t->data, t->stride[2], t->stride[3], t->dtype, 1};
+    plane p = {t->data, t->stride[2], t->stride[3], t->dtype, 1, 1};
     p.data += offset * (int64_t)plane_bytes(&p);
     return p;
 }
 
 plane target_plane(const pxli_call *call, int64_t image, int64_t channel) {
     plane p = plane_of(call->args->target, image, channel);
-    p.unit = (real)call->target_unit;
+    p.range = (real)call->target_unit.range, p.most = (real)call->target_unit.most;
     return p;
 }
 
@@ -27,7 +27,7 @@ plane target_plane(const pxli_call *call, int64_t image, int64_t channel) {
         }                                                                    \
     } while (0)
 #define AS_REAL(a)  ((real)(a))
-#define IN_UNITS(a) ((real)(a)*unit)
+#define IN_UNITS(a) ((real)(a)*range / most)
 
 #if defined __F16C__
 /* gcc 12 leaves conversion from _Float16 scalar */
@@ -124,7 +124,7 @@ static void copy_row(const real *restrict s, int64_t count, real *restrict dst) 
 
 void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restrict dst) {
     const int64_t dx = p->dx;
-    const real unit = p->unit;
+    const real range = p->range, most = p->most;
     if (is_direct(p)) {
         copy_row(direct_row(p, y) + x, count, dst);
         return;
@@ -144,11 +144,26 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
             break;
         }
         case PXL_BF16: LOAD(uint16_t, pxli_from_bfloat); break;
-        case PXL_U8: LOAD(uint8_t, IN_UNITS); break;
-        case PXL_U16: LOAD(uint16_t, IN_UNITS); break;
+        case PXL_U8:
+            if (most == 1)
+                LOAD(uint8_t, AS_REAL);
+            else
+                LOAD(uint8_t, IN_UNITS);
+            break;
+        case PXL_U16:
+            if (most == 1)
+                LOAD(uint16_t, AS_REAL);
+            else
+                LOAD(uint16_t, IN_UNITS);
+            break;
     }
 }
 
+#if PXLI_DOUBLE
+#define ODD_FLOAT(a) pxli_odd_float(a)
+#else
+#define ODD_FLOAT(a) (a)
+#endif
 /* element = FROM(src[i]), or the sum with TO(element) */
 #define STORE(TYPE, TO, FROM)                                                                     \
     do {                                                                                          \
@@ -160,8 +175,8 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
         else                                                                                      \
             for (int64_t i = 0; i < count; i++) d[i * dx] = FROM(src[i]);                         \
     } while (0)
-#define TO_HALF(a)   pxli_to_half((float)(a))
-#define TO_BFLOAT(a) pxli_to_bfloat((float)(a))
+#define TO_HALF(a)   pxli_to_half(ODD_FLOAT(a))
+#define TO_BFLOAT(a) pxli_to_bfloat(ODD_FLOAT(a))
 #define AS_FLOAT(a)  ((float)(a))
 #define AS_DOUBLE(a) ((double)(a))
 

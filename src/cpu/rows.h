@@ -9,7 +9,7 @@ typedef struct plane {
     char *data;
     int64_t dy, dx; /* strides in elements */
     pxl_dtype dtype;
-    real unit; /* of integers: what they are multiplied by */
+    real range, most; /* of integers: they are read times range / most */
 } plane;
 INLINE size_t plane_bytes(const plane *p) {
     return p->dtype == PXL_F64 ? 8 : p->dtype == PXL_F32 ? 4 : p->dtype == PXL_U8 ? 1 : 2;

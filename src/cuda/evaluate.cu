@@ -277,12 +277,14 @@ Evaluation evaluation_of(Sequence &s, pxli_call *call) {
     e.call = call, e.ticket = take_ticket(s), e.terms = terms_of(call);
     if (call->walks) take_walks(s, call);
     e.pred = view_of(args->pred), e.target = view_of(args->target), e.weight = view_of(args->weight);
-    e.target.unit = static_cast<float>(call->target_unit);
+    set_unit(e.target, call->target_unit);
     e.grad_pred = view_of(args->grad_pred), e.grad_target = view_of(args->grad_target);
     e.n = call->n, e.c = call->c, e.h = call->h, e.w = call->w;
     e.terms.sums = s.take<double>(e.terms.groups * std::max(e.terms.count, 1));
-    if (args->values_f32 && !args->values)
-        e.terms.values = s.take<double>((args->per_image ? e.n : 1) * (e.terms.count + 1)); // which are rounded
+    if (args->values_f32) { // a call with both needs no less
+        double *const exact = s.take<double>((args->per_image ? e.n : 1) * (e.terms.count + 1));
+        if (!args->values) e.terms.values = exact;
+    }
     return e;
 }
 

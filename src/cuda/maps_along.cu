@@ -73,7 +73,8 @@ __device__ void stage_mixed(const AlongArgs &g, const Tile &t, const Constants &
     for (int i = to.lane; i < to.count; i += to.lanes) {
         const int64_t p = pxli_border_index(g.border, g.tiles.w, to.first + i);
         const bool there = p >= 0 && !(in.weight.data && weight_at(in.weight, t.image, to.row, p) == 0);
-        put<MAPS>(g, s, there ? load(in.x, x + p * in.x.stride[3]) : 0, there ? load(in.y, y + p * in.y.stride[3]) : 0, to, i);
+        put<MAPS>(g, s, there ? load_pixel(in.x, x + p * in.x.stride[3]) : 0,
+                  there ? load_pixel(in.y, y + p * in.y.stride[3]) : 0, to, i);
         if (MAPS > 1 && p < 0) to.u[i] = -s.sum, to.v[i] = -s.gap;
     }
 }

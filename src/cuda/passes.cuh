@@ -15,7 +15,7 @@ struct Step {
     const pxli_pass *pass;
     int count, term[PXLI_MAX_TERMS]; // indices into the call's terms
     bool gradients;                  // writes them
-    bool accumulate;                 // adds to what an earlier step wrote
+    bool accumulate;                 // adds to what an earlier step wrote, or the caller has
     bool last;                       // of those that sum: writes the values
 };
 
@@ -29,6 +29,9 @@ struct Evaluation {
     int64_t n, c, h, w;
 };
 
+inline void set_unit(View &v, pxli_unit unit) {
+    v.range = static_cast<float>(unit.range), v.most = static_cast<float>(unit.most), v.reciprocal = 1 / v.most;
+}
 // The end of a step whose launches have `blocks` blocks in all; takes the partial sums.
 Finish finish_of(Sequence &s, const Evaluation &e, const Step &step, int64_t blocks);
 

@@ -38,7 +38,8 @@ __global__ void average(const __grid_constant__ Pool pool, const __grid_constant
         const int64_t at_p = row_of(pred, image, channel, pixel_row), at_q = row_of(target, image, channel, pixel_row);
         for (int64_t c = x * f - pool.offset; c < (x + 1) * f - pool.offset; c++) {
             const int64_t column = pxli_block_pixel(pool.image_w, c);
-            const float p = load(pred, at_p + column * pred.stride[3]), q = load(target, at_q + column * target.stride[3]);
+            const float p = load_pixel(pred, at_p + column * pred.stride[3]),
+                        q = load_pixel(target, at_q + column * target.stride[3]);
             const float e = p - q;
             sum += (p - k) + (q - k);
             difference += (e - gap) + rounded_off(p, q, e);

@@ -36,11 +36,11 @@ __device__ inline int64_t inside(const pxli_halved &axis, int64_t i) { return ma
 // A row's pixels from `column` on; those outside of the image are `outside` where it is padded, else the nearest.
 __device__ inline void read_row(const View &v, const pxli_halved &columns, int64_t row, int64_t column, float outside,
                                 float (&to)[4]) {
-    if (v.vector && columns.before == 0 && column + 4 <= columns.from) return load4(v, row + column, to);
+    if (v.vector && columns.before == 0 && column + 4 <= columns.from) return load_pixels(v, row + column, to);
 #pragma unroll
     for (int k = 0; k < 4; k++) {
         const int64_t at = inside(columns, column + k);
-        to[k] = columns.pad && at != column + k ? outside : load(v, row + at * v.stride[3]);
+        to[k] = columns.pad && at != column + k ? outside : load_pixel(v, row + at * v.stride[3]);
     }
 }
 // Quarters are added up: four pixels might overflow.

@@ -101,9 +101,9 @@ __device__ inline void convert(int dtype, Raw raw, bool packed, float (&out)[4])
 // Of a view's elements, which integers may have in other units.
 __device__ inline void convert(const View &v, Raw raw, bool packed, float (&out)[4]) {
     convert(v.dtype, raw, packed, out);
-    if (v.unit == 1) return;
+    if (v.most == 1) return;
 #pragma unroll
-    for (int k = 0; k < 4; k++) out[k] *= v.unit;
+    for (int k = 0; k < 4; k++) out[k] = in_units(v, out[k]);
 }
 // Stores elements 0 to `last` at p, p + v.stride[3], ...
 __device__ inline void store_quad(const View &v, char *p, const float (&a)[4], int last) {

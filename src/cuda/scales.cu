@@ -68,7 +68,7 @@ void run_scale(Run &r, int j) {
     Evaluation e = r.e;
     e.call = &call, e.terms = terms_of(r, j);
     e.pred = view_of(call.args->pred), e.target = view_of(call.args->target);
-    e.target.unit = static_cast<float>(call.target_unit);
+    set_unit(e.target, call.target_unit);
     e.grad_pred = view_of(call.args->grad_pred), e.grad_target = view_of(call.args->grad_target);
     e.h = call.h, e.w = call.w;
     Step step{};

@@ -9,7 +9,7 @@ namespace pxli {
 constexpr int kSamples = 9; // three by three
 
 struct Samples {
-    float sum[kSamples], difference[kSamples]; // (x + y) / 2, x - y
+    float sum[kSamples], difference[kSamples]; // x + y or half of it, x - y
 };
 struct Shifts {
     float c, d;
@@ -23,7 +23,8 @@ struct Sample {
     float a, b; // of the two images
 };
 __device__ inline Sample sample_of(const View &a, const View &b, int64_t image, int64_t channel, int64_t y, int64_t x) {
-    return {load(a, row_of(a, image, channel, y) + x * a.stride[3]), load(b, row_of(b, image, channel, y) + x * b.stride[3])};
+    return {load_pixel(a, row_of(a, image, channel, y) + x * a.stride[3]),
+            load_pixel(b, row_of(b, image, channel, y) + x * b.stride[3])};
 }
 
 __device__ inline float median(float *a, int n) { // sorts; 0 of nothing

@@ -56,10 +56,10 @@ struct Fetch {
     __device__ void convert(float *out, int64_t at, bool zero) const {
         float v[4] = {0, 0, 0, 0};
         if (WIDTH == 4) {
-            if (!zero) load4(view, at, v);
+            if (!zero) load_pixels(view, at, v);
             *reinterpret_cast<float4 *>(out) = make_float4(v[0], v[1], v[2], v[3]);
         } else {
-            *out = zero ? 0 : load(view, at);
+            *out = zero ? 0 : load_pixel(view, at);
         }
     }
     __device__ void convert_rows(int row0, int top, int bottom, float *out) const {

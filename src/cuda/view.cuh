@@ -9,14 +9,15 @@ struct View {
     char *data;        // NULL: there is none
     int64_t stride[4]; // N, C, H, W in elements
     int dtype;         // pxl_dtype
-    float unit;        // of integers: what they are multiplied by
+    float range, most; // of integers: they are read times range / most
+    float reciprocal;  // of most
     bool vector;       // rows lie densely, and their elements 0, 4, 8, ... are aligned to four elements
 };
 
 inline View view_of(const pxl_tensor *t) {
     View v{};
     if (!t) return v;
-    v.data = static_cast<char *>(t->data), v.dtype = t->dtype, v.unit = 1;
+    v.data = static_cast<char *>(t->data), v.dtype = t->dtype, v.range = v.most = v.reciprocal = 1;
     for (int i = 0; i < 4; i++) v.stride[i] = t->size[i] == 1 ? 0 : t->stride[i];
     const int bytes = t->dtype == PXL_F64 ? 8 : t->dtype == PXL_F32 ? 4 : t->dtype == PXL_U8 ? 1 : 2;
     v.vector = (t->size[3] == 1 || t->stride[3] == 1) && reinterpret_cast<uintptr_t>(t->data) % (4 * bytes) == 0;
@@ -35,8 +36,8 @@ __device__ inline float load(const View &v, int64_t at) {
         case PXL_F16: return __half2float(reinterpret_cast<const __half *>(v.data)[at]);
         case PXL_BF16: return __bfloat162float(reinterpret_cast<const __nv_bfloat16 *>(v.data)[at]);
         case PXL_F64: return static_cast<float>(reinterpret_cast<const double *>(v.data)[at]);
-        case PXL_U8: return v.unit * reinterpret_cast<const unsigned char *>(v.data)[at];
-        case PXL_U16: return v.unit * reinterpret_cast<const unsigned short *>(v.data)[at];
+        case PXL_U8: return reinterpret_cast<const unsigned char *>(v.data)[at];
+        case PXL_U16: return reinterpret_cast<const unsigned short *>(v.data)[at];
         default: return reinterpret_cast<const float *>(v.data)[at];
     }
 }
@@ -92,6 +93,21 @@ __device__ inline void store4(const View &v, int64_t at, const float (&a)[4]) {
         default:
             for (int i = 0; i < 4; i++) store(v, at + i, a[i]);
     }
+}
+
+// Pixels: of a target of integers beside a floating pred in its units.
+// a range / most, as a division would round it (Markstein 1990), whose code takes more registers.
+__device__ inline float in_units(const View &v, float a) {
+    if (v.most == 1) return a;
+    const float p = a * v.range, q = p * v.reciprocal;
+    return fmaf(fmaf(-q, v.most, p), v.reciprocal, q);
+}
+__device__ inline float load_pixel(const View &v, int64_t at) { return in_units(v, load(v, at)); }
+__device__ inline void load_pixels(const View &v, int64_t at, float (&out)[4]) {
+    load4(v, at, out);
+    if (v.most == 1) return;
+#pragma unroll
+    for (int i = 0; i < 4; i++) out[i] = in_units(v, out[i]);
 }
 
 } // namespace pxli

@@ -33,6 +33,14 @@ PXLI_INLINE uint16_t pxli_to_half(float f) {
     const uint32_t finite = rest < 0x38800000 ? subnormal : normal < 0x7c00 ? normal : 0x7c00;
     return (uint16_t)(sign | (rest > 0x7f800000 ? 0x7e00 : finite));
 }
+/* A float between a double and its rounding to any shorter type: towards 0, and odd where that drops something, so that rounding it
+ * again is rounding once. */
+PXLI_INLINE float pxli_odd_float(double a) {
+    const float f = (float)a;
+    const double size = a < 0 ? -a : a, rounded = f < 0 ? -(double)f : (double)f;
+    const uint32_t bits = pxli_float_bits(f) - (rounded > size ? 1 : 0);
+    return pxli_bits_float((double)f == a || a != a ? pxli_float_bits(f) : bits | 1);
+}
 PXLI_INLINE float pxli_from_bfloat(uint16_t b) { return pxli_bits_float((uint32_t)b << 16); }
 PXLI_INLINE uint16_t pxli_to_bfloat(float f) {
     const uint32_t bits = pxli_float_bits(f);

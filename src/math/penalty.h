@@ -109,11 +109,14 @@ PXLI_INLINE pxli_charge pxli_charbonnier(PXLI_REAL d, PXLI_REAL eps) {
     const PXLI_REAL length = pxli_sqrt(near * near + q * q), value = length * unit.above, a = pxli_abs(d);
     return (pxli_charge){value > a ? value : a, PXLI_QUOTIENT(near, length)};
 }
-/* As delta |d| |d| / (delta + sqrt(d^2 + delta^2)): a root less 1 cancels. */
+/* With p = |d| and k = delta in units of a power of two near the larger, and l their length: d^2 k / (k + l), slope d k / l. For
+ * |d| > delta delta p stands for d k, which might have vanished. A root less 1 would cancel. */
 PXLI_INLINE pxli_charge pxli_pseudo_huber(PXLI_REAL d, PXLI_REAL delta) {
-    const pxli_charge root = pxli_charbonnier(d, delta);
-    const PXLI_REAL a = pxli_abs(d), share = PXLI_QUOTIENT(a / 2, delta / 2 + root.value / 2);
-    return (pxli_charge){delta * share * a, delta * root.slope};
+    const PXLI_REAL a = pxli_abs(d), below = pxli_power_of_two_of(a > delta ? a : delta).below, most = 4; /* of finite ones */
+    const PXLI_REAL k = delta * below, q = a * below, p = q > most ? most : q, length = pxli_sqrt(p * p + k * k);
+    const PXLI_REAL own = a > delta ? delta : a, part = a > delta ? p : k;
+    const PXLI_REAL slope = own * PXLI_QUOTIENT(part, length);
+    return (pxli_charge){own * PXLI_QUOTIENT(part, k + length) * a, d < 0 ? -slope : slope};
 }
 /* With E = exp(-|d|) and m = E - 1: log(1 + m^2 / (2 E)) below 1, where it does not cancel; above as |d| - log 2 + log(1 + E^2). The
  * slope is tanh(d). */
