@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "pixloss/introspect.h"
+
 namespace cli {
 namespace {
 
@@ -32,6 +34,19 @@ size_t distance(const std::string &a, const std::string &b) {
     return d[a.size()][b.size()];
 }
 
+// The terms that have a field of this name, as the library lists them.
+std::vector<std::string> terms_with(const std::string &field) {
+    std::vector<std::string> names;
+    int kind = 0;
+    for (size_t i = 0; const char *name = pxl_enum_word("pxl_term_kind", i, &kind); i++)
+        for (size_t f = 0; f < pxl_field_count(pxl_term_kind(kind), PXL_PENALTY_DEFAULT); f++) {
+            pxl_field_info info = PXL_FIELD_INFO();
+            pxl_field_describe(pxl_term_kind(kind), PXL_PENALTY_DEFAULT, f, &info);
+            if (info.name == field) names.push_back(name);
+        }
+    return names;
+}
+
 } // namespace
 
 std::string with_argument(const std::string &expression, const std::vector<std::string> &terms, const std::string &argument,
@@ -59,12 +74,12 @@ std::string with_argument(const std::string &expression, const std::vector<std::
 }
 
 const std::vector<std::string> &windowed_terms() {
-    static const std::vector<std::string> names = {"ssim", "dssim", "luminance", "contrast", "structure"};
+    static const std::vector<std::string> names = terms_with("downsample");
     return names;
 }
 
 const std::vector<std::string> &network_terms() {
-    static const std::vector<std::string> names = {"features", "lpips", "style", "cosine"};
+    static const std::vector<std::string> names = terms_with("net");
     return names;
 }
 

@@ -2,6 +2,7 @@
 #include "commands.hpp"
 #include "engine.hpp"
 #include "metrics.hpp"
+#include "pixloss/introspect.h"
 #include "report.hpp"
 
 namespace cli {
@@ -68,7 +69,10 @@ void info() {
     std::string text = std::string("pixloss ") + pxl_version() + "\n\n";
     text += devices(PXL_CPU, "cpu   ") + devices(PXL_CUDA, "cuda  ");
     text += "network " + networks() + "\nweights " + weights() + "\n";
-    text += "images  PNG, JPEG, TIFF\npresets ";
+    text += "images  PNG, JPEG, TIFF\nterms   ";
+    for (size_t i = 0; const char *name = pxl_enum_word("pxl_term_kind", i, nullptr); i++)
+        text += (i ? ", " : "") + std::string(name);
+    text += "\npresets ";
     for (size_t i = 0; pxl_preset_name(i); i++) text += (i ? ", " : "") + std::string(pxl_preset_name(i));
     print(text + "\n");
 }

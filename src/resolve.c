@@ -1,5 +1,7 @@
 /* From a public term, where zero stands for a default, to one with every default filled in: first all checks, each with a message
  * of its own, then a filling in that cannot fail. */
+#include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,16 +59,37 @@ static pxl_status check_unused(const pxl_term *from, const pxli_place *place, co
     return PXL_OK;
 }
 
-/* More would not be computed to the documented digits. */
-static double largest(pxli_field field) {
+/* By the type of the field alone. */
+static pxli_range range_of_type(const pxli_field_info *info) {
+    switch (info->type) {
+        case PXLI_WORD: return (pxli_range){info->words[0] ? 0 : 1, info->word_count - 1, 1};
+        case PXLI_FLAG: return (pxli_range){0, 1, 1};
+        case PXLI_INTEGER: return (pxli_range){1, INT_MAX, 1};
+        case PXLI_NUMBER: return (pxli_range){info->exact_zero ? 0 : DBL_TRUE_MIN, INFINITY, 0};
+        default: return (pxli_range){NAN, NAN, 0};
+    }
+}
+pxli_range pxli_field_range(pxl_term_kind kind, pxli_field field) {
+    pxli_range range = range_of_type(&pxli_fields[field]);
     switch (field) {
         case PXLI_F_K1:
-        case PXLI_F_K2: return 1e15; // f32 holds no (k L)^2 beside pixels near L otherwise
+        case PXLI_F_K2: range.high = 1e15; break; // f32 holds no (k L)^2 beside pixels near L otherwise
         case PXLI_F_ALPHA:
         case PXLI_F_BETA:
-        case PXLI_F_GAMMA: return 100; // by so much the power multiplies a factor's relative error
-        default: return INFINITY;
+        case PXLI_F_GAMMA: range.high = 100; break; // by so much the power multiplies a factor's relative error
+        case PXLI_F_PARAM:
+            if (kind == PXL_PSNR) range.low = 0;
+            if (kind == PXL_MS_SSIM) range.high = 1 - DBL_EPSILON / 2;
+            break;
+        case PXLI_F_NEIGHBOURS: return (pxli_range){4, 8, 4};
+        case PXLI_F_SCALES: range.high = PXLI_MAX_SCALES; break;
+        case PXLI_F_WINDOW: return (pxli_range){3, kind == PXL_BLUR ? PXLI_MAX_BLUR : PXLI_MAX_WINDOW, 2};
+        default: break;
     }
+    return range;
+}
+static bool in_range(double value, pxli_range range) {
+    return value >= range.low && value <= range.high && (range.step == 0 || fmod(value - range.low, range.step) == 0);
 }
 static pxl_status check_number(const pxl_term *from, const pxli_place *place, pxli_field field) {
     double value = pxli_get_number(from, field);
@@ -74,24 +97,24 @@ static pxl_status check_number(const pxl_term *from, const pxli_place *place, px
     const bool taken = isfinite(value) && (value >= 0 || (*automatic && value == PXL_FROM_DATA));
     if (!taken)
         return PXLI_FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
-    const double most = largest(field);
-    if (value > most) return PXLI_FAIL_FIELD(place, field, "is %g; at most %g is taken", value, most);
+    const double most = pxli_field_range(from->kind, field).high;
+    if (value > most && field != PXLI_F_PARAM) // pxli_check_scales has a message for eps
+        return PXLI_FAIL_FIELD(place, field, "is %g; at most %g is taken", value, most);
     return PXL_OK;
 }
 
 static pxl_status check_integer(const pxl_term *from, const pxli_place *place, pxli_field field) {
     int value = pxli_get_int(from, field);
-    if (value == 0) return PXL_OK;
-    if (field == PXLI_F_NEIGHBOURS && value != 4 && value != 8)
-        return PXLI_FAIL_FIELD(place, field, "is %d; 4 or 8 is needed", value);
-    if (field == PXLI_F_DOWNSAMPLE && value < 1 && value != PXL_DOWNSAMPLE_AUTO)
-        return PXLI_FAIL_FIELD(place, field, "is %d; 1 or more is needed, or PXL_DOWNSAMPLE_AUTO", value);
-    if (field == PXLI_F_SCALES && (value < 1 || value > PXLI_MAX_SCALES) && value != PXL_SCALES_AUTO)
-        return PXLI_FAIL_FIELD(place, field, "is %d; 1 to %d is needed, or PXL_SCALES_AUTO", value, PXLI_MAX_SCALES);
-    int most = from->kind == PXL_BLUR ? PXLI_MAX_BLUR : PXLI_MAX_WINDOW;
-    if (field == PXLI_F_WINDOW && (value < 3 || value > most || value % 2 == 0))
-        return PXLI_FAIL_FIELD(place, field, "is %d; an odd number from 3 to %d is needed", value, most);
-    return PXL_OK;
+    const pxli_range range = pxli_field_range(from->kind, field);
+    if (value == 0 || in_range(value, range) || (value == -1 && pxli_fields[field].automatic)) return PXL_OK;
+    switch (field) {
+        case PXLI_F_NEIGHBOURS: return PXLI_FAIL_FIELD(place, field, "is %d; 4 or 8 is needed", value);
+        case PXLI_F_DOWNSAMPLE: return PXLI_FAIL_FIELD(place, field, "is %d; 1 or more is needed, or PXL_DOWNSAMPLE_AUTO", value);
+        case PXLI_F_SCALES:
+            return PXLI_FAIL_FIELD(place, field, "is %d; 1 to %g is needed, or PXL_SCALES_AUTO", value, range.high);
+        default:
+            return PXLI_FAIL_FIELD(place, field, "is %d; an odd number from %g to %g is needed", value, range.low, range.high);
+    }
 }
 
 /* Each field by itself. */
@@ -133,7 +156,7 @@ static pxl_status check_window(const pxl_term *from, const pxli_place *place, co
     if (!uses(kind, PXLI_F_WINDOW)) return PXL_OK;
     pxli_term filled;
     pxli_term_fill(from, &filled);
-    int most = kind->kind == PXL_BLUR ? PXLI_MAX_BLUR : PXLI_MAX_WINDOW;
+    const int most = (int)pxli_field_range(kind->kind, PXLI_F_WINDOW).high;
     if (filled.window.taps <= most) return PXL_OK;
     return PXLI_FAIL_FIELD(place, PXLI_F_SIGMA,
                            "is %g, which takes %d taps; at most %d are allowed: give a smaller sigma or a window", from->sigma,

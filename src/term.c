@@ -56,20 +56,20 @@ static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "re
 
 #define AT(member) offsetof(pxl_term, member)
 #define INTEGER(member) \
-    { #member, PXLI_INTEGER, AT(member), NULL, 0, false, false }
+    { #member, PXLI_INTEGER, AT(member), NULL, 0, NULL, false, false }
 #define FLAG(member) \
-    { #member, PXLI_FLAG, AT(member), NULL, 0, false, false }
+    { #member, PXLI_FLAG, AT(member), NULL, 0, NULL, false, false }
 #define NUMBER(member, may_be_0) \
-    { #member, PXLI_NUMBER, AT(member), NULL, 0, may_be_0, false }
+    { #member, PXLI_NUMBER, AT(member), NULL, 0, NULL, may_be_0, false }
 #define WORD(member, words) \
-    { #member, PXLI_WORD, AT(member), words, sizeof words / sizeof *words, false, false }
+    { #member, PXLI_WORD, AT(member), words, sizeof words / sizeof *words, "pxl_" #member, false, false }
 
 const pxli_field_info pxli_fields[PXLI_FIELDS] = {
-    [PXLI_F_PRESET] = {"preset", PXLI_TEXT, AT(preset), NULL, 0, false, false},
-    [PXLI_F_NET] = {"net", PXLI_TEXT, AT(net), NULL, 0, false, false},
-    [PXLI_F_LAYERS] = {"layers", PXLI_TEXT, AT(layers), NULL, 0, false, false},
-    [PXLI_F_SCALES] = {"scales", PXLI_INTEGER, AT(scales), NULL, 0, false, true},
-    [PXLI_F_WEIGHTS] = {"weights", PXLI_TEXT, AT(weights), NULL, 0, false, false},
+    [PXLI_F_PRESET] = {"preset", PXLI_TEXT, AT(preset), NULL, 0, NULL, false, false},
+    [PXLI_F_NET] = {"net", PXLI_TEXT, AT(net), NULL, 0, NULL, false, false},
+    [PXLI_F_LAYERS] = {"layers", PXLI_TEXT, AT(layers), NULL, 0, NULL, false, false},
+    [PXLI_F_SCALES] = {"scales", PXLI_INTEGER, AT(scales), NULL, 0, NULL, false, true},
+    [PXLI_F_WEIGHTS] = {"weights", PXLI_TEXT, AT(weights), NULL, 0, NULL, false, false},
     [PXLI_F_CLAMP] = WORD(clamp, clamp_words),
     [PXLI_F_PENALTY] = WORD(penalty, penalty_words),
     [PXLI_F_PARAM] = NUMBER(penalty_param, false),
@@ -86,9 +86,9 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
     [PXLI_F_UNIFORM] = FLAG(uniform),
     [PXLI_F_K1] = NUMBER(k1, true),
     [PXLI_F_K2] = NUMBER(k2, true),
-    [PXLI_F_DATA_RANGE] = {"data_range", PXLI_NUMBER, AT(data_range), NULL, 0, false, true},
+    [PXLI_F_DATA_RANGE] = {"data_range", PXLI_NUMBER, AT(data_range), NULL, 0, NULL, false, true},
     [PXLI_F_SAMPLE_COVARIANCE] = FLAG(sample_covariance),
-    [PXLI_F_DOWNSAMPLE] = {"downsample", PXLI_INTEGER, AT(downsample), NULL, 0, false, true},
+    [PXLI_F_DOWNSAMPLE] = {"downsample", PXLI_INTEGER, AT(downsample), NULL, 0, NULL, false, true},
     [PXLI_F_ALPHA] = NUMBER(alpha, true),
     [PXLI_F_BETA] = NUMBER(beta, true),
     [PXLI_F_GAMMA] = NUMBER(gamma, true),

@@ -51,8 +51,9 @@ typedef struct pxli_field_info {
     size_t offset;
     const char *const *words; /* NULL where a value cannot be written (a default) */
     int word_count;
-    bool exact_zero; /* 0 in an expression is PXL_EXACT_ZERO, not the default */
-    bool automatic;  /* -1 is allowed, and spelt auto */
+    const char *enumeration; /* PXLI_WORD: the type's name, "pxl_border" */
+    bool exact_zero;         /* 0 in an expression is PXL_EXACT_ZERO, not the default */
+    bool automatic;          /* -1 is allowed, and spelt auto */
 } pxli_field_info;
 extern const pxli_field_info pxli_fields[PXLI_FIELDS];
 
@@ -76,6 +77,11 @@ enum { PXLI_PENALTY_COUNT = 8 }; /* PXL_PENALTY_DEFAULT is a line of NULLs */
 extern const pxli_penalty_info pxli_penalties[PXLI_PENALTY_COUNT];
 /* What penalty_param is called in a term of this kind and penalty; NULL: it has none. */
 const char *pxli_param_name(pxl_term_kind kind, pxl_penalty penalty);
+/* The values that a field of this kind takes when it is given, both ends included; step 0: every number between. */
+typedef struct pxli_range {
+    double low, high, step;
+} pxli_range;
+pxli_range pxli_field_range(pxl_term_kind kind, pxli_field field);
 /* The penalty of a public term, with the default filled in. */
 pxl_penalty pxli_effective_penalty(const pxl_term *term, const pxli_kind_info *kind);
 
