@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # What every change has to pass, in under 14 minutes on two cores, ten more where CUDA's kernels changed: builds with warnings as errors, the CUDA kernels for one
 # architecture and as PTX; all tests but the long lists; the library under the address and undefined-behaviour sanitizers, and what
-# threads share under that of threads; fuzzing of what takes bytes from outside. Ends with a table of where the time went, what was
+# threads share under that of threads; the Python package; fuzzing of what takes bytes from outside. Ends with a table of where the time went, what was
 # skipped and why.
 #   scripts/test.sh                 that
 #   scripts/test.sh --full          everything: the kernels for all architectures, with the check for spills on each; long lists,
-#                                   other orders of threads; the program, too, under the sanitizers
+#                                   other orders of threads; the program, too, under the sanitizers; drop-ins beside their packages
 #   scripts/test.sh --fuzz SECONDS  fuzzes each target for SECONDS (10; with --full 60; 3600 before a release)
 # Where there is no nvcc or no cuDNN, NVIDIA's is brought into build/cuda (from PyPI, up to 960 MB); PIXLOSS_CUDA=OFF in the
 # environment does without CUDA. CONTRIBUTING.md says what runs when, and how long it may take.
@@ -82,6 +82,17 @@ suite() {
   step "$1: build" build "$@" && step "$1: tests" run "$1"
 }
 
+# The Python package. What its tests take beside it is brought once, which is no part of the check's time.
+python_package() {
+  local options=() result
+  [ "$full" = no ] || options=(--full)
+  scripts/python_test.sh --setup "${options[@]}"
+  result=$?
+  [ "$result" -ne 3 ] || skip "python: all tests" "no venv, or no package index to bring torch from"
+  [ "$result" -eq 0 ] || return $((result == 3 ? 0 : result))
+  step "python: sdist and tests" scripts/python_test.sh "${options[@]}"
+}
+
 fuzz() {
   scripts/setup.sh --fuzz || { skip "fuzz: all targets" "clang could not be installed"; return 0; }
   if [ "$full" = yes ]; then scripts/fuzz.sh "$fuzz_seconds"; else scripts/fuzz.sh --simple "$fuzz_seconds"; fi
@@ -121,6 +132,7 @@ if step setup setup; then
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     suite sanitize -DPIXLOSS_INSTALL=ON "-DPIXLOSS_INSTRUCTION_SETS=avx512;avx2"
   fi
+  python_package || status=1
   step "fuzz, $fuzz_seconds s for each target" fuzz
 fi
 

@@ -54,7 +54,7 @@ class Network:
         """Torchvision's VGG, `vgg16(weights=...).state_dict()` or that of its `features`; `linear`: lpips' linear weights,
         `lpips.LPIPS(net="vgg").state_dict()` or its weights/v0.1/vgg.pth. Convolutions and pooling follow from the layers' numbers
         as in torchvision: a ReLU follows each convolution, a max pooling the ReLU where two numbers are missing."""
-        layers = _vgg_layers(state)
+        layers = layers_of_state(state)
         if linear is not None:
             _add_linear(layers, linear)
         return cls(layers)
@@ -141,7 +141,8 @@ def _in_floats(layer: Mapping) -> dict:
     return made
 
 
-def _vgg_layers(state: Mapping) -> list:
+def layers_of_state(state: Mapping) -> list:
+    """A state dict of torchvision's VGG as the layers that Network() takes."""
     found: dict = {}
     for name, value in state.items():
         match = _CONVOLUTION.fullmatch(name)

@@ -1,0 +1,1 @@
+"""scikit-image's metrics: `from pixloss.compat.skimage import metrics`. By NumPy arrays, without torch."""
