@@ -65,6 +65,8 @@ class _PerImage(Accumulated):
         super().__init__(**kwargs)
 
     def _batch(self, preds, target):
+        if self.reduction == "elementwise_mean":  # counts for each image
+            return (self._function(preds, target, **self._arguments).expand(preds.shape[0]),)
         return (self._function(preds, target, reduction="none", **self._arguments),)
 
     def _value(self, state):

@@ -42,6 +42,9 @@ def _similarity(loss: str, preds, target, reduction, data_range):
         raise UnsupportedError(f"images of shape {tuple(preds.shape)}: N x C x H x W is computed; volumes are not")
     if data_range is None and reduction == "elementwise_mean":  # the preset takes it from the batch, without waiting for the device
         return 1 - reduced(loss, preds, target, reduction)
+    if data_range is None and loss.startswith("ms_ssim") and preds.shape[0] > 1:
+        raise UnsupportedError(f"data_range=None, reduction={reduction!r}: each scale's range over the batch is computed with the mean "
+                               "alone; give a data_range")
     preds, target, data_range = _ranged(preds, target, data_range)
     if reduction == "sum":
         return preds.shape[0] - reduced(loss, preds, target, reduction, data_range=data_range)
