@@ -6,8 +6,8 @@
     tensorboard --logdir build/autoencoder/runs
 
 Random crops of two photographs train it; a third one, which it never sees, is reconstructed from 1/24 of its numbers. Written are
-autoencoder.svg (reconstructions with a crop, curves) and autoencoder.md, a table in which every loss is scored by every metric:
-medians over seeds. About a minute for each seed on two cores. Features are those of random weights unless --vgg names a file of
+autoencoder.png (reconstructions with a crop, curves) and autoencoder.md, a table in which every loss is scored by every metric:
+medians over seeds. A minute or two on two cores. Features are those of random weights unless --vgg names a file of
 scripts/convert_weights.py: they show how such a loss is used, not what trained ones give.
 """
 import argparse
@@ -26,7 +26,7 @@ import pixloss.torch
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAINING = [ROOT / "tests/data/astronaut.png", ROOT / "examples/images/coffee.png"]
 HELD_OUT = ROOT / "examples/images/chelsea.png"
-CROP, BATCH = 64, 8
+CROP, BATCH = 64, 4
 LOSSES = {
     "mse": "mse",
     "ssim + l1": "0.84*ssim + 0.16*l1",
@@ -54,8 +54,8 @@ class Autoencoder(nn.Module):
         def up(inputs, outputs):
             return nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(inputs, outputs, 3, padding=1))
 
-        self.encode = nn.Sequential(down(3, 32), nn.ReLU(), down(32, 48), nn.ReLU(), down(48, 8))
-        self.decode = nn.Sequential(nn.Conv2d(8, 48, 3, padding=1), nn.ReLU(), up(48, 48), nn.ReLU(), up(48, 32), nn.ReLU(), up(32, 3))
+        self.encode = nn.Sequential(down(3, 24), nn.ReLU(), down(24, 32), nn.ReLU(), down(32, 8))
+        self.decode = nn.Sequential(nn.Conv2d(8, 32, 3, padding=1), nn.ReLU(), up(32, 32), nn.ReLU(), up(32, 16), nn.ReLU(), up(16, 3))
 
     def forward(self, image):
         return torch.sigmoid(self.decode(self.encode(image)))
@@ -133,10 +133,10 @@ def table(scores, seeds):
 def draw(path, pictures, curves):
     """Above reconstructions with a crop below each, beneath curves of SSIM."""
     import matplotlib
-    matplotlib.use("svg")
+    matplotlib.use("agg")
     import matplotlib.pyplot as plt
-    figure = plt.figure(figsize=(13, 8))
-    grid = figure.add_gridspec(3, len(pictures), height_ratios=(3, 3, 2.6), hspace=0.12, wspace=0.04)
+    figure = plt.figure(figsize=(13, 6.2))
+    grid = figure.add_gridspec(3, len(pictures), height_ratios=(3, 3, 2.6), hspace=0.05, wspace=0.04)
     for i, (name, picture) in enumerate(pictures.items()):
         image = picture[0].permute(1, 2, 0).numpy()
         for row, part in enumerate((image, image[70:150, 130:250])):
@@ -152,7 +152,7 @@ def draw(path, pictures, curves):
     axes.set_xlabel("step")
     axes.set_ylabel("SSIM of the photograph\nthat was not trained with")
     axes.legend(ncols=4)
-    figure.savefig(path, bbox_inches="tight", dpi=110)
+    figure.savefig(path, bbox_inches="tight", dpi=80)
 
 
 def main():
@@ -178,8 +178,8 @@ def main():
                   f"{time.perf_counter() - begun:.1f} s", flush=True)
     text = table(scores, options.seeds)
     (options.out / "autoencoder.md").write_text(text, encoding="utf-8")
-    draw(options.out / "autoencoder.svg", pictures, curves)
-    print(f"\n{text}\n{options.out / 'autoencoder.svg'}")
+    draw(options.out / "autoencoder.png", pictures, curves)
+    print(f"\n{text}\n{options.out / 'autoencoder.png'}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import pixloss
-from conftest import DATA, MIX, ROOT
+from conftest import MIX, ROOT
 
 np = pytest.importorskip("numpy", reason="numpy is not installed")
 RANDOM = np.random.default_rng(1)
@@ -144,4 +144,3 @@ def test_compare_with_a_network():
     except pixloss.UnsupportedError as error:
         pytest.skip(str(error))
     assert {"features", "cosine", "style"} <= set(found) and found["cosine"] > 0
-    assert DATA.exists()
