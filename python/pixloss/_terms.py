@@ -91,6 +91,14 @@ while L.preset_name(len(PRESETS)):
                                                      if L.preset_fits(len(PRESETS), kind.value)]
 
 
+def describe(kind: Kind) -> dict:
+    """{name: what it takes and its default} of a term's fields."""
+    texts = {name: field.describe() for name, field in kind.fields.items()}
+    if "preset" in texts:
+        texts["preset"] = ", ".join(preset for preset, takers in PRESETS.items() if kind.name in takers)
+    return texts
+
+
 # ---- Expressions -------------------------------------------------------------------------------------------------------------
 def number(value: float) -> str:
     """A number as expressions have it."""

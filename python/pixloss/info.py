@@ -19,7 +19,7 @@ def terms() -> list:
 
 def fields(term: str) -> dict:
     """{name: what it takes and its default} of a term's fields."""
-    return {name: field.describe() for name, field in _terms.KINDS[term].fields.items()}
+    return _terms.describe(_terms.KINDS[term])
 
 
 def presets(term: str = "ssim") -> list:

@@ -20,6 +20,8 @@ class Only:
         self.values, self.reason = values, reason
 
     def __str__(self) -> str:
+        if self.values == (inspect.Parameter.empty,):  # **kwargs
+            return f"any: {self.reason}"
         return f"other than {', '.join(map(repr, self.values))}: {self.reason}"
 
 

@@ -151,7 +151,7 @@ class ContentLoss(_Features):
         return term("features", layers=_weighted(self.layers), penalty=self.distance, reduction="spatial", normalize=self.normalize)
 
 
-@covers(distance=Only("mse", reason="a mean of |differences| of Gram matrices takes each layer's channels"), normalize_features=_UNIT,
+@covers(distance=Only("mse", reason="a mean of absolute differences of Gram matrices takes each layer's channels"), normalize_features=_UNIT,
         allow_layers_weights_mismatch="each layer has its weight")
 class StyleLoss(_Features):
     __doc__ = f"""The mean squared difference of Gram matrices, which are not divided by the number of pixels. feature_extractor

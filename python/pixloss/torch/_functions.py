@@ -21,7 +21,7 @@ _DOC = """{title} as a function: {description}
 
 
 def _document(kind: _terms.Kind) -> str:
-    own = {name: field for name, field in kind.fields.items() if name not in ("reduction", "data_range")}
+    own = {name: text for name, text in _terms.describe(kind).items() if name not in ("reduction", "data_range")}
     has_range, reduction = "data_range" in kind.fields, kind.fields.get("reduction")
     return _DOC.format(
         title=kind.name, target=", target" if kind.compares else "", target_too=" and target" if kind.compares else "",
@@ -29,7 +29,7 @@ def _document(kind: _terms.Kind) -> str:
         "in dB, larger for closer images." if kind.compares else "of pred alone.",
         reductions="".join(f', "{word}"' for word in reduction.words if word != "mean") if reduction else "",
         data_range="L, a number or 'auto'; by default 1 for floats, 255 for uint8." if has_range else "not used by this term.",
-        fields="".join(f"    {name}: {field.describe()}.\n" for name, field in own.items()))
+        fields="".join(f"    {name}: {text}.\n" for name, text in own.items()))
 
 
 def _signature(kind: _terms.Kind) -> inspect.Signature:
