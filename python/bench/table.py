@@ -32,7 +32,7 @@ def ratio(found):
 
 
 def table(data):
-    lines = [f"{data['processor']}, {data['threads']} threads, torch {data['versions']['torch']}, {data['date']}; load of the machine "
+    lines = [f"{data['processor']}, threads: {data['threads']}, torch {data['versions']['torch']}, {data['date']}; load of the machine "
              f"{data['load']:.1f}. Forward and backward; ratios: median over rounds (10th to 90th percentile).", "",
              "| loss | size | pixloss | fastest other | times pixloss | pytorch-msssim, times pixloss |", "|---|---|--:|---|--:|--:|"]
     lines += rows(data)
@@ -71,7 +71,7 @@ def plot(path, data):
     axes.set_ylabel("µs, forward and backward")
     axes.set_xticks(range(len(cases)), [f"{case['size']}\n{case['layout']}" for case in cases])
     axes.legend(ncols=3, fontsize="small")
-    axes.set_title(f"SSIM with its gradient; {data['processor']}, {data['threads']} threads, {data['date']}", fontsize="small")
+    axes.set_title(f"SSIM with its gradient; {data['processor']}, threads: {data['threads']}, {data['date']}", fontsize="small")
     figure.tight_layout()
     figure.savefig(path)
 

@@ -44,8 +44,8 @@ class Refuse(Function):
 def scaled(gradient, upstream, image):
     """gradient times upstream, a scalar or one for each image, in the image's type."""
     if upstream.dim():
-        upstream = upstream.view(-1, 1, 1, 1)
-    product = gradient * upstream.to(gradient.dtype)
+        upstream = upstream.to(gradient.dtype).view(-1, 1, 1, 1)
+    product = gradient * upstream  # a scalar's type does not widen the product
     return product if product.dtype is image.dtype else product.to(image.dtype)
 
 

@@ -42,41 +42,36 @@ def _find(key: str, data_range):
 def _evaluate(pred, target, mask, weights, key, data_range, per_image, want_pred, want_target):
     if _eager.forward_mode_active():  # a compiled graph drops tangents in silence
         raise NotImplementedError("pixloss computes no forward mode in a compiled graph; an eager loss has it")
-    loss = _find(key, data_range)
-    values, grad_pred, grad_target = _run.evaluate(loss, pred, target, mask, weights, per_image, want_pred, want_target)
-    rows = pred.shape[0] if per_image else 1
-    total = _run.total_of(values, pred, per_image)
-    matrix = _run.matrix_of(values, rows)
-    if matrix.device.type == "cpu":
-        matrix = matrix.clone()
-    return (total, matrix, pred.new_empty(0) if grad_pred is None else grad_pred,
+    values, grad_pred, grad_target = _run.evaluate(_find(key, data_range), pred, target, mask, weights, per_image, want_pred,
+                                                   want_target, as_tensor=True)
+    return (values, pred.new_empty(0) if grad_pred is None else grad_pred,
             pred.new_empty(0) if grad_target is None else grad_target)
 
 
 def _evaluate_fake(pred, target, mask, weights, key, data_range, per_image, want_pred, want_target):
     _run.check_images(pred, target)
     rows = pred.shape[0] if per_image else 1
-    dtype = torch.float64 if pred.dtype is torch.float64 else torch.float32
-    return (pred.new_empty((rows,) if per_image else (), dtype=dtype),
-            pred.new_empty((rows, 1 + len(_find(key, data_range).names)), dtype=torch.float64),
+    return (pred.new_empty((rows, 1 + len(_find(key, data_range).names)), dtype=torch.float64),
             _run.gradient_like(pred) if want_pred else pred.new_empty(0),
             _run.gradient_like(target) if want_target else pred.new_empty(0))
 
 
 def _setup(ctx, inputs, output):
     pred, target, _, weights, _, _, _, want_pred, want_target = inputs
-    _, values, grad_pred, grad_target = output
+    values, grad_pred, grad_target = output
     ctx.set_materialize_grads(False)
+    ctx.per_image = inputs[6]
     ctx.wants = want_pred, want_target, weights is not None and weights.requires_grad
     ctx.save_for_backward(values, grad_pred, grad_target, pred, target, weights)
 
 
-def _backward(ctx, upstream, *_):
+def _backward(ctx, by_values, *_):
     """By operators that have no derivative and take what the gradient depends on: of a plain product AOTAutograd would see nothing
     that requires a gradient, and a gradient penalty would lose this loss's part in silence."""
     values, grad_pred, grad_target, pred, target, weights = ctx.saved_tensors
     results = [None] * 9
-    if upstream is not None:
+    if by_values is not None:
+        upstream = by_values[:, 0] if ctx.per_image else by_values[0, 0]  # nothing else of the values is differentiable
         for i, (wanted, gradient) in enumerate(zip(ctx.wants, (grad_pred, grad_target))):
             results[i] = scale(gradient, upstream, pred, target, weights) if wanted else None
         if ctx.wants[2]:
@@ -109,7 +104,7 @@ def _define(name: str, schema: str, kernel, fake, backward, setup=None):
 
 
 operator = _define("evaluate", "(Tensor pred, Tensor target, Tensor? mask, Tensor? term_weights, str loss, float? data_range, "
-                   "bool per_image, bool want_pred, bool want_target) -> (Tensor, Tensor, Tensor, Tensor)",
+                   "bool per_image, bool want_pred, bool want_target) -> (Tensor, Tensor, Tensor)",
                    _evaluate, _evaluate_fake, _backward, _setup)
 _INPUTS = "Tensor pred, Tensor target, Tensor? term_weights"
 scale = _define("scale", f"(Tensor gradient, Tensor upstream, {_INPUTS}) -> Tensor", _scale,
@@ -121,6 +116,6 @@ weigh = _define("weigh", f"(Tensor values, Tensor upstream, {_INPUTS}) -> Tensor
 def evaluate(key: str, data_range, pred, target, mask, weights, per_image: bool):
     """(total, values) in a graph."""
     grad = torch.is_grad_enabled()
-    total, values, _, _ = operator(pred, target, mask, weights, key, data_range, per_image, grad and pred.requires_grad,
-                                   grad and target.requires_grad)
-    return total, values.detach()
+    values, _, _ = operator(pred, target, mask, weights, key, data_range, per_image, grad and pred.requires_grad,
+                            grad and target.requires_grad)
+    return _run.total_of(values, pred, per_image), values.detach()

@@ -93,21 +93,28 @@ def gradient_like(image):
     return torch.empty_like(image, dtype=torch.float32 if image.dtype is torch.float16 else None)
 
 
-def evaluate(loss, pred, target, mask, weights, per_image, want_pred, want_target):
-    """(values, gradient of pred or None, of target or None). values: on the CPU an array of C doubles, on CUDA a tensor, both
-    rows x (1 + terms). Images of one dtype, checked; mask and weights as prepare_mask() and prepare_weights() give them."""
+def evaluate(loss, pred, target, mask, weights, per_image, want_pred, want_target, as_tensor=False):
+    """(values, gradient of pred or None, of target or None). values: on the CPU an array of C doubles, on CUDA or with as_tensor a
+    tensor, all rows x (1 + terms). Images of one dtype, checked; mask and weights as prepare_mask() and prepare_weights() give them."""
     grad_pred = gradient_like(pred) if want_pred else None
     grad_target = gradient_like(target) if want_target else None
     plan, free = _take_plan(loss, pred, target, mask, weights, per_image, grad_pred, grad_target)
-    run = _on_cuda if pred.is_cuda else _on_cpu
-    values = run(loss, plan, pred, target, mask, weights, grad_pred, grad_target)
+    if pred.is_cuda:
+        values = _on_cuda(loss, plan, pred, target, mask, weights, grad_pred, grad_target)
+    else:
+        values = _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target, as_tensor)
     free.append(plan)
     return values, grad_pred, grad_target
 
 
-def _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target):
-    values = (C.c_double * (plan.call.rows * plan.call.columns))()
-    plan.point(pred, target, mask, weights, grad_pred, grad_target, C.addressof(values))
+def _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target, as_tensor):
+    if as_tensor:
+        values = torch.empty((plan.call.rows, plan.call.columns), dtype=torch.float64)
+        address = values.data_ptr()
+    else:  # a tensor takes longer to make
+        values = (C.c_double * (plan.call.rows * plan.call.columns))()
+        address = C.addressof(values)
+    plan.point(pred, target, mask, weights, grad_pred, grad_target, address)
     block = L.blocks.take(plan.bytes)
     status = L.evaluate(loss.context, loss.handle, plan.reference, block.pointer, block.length, _NO_STREAM)
     L.blocks.give_back(block)
