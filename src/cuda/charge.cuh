@@ -30,22 +30,27 @@ __device__ inline void read_charges(const Terms &t, const Finish &f, int64_t gro
     __syncthreads();
 }
 
-// value = penalty(d), and its slope in place of d.
+// value = penalty(d), and its slope in place of d. Four at a time: eight polynomials side by side take more registers than there are.
 template <int N>
 __device__ void penalise(int penalty, float param, float (&d)[N], float (&value)[N]) {
-    switch (penalty) {
-#define CASE(ENUMERATOR, FUNCTION)                             \
-    case ENUMERATOR:                                           \
-        _Pragma("unroll") for (int k = 0; k < N; k++) {        \
-            const pxli_charge charged = FUNCTION(d[k], param); \
-            value[k] = charged.value, d[k] = charged.slope;    \
-        }                                                      \
-        break;
-        PXLI_PENALTIES(CASE)
-#undef CASE
-        default:
+    constexpr int most = N < 4 ? N : 4;
+    static_assert(N % most == 0, "whole parts");
 #pragma unroll
-            for (int k = 0; k < N; k++) value[k] = d[k] = 0;
+    for (int first = 0; first < N; first += most) {
+        switch (penalty) {
+#define CASE(ENUMERATOR, FUNCTION)                                     \
+    case ENUMERATOR:                                                   \
+        _Pragma("unroll") for (int k = first; k < first + most; k++) { \
+            const pxli_charge charged = FUNCTION(d[k], param);         \
+            value[k] = charged.value, d[k] = charged.slope;            \
+        }                                                              \
+        break;
+            PXLI_PENALTIES(CASE)
+#undef CASE
+            default:
+#pragma unroll
+                for (int k = first; k < first + most; k++) value[k] = d[k] = 0;
+        }
     }
 }
 

@@ -125,9 +125,9 @@ __global__ void __launch_bounds__(kThreads) copy_range(const __grid_constant__ T
 }
 
 // ---- The product of the scales ----------------------------------------------------------------------------------------------
-// One product, of planes `at` and those that share it.
-__device__ inline double multiply_at(const Terms &t, const Multiplying &m, int64_t at) {
-    double slope[PXLI_MAX_SCALES];
+constexpr int kProducts = 64; // threads
+// One product, of planes `at` and those that share it. slope: in shared memory, which takes no registers.
+__device__ inline double multiply_at(const Terms &t, const Multiplying &m, int64_t at, double *slope) {
     for (int j = 0; j < m.product.count; j++) {
         double sum = 0;
         for (int k = 0; k < m.together; k++) sum += m.loss[j][at + k];
@@ -140,20 +140,22 @@ __device__ inline double multiply_at(const Terms &t, const Multiplying &m, int64
     return m.together * product;
 }
 // One block.
-__global__ void __launch_bounds__(kThreads) multiply(const __grid_constant__ Terms t, const __grid_constant__ Multiplying m) {
-    PXLI_SHARED(double, scratch, [kThreads / 32]);
+__global__ void __launch_bounds__(kProducts) multiply(const __grid_constant__ Terms t, const __grid_constant__ Multiplying m) {
+    PXLI_SHARED(double, scratch, [kProducts / 32]);
+    PXLI_SHARED(double, slopes, [kProducts * PXLI_MAX_SCALES]);
+    double *const slope = slopes + threadIdx.x * PXLI_MAX_SCALES;
     const int64_t each = t.channels / m.together, all = t.images * each, of_group = all / t.groups;
-    for (int64_t i = threadIdx.x; i < all; i += kThreads) m.products[i] = multiply_at(t, m, i * m.together);
+    for (int64_t i = threadIdx.x; i < all; i += kProducts) m.products[i] = multiply_at(t, m, i * m.together, slope);
     __syncthreads();
     for (int64_t g = 0; g < t.groups; g++) {
         double sum = 0;
-        for (int64_t i = threadIdx.x; i < of_group; i += kThreads) sum += m.products[g * of_group + i];
-        sum = block_sum<kThreads>(sum, scratch);
+        for (int64_t i = threadIdx.x; i < of_group; i += kProducts) sum += m.products[g * of_group + i];
+        sum = block_sum<kProducts>(sum, scratch);
         if (threadIdx.x == 0) t.sums[g * t.count + m.term] = sum;
     }
     __threadfence();
     __syncthreads();
-    if (m.values && t.values) write_values<kThreads>(t);
+    if (m.values && t.values) write_values<kProducts>(t);
 }
 
 // ---- The adjoint ------------------------------------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ void launch_copy_range(Sequence &s, const Terms &t, int k, double *range) {
     s.launch("copy_range", copy_range, {1, kThreads, 0}, t, k, range);
 }
 void launch_multiply(Sequence &s, const Terms &t, const Multiplying &m) {
-    s.launch("multiply", multiply, {1, kThreads, 0}, t, m);
+    s.launch("multiply", multiply, {1, kProducts, 0}, t, m);
 }
 void launch_weigh(Sequence &s, const Weighing &g) { s.launch("weigh", weigh, {blocks_for(g.planes, kQuad), kThreads, 0}, g); }
 

@@ -132,13 +132,14 @@ __device__ void store_batch(const Pixels &p, int64_t group, const Batch &b, floa
     }
 }
 
-// Blocks that a multiprocessor is to hold, which bounds registers; 0: as the compiler likes, which for sm_120 would spill 8 bytes.
+// Blocks that a multiprocessor is to hold, which bounds registers; 0: as the compiler likes. For sm_100 and sm_120 it would spill.
 template <bool DENSE>
 constexpr int blocks_at_a_time() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 1200
-    if (DENSE) return 7;
-#endif
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+    return DENSE ? 4 : 3;
+#else
     return DENSE ? 0 : 5;
+#endif
 }
 // A block takes a run of quads of a group, in batches. Shared memory: a sum of each term for each thread.
 template <bool WEIGHT, bool DENSE>

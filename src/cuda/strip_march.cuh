@@ -273,11 +273,14 @@ constexpr Size kSize = size_for(PXLI_COMPILED_FOR);
 #else
 constexpr Size kSize = LARGE;
 #endif
-// Blocks that a multiprocessor is to hold, which bounds registers. For sm_80 the compiler would spill 8 bytes where neighbours ride along.
+// Blocks that a multiprocessor is to hold, which bounds registers. For sm_80 the compiler would spill 8 bytes where neighbours ride along,
+// and where rows come element by element; for sm_100 68 bytes with terms on pixels.
 template <class K>
 constexpr int blocks_at_a_time() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 800
-    if (K::OTHERS == NEIGHBOURS) return 2;
+    if (K::OTHERS == NEIGHBOURS || (K::OTHERS == ALONE && K::WIDTH == 1)) return 2;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+    if (K::OTHERS == PIXELS) return 2;
 #endif
     return K::min_blocks;
 }

@@ -64,7 +64,8 @@ PXLI_INLINE double pxli_multiply_scales(const pxli_scale_product *p, double *los
         sum += weight * f.log, loss[j] = weight * f.slope, dead = dead || f.dead;
     }
     const bool vanishes = dead && sum == sum;
-    for (int j = 0; j < p->count; j++) loss[j] = vanishes ? 0 : loss[j] * exp(sum);
+    const double factor = exp(sum);
+    for (int j = 0; j < p->count; j++) loss[j] = vanishes ? 0 : loss[j] * factor;
     return vanishes ? 1 : -expm1(sum);
 }
 #endif

@@ -25,7 +25,7 @@ def evaluate(loss, key, pred, target, mask, term_weights, data_range, per_image)
     """(total, values): one path for modules and functions. `loss` is None in a graph, where `key` names it."""
     if not (isinstance(pred, torch.Tensor) and isinstance(target, torch.Tensor)):
         _run.check_images(pred, target)
-    pred, target = _run.same_dtype(pred, target)
+    pred, target = _run.comparable(pred, target)
     if loss is not None and data_range is not None:
         loss = loss.with_data_range(data_range)
     if mask is not None or term_weights is not None or pred.shape != target.shape:
@@ -82,7 +82,7 @@ class Loss(torch.nn.Module):
         """The total: a scalar (reduction="none": N of them) on pred's device, float32 (float64 for such images); nothing waits for a
         GPU.
 
-        pred, target: N x C x H x W of any strides, floats in [0, data_range] or uint8. Mixed types are compared in the wider one.
+        pred, target: N x C x H x W of any strides, floats in [0, data_range] or uint8. Of two types they are compared in the wider one.
         mask: weights >= 0 of pixels, H x W, N x H x W or N x 1 x H x W.
         term_weights: one for each term in place of the expression's; a tensor may require a gradient, which is the term's value.
         data_range: in place of the module's.

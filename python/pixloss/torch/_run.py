@@ -12,6 +12,7 @@ from .._errors import ArgumentError
 _DTYPES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.float64: "f64", torch.uint8: "u8"}
 if hasattr(torch, "uint16"):
     _DTYPES[torch.uint16] = "u16"
+_PAIRED = {torch.float32, torch.float16, torch.bfloat16}
 _MOST_SHAPES = 64
 _NO_STREAM = C.c_void_p(None)
 
@@ -75,7 +76,7 @@ class Plan:
 def _take_plan(loss, pred, target, mask, weights, per_image, grad_pred, grad_target):
     """A plan that no other call uses, and the list that it goes back to. Gradients are laid out as empty_like() lays them out, which
     the inputs' strides decide."""
-    key = (pred.dtype, pred.shape, pred.stride(), target.stride(), per_image, grad_pred is None, grad_target is None,
+    key = (pred.dtype, target.dtype, pred.shape, pred.stride(), target.stride(), per_image, grad_pred is None, grad_target is None,
            pred.is_cuda and pred.device, target.is_cuda and target.device, mask is not None and mask.stride(), weights is None)
     free = loss.plans.get(key)
     if free is None:
@@ -95,7 +96,8 @@ def gradient_like(image):
 
 def evaluate(loss, pred, target, mask, weights, per_image, want_pred, want_target, as_tensor=False):
     """(values, gradient of pred or None, of target or None). values: on the CPU an array of C doubles, on CUDA or with as_tensor a
-    tensor, all rows x (1 + terms). Images of one dtype, checked; mask and weights as prepare_mask() and prepare_weights() give them."""
+    tensor, all rows x (1 + terms). Images as comparable() gives them, checked; mask and weights as prepare_mask() and
+    prepare_weights() give them."""
     grad_pred = gradient_like(pred) if want_pred else None
     grad_target = gradient_like(target) if want_target else None
     plan, free = _take_plan(loss, pred, target, mask, weights, per_image, grad_pred, grad_target)
@@ -134,9 +136,10 @@ def _on_cuda(loss, plan, pred, target, mask, weights, grad_pred, grad_target):
 
 
 # ---- Arguments of a step -----------------------------------------------------------------------------------------------------
-def same_dtype(pred, target):
-    """The wider type of both, as torch's own losses take it. Autograd casts the gradient back."""
-    if pred.dtype is target.dtype:
+def comparable(pred, target):
+    """As the library takes them: f32, f16 and bf16 in any pair, without a copy; else both in the wider type, as torch's own losses take
+    them, and autograd casts the gradient back."""
+    if pred.dtype is target.dtype or (pred.dtype in _PAIRED and target.dtype in _PAIRED):
         return pred, target
     wide = torch.promote_types(pred.dtype, target.dtype)
     return pred.to(wide), target.to(wide)
