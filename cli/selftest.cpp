@@ -1,5 +1,5 @@
-// `pixloss selftest`: every term, type, layout and border on a device against the CPU in f64: the check before trusting a new card or
-// driver. selftest_bounds.hpp says what is allowed, and why.
+// `pixloss selftest`: every term, type, layout and border on a device against the CPU in f64: the check before trusting a new card
+// or driver. selftest_bounds.hpp says what is allowed, and why.
 #include <algorithm>
 #include <chrono>
 #include <cmath>

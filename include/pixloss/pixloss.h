@@ -38,13 +38,14 @@
  *   groups in f32 (16 scores, the charges of sobel, laplacian and tv at 256 columns; on CUDA a few dozen). f64 images (CPU only;
  *   reductions take them everywhere) are computed in f64 throughout: the reference. Networks compute in f32 whatever the images
  *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
- * - **Units.** Pixels, L, delta, beta and eps (psnr's: the square) times a power of two give the same bits, times the same power, but
- *   for psnr, a logarithm, and exponents. Squares below the smallest normal number of the type computed in (1.2e-38 for f32) lose
- *   digits or vanish: l2, huber, pseudo_huber, log_cosh, rmse, psnr of differences below 1e-19; values beyond the largest (3.4e38) are infinite: the
- *   squares of differences above 1.8e19. Windowed terms are computed in units of L, so they are right for images of any magnitude,
- *   or not finite where pixels are 1e19 times L and more; gradients of contrast and structure fade where they are below 1e-19
- *   times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and eps are rounded to the type computed in; one beyond
- *   f32 is refused where that is f32. A term's weight over what its mean divides by counts as at most 3.4e38 there.
+ * - **Units.** Pixels, L, delta, beta and eps (psnr's: the square) times a power of two give the same bits, times the same
+ *   power, but for psnr, log_cosh and exponents. Squares below the smallest normal number of the type computed in (1.2e-38
+ *   for f32) lose digits or vanish: l2, huber, pseudo_huber, log_cosh, rmse, psnr of differences below 1e-19; values beyond
+ *   the largest (3.4e38) are infinite: the squares of differences above 1.8e19. Windowed terms are computed in units of L, so
+ *   they are right for images of any magnitude, or not finite where pixels are 1e19 times L and more; gradients of contrast
+ *   and structure fade where they are below 1e-19 times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and
+ *   eps are rounded to the type computed in; one beyond f32 is refused where that is f32. A term's weight over what its mean
+ *   divides by counts as at most 3.4e38 there.
  * - **Determinism.** Same kind of device, same build, same instruction set, same arguments and alignment: same bits, for any
  *   number of threads, multiprocessors and streams. In networks on the CPU for the same number of threads alone: oneDNN shares
  *   out its sums by it, which changes the last bits, and up to 1e-5 of a style term; on a GPU for the same model of GPU and
@@ -257,8 +258,8 @@ typedef enum pxl_precision {
     PXL_PRECISION_F16 = 3,     /**< 11 bits */
     PXL_PRECISION_BF16 = 4     /**< 8 bits, f32's range */
 } pxl_precision;
-/** What becomes of a factor of ms_ssim that is not above 0, which has no power. Where one counts as 0, so does MS-SSIM, and the gradient
- * of that channel (with torchmetrics: of that image) is 0. A scale of weight 0 does not count, whatever its factor. */
+/** What becomes of a factor of ms_ssim that is not above 0, which has no power. Where one counts as 0, so does MS-SSIM, and the
+ * gradient of that channel (with torchmetrics: of that image) is 0. A scale of weight 0 does not count, whatever its factor. */
 typedef enum pxl_clamp {
     PXL_CLAMP_DEFAULT = 0, /**< eps; with a preset, and without an eps, relu */
     PXL_CLAMP_EPS = 1,     /**< a factor below `eps` (penalty_param, below 1; default 1e-4) counts as eps, with a slope of 0 */
@@ -285,8 +286,8 @@ typedef enum pxl_border {
 /** An exact 0 for k1, k2, alpha, beta, gamma, where 0 stands for the default. */
 #define PXL_EXACT_ZERO 1e-300
 
-/** One term; made by PXL_TERM(). Zero is the default of every field but the weight. What windowed terms have, ms_ssim has too, but for
- * downsample. */
+/** One term; made by PXL_TERM(). Zero is the default of every field but the weight. What windowed terms have, ms_ssim has too, but
+ * for downsample. */
 typedef struct pxl_term {
     size_t struct_size;      /**< sizeof(pxl_term) */
     pxl_term_kind kind;      /**< what it compares */
@@ -368,8 +369,8 @@ static inline pxl_term PXL_TERM(pxl_term_kind kind, double weight) {
  *
  *     none, wang, tf  the last pixel counts twice
  *     vainf           pairs begin before the first pixel, with a 0
- *     piq             the same with the first pixel twice, on both axes if either is odd (an even one then loses its last pixel); given
- *                     weights are divided by their sum
+ *     piq             the same with the first pixel twice, on both axes if either is odd (an even one then loses its last pixel);
+ *                     given weights are divided by their sum
  *     torchmetrics    the last pixel does not count; one factor for all channels of an image, their mean; whole windows only at all
  *                     scales but the last; L, unless given, is each scale's own */
 PXL_API const char *pxl_preset_name(size_t index);
@@ -385,9 +386,9 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  * - `term = [ "-" ] [ number "*" ] name [ "(" argument { "," argument } ")" ]`
  * - **name**: pixel sobel laplacian tv blur | features lpips style cosine |
  *   ssim dssim ms_ssim luminance contrast structure | rmse psnr |
- *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; at most 32 terms
- * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic, squared (= l2),
- *   own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
+ *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; up to 32 terms
+ * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic,
+ *   squared (= l2), own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
  *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
  *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
  *   downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights,
@@ -420,27 +421,26 @@ typedef enum pxl_target_use {
 } pxl_target_use;
 /** What a loss is evaluated on, and what is wanted of it; made by PXL_ARGS(). A pointer that is NULL: not given, not wanted. */
 typedef struct pxl_args {
-    size_t struct_size;       /**< sizeof(pxl_args) */
-    const pxl_tensor *pred;   /**< N x C x H x W */
-    /** Sizes and device of pred, and its dtype or, beside a floating pred, another: f32, f16, bf16, u8, u16. Integers are then read
-     * times L / 255 or L / 65535, L being the data_range that the loss's terms state, which have to agree, else 1; not in a network. */
+    size_t struct_size;     /**< sizeof(pxl_args) */
+    const pxl_tensor *pred; /**< N x C x H x W */
+    /** Sizes and device of pred; its dtype or, beside a floating pred, f32, f16, bf16, u8 or u16. Integers are then read times
+     * L / 255 or L / 65535, with L the data_range that terms state (one for all; else 1), and not in a network. */
     const pxl_tensor *target;
     /** N x 1 x H x W, >= 0, f32, or f64 with f64 images; a stride of 0 repeats it; NULL: all 1. A position of a map counts with
      * the weight of its pixel. Where the weight is 0 both images read as 0 (a difference that tv takes to or from there is 0),
      * and the gradients are 0. Not together with downsample, ms_ssim or terms in a network. If all weights that count are 0, the
      * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
-    const pxl_tensor *grad_pred; /**< d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64 */
+    const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64 */
     const pxl_tensor *grad_target; /**< d total / d target, the same; not of integers */
     const float *grad_loss;        /**< the upstream gradient of the total; NULL: 1. With per_image one per image */
     /** One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and
      * the gradient, even if its value is not finite. (CUDA does not look at them before: one that is not finite makes the total
      * and the gradient NaN.) */
     const float *term_weights;
-    double *values;               /**< the weighted total, then each term's value without its weight: 1 + terms of them */
-    int per_image;                /**< 1: values has N rows, one per image, and grad_loss N entries */
-    const pxl_tensor *map;        /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term at each position;
-                              ms_ssim has none */
+    double *values;        /**< the weighted total, then each term's value without its weight: 1 + terms of them */
+    int per_image;         /**< 1: values has N rows, one per image, and grad_loss N entries */
+    const pxl_tensor *map; /**< N x C x H' x W', f32 or f64: SSIM (or l, c, s) of the first windowed term, not of ms_ssim */
     const pxl_tensor *statistics; /**< N x 5C x H' x W', f32 or f64: of the first windowed term, see pxl_ssim_statistics() */
     pxl_target_use target_use;    /**< what becomes of the target in a network */
     /** N x 1 x H x W, f32 or f64: of the first term of kind features, lpips or cosine, where in the image it comes from: the

@@ -28,6 +28,13 @@ plane target_plane(const pxli_call *call, int64_t image, int64_t channel) {
     } while (0)
 #define AS_REAL(a)  ((real)(a))
 #define IN_UNITS(a) ((real)(a)*range / most)
+#define LOAD_INTEGER(TYPE)        \
+    do {                          \
+        if (most == 1)            \
+            LOAD(TYPE, AS_REAL);  \
+        else                      \
+            LOAD(TYPE, IN_UNITS); \
+    } while (0)
 
 #if defined __F16C__
 /* gcc 12 leaves conversion from _Float16 scalar */
@@ -144,18 +151,8 @@ void load_row(const plane *p, int64_t y, int64_t x, int64_t count, real *restric
             break;
         }
         case PXL_BF16: LOAD(uint16_t, pxli_from_bfloat); break;
-        case PXL_U8:
-            if (most == 1)
-                LOAD(uint8_t, AS_REAL);
-            else
-                LOAD(uint8_t, IN_UNITS);
-            break;
-        case PXL_U16:
-            if (most == 1)
-                LOAD(uint16_t, AS_REAL);
-            else
-                LOAD(uint16_t, IN_UNITS);
-            break;
+        case PXL_U8: LOAD_INTEGER(uint8_t); break;
+        case PXL_U16: LOAD_INTEGER(uint16_t); break;
     }
 }
 
