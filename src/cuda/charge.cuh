@@ -30,7 +30,7 @@ __device__ inline void read_charges(const Terms &t, const Finish &f, int64_t gro
     __syncthreads();
 }
 
-// value = penalty(d), and its slope in place of d. Four at a time: eight polynomials side by side take more registers than there are.
+// value = penalty(d), and its slope in place of d. Four at a time, to keep few polynomials in registers at once.
 template <int N>
 __device__ void penalise(int penalty, float param, float (&d)[N], float (&value)[N]) {
     constexpr int most = N < 4 ? N : 4;
