@@ -2,7 +2,7 @@
 # The Python package as a user gets it: builds the sdist, installs it in a fresh environment, runs python/tests.
 #   scripts/python_test.sh --setup [--full]   brings what the tests take beside the package into build/python/base, which is kept: torch
 #                                             for the CPU (200 MB), NumPy, Pillow, pytest; --full: the packages of the drop-ins (300 MB)
-#   scripts/python_test.sh [--full]           the rest, in under two minutes; --full: also the drop-ins beside the packages
+#   scripts/python_test.sh [--full]           the rest, with SSE2's kernels alone; --full: all kernels, and the drop-ins beside their packages
 #   scripts/python_test.sh -- ARGUMENTS       with arguments for pytest
 # PYTHON in the environment names another interpreter than python3. Ends with 3 if there is no venv or no package index.
 set -euo pipefail
@@ -38,7 +38,9 @@ rm -rf "$folder/dist" "$folder/fresh"
 "$base" -m build --sdist --outdir "$folder/dist" . >"$folder/sdist.log" 2>&1 || { tail -n 20 "$folder/sdist.log"; exit 1; }
 "$base" -m venv "$folder/fresh"
 fresh=$folder/fresh/bin/python
-CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) install "$fresh" "$folder"/dist/*.tar.gz -C cmake.define.PIXLOSS_CUDA=OFF
+options=(-C cmake.define.PIXLOSS_CUDA=OFF)
+[ "$full" = yes ] || options+=(-C cmake.define.PIXLOSS_INSTRUCTION_SETS=)
+CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) install "$fresh" "$folder"/dist/*.tar.gz "${options[@]}"
 # The package lies in the fresh environment alone; what else the tests import is the other's.
 "$base" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$("$fresh" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 unset PIXLOSS_LIBRARY PYTHONPATH

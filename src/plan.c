@@ -130,6 +130,7 @@ static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
     pass->mode = pass->scored_count == 0 && plain ? PXLI_SCORE_SSIM : PXLI_SCORE_TERMS;
     pass->means = (pass->means || pass->scored_count == 0) && term->kind == PXL_LUMINANCE;
     pass->scored[pass->scored_count++] = k;
+    pass->settles = pxli_settles(term->window.k1, term->window.k2);
     pass->covariance = pass->covariance || term->kind == PXL_CONTRAST || term->kind == PXL_STRUCTURE || has_exponents(term);
 }
 static pxli_pass *pass_for(pxli_call *call, const pxli_term *term) {
@@ -282,6 +283,7 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;
     pass->scored_count = 1, pass->scored[0] = 0;
+    pass->settles = pxli_settles(p->whole.k1, p->whole.k2);
     pass->reads_sums = j > 0;
     set_tiles(to, pass);
 }

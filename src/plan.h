@@ -47,6 +47,7 @@ typedef struct pxli_pass {
     bool mostly_outside;         /* of a zero border: even in the middle of the image most of a window's weight is on zeros */
     double taps_y[PXLI_MAX_WINDOW / 2 + 1], taps_x[PXLI_MAX_WINDOW / 2 + 1]; /* of symmetric taps the first half: see pxli_tap */
     pxli_folds folds;
+    bool settles;                           /* flat windows: see pxli_settle */
     double variance_factor;                 /* 0 where windows are of one pixel */
     bool means;                             /* only these are: u and v, not their squares */
     bool covariance;                        /* the fifth map, cov(u, v), is needed */

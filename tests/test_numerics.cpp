@@ -264,4 +264,32 @@ TEST(Sums, of_a_long_row_of_charges_round_little) {
     for (const Way &way : tested_ways()) EXPECT_TRUE(agrees(test, run(way, test, inputs), expected)) << way.name();
 }
 
+// Bands of texture, of zeros and of constants beside them: without stabilisers a flat window is 0 / 0, which counts as equal.
+oracle::Inputs bands(const Case &test) {
+    oracle::Inputs inputs = make_inputs(test);
+    const oracle::Image x = texture(test.shape, 5), y = texture(test.shape, 6);
+    const double flat[][2] = {{0, 0}, {0.7, 0.3}, {0, 0.2}};
+    for (int64_t i = 0; i < static_cast<int64_t>(x.v.size()); ++i) {
+        const int64_t column = i % test.shape.w, band = column / 24;
+        inputs.pred.v[i] = band % 2 ? flat[band / 2][0] : x.v[i];
+        inputs.target.v[i] = band % 2 ? flat[band / 2][1] : y.v[i];
+    }
+    inputs.pred = rounded(inputs.pred, test.dtype), inputs.target = rounded(inputs.target, test.dtype);
+    return inputs;
+}
+TEST(FlatWindows, count_as_equal_without_stabilisers) {
+    const double stabilisers[][2] = {{PXL_EXACT_ZERO, 0.03}, {0.01, PXL_EXACT_ZERO}, {1e-12, 1e-12}};
+    for (const auto &k : stabilisers)
+        for (const pxl_term_kind kind : {PXL_SSIM, PXL_DSSIM, PXL_LUMINANCE, PXL_MS_SSIM})
+            for (const pxl_dtype dtype : {PXL_F32, PXL_F64}) {
+                pxl_term term = windowed(kind);
+                term.k1 = k[0], term.k2 = k[1], term.border = PXL_REFLECT, term.scales = kind == PXL_MS_SSIM ? 2 : 0;
+                const Case test = make_case({term}, {1, 1, 24, 168}, dtype);
+                const oracle::Inputs inputs = bands(test);
+                const oracle::Result expected = reference(test, inputs);
+                for (const Way &way : tested_ways())
+                    EXPECT_TRUE(agrees(test, run(way, test, inputs), expected)) << way.name() << ' ' << describe(test);
+            }
+}
+
 } // namespace

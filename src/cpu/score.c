@@ -291,8 +291,22 @@ static void statistics_adjoint(strip *s, corner at, vf *const m[MAPS]) {
     }
 }
 
+static void settle(const strip *s) {
+    vf *const *f = s->work.f;
+    real *restrict u = (real *)f[MAP_U], *restrict v = (real *)f[MAP_V];
+    real *restrict uu = (real *)f[MAP_UU], *restrict vv = (real *)f[MAP_VV];
+    const bool squares = s->forward > MEANS;
+    for (int i = 0; i < POSITIONS; i++) {
+        const pxli_flat_window read = {u[i], v[i], squares ? uu[i] : 0, squares ? vv[i] : 0};
+        const pxli_flat_window to = pxli_settle(read, s->two_c, s->gap, s->C1, s->C2);
+        u[i] = to.u, v[i] = to.v;
+        if (squares) uu[i] = to.uu, vv[i] = to.vv;
+    }
+}
+
 static int64_t clamped(int64_t position) { return larger(0, smaller(position, POSITIONS)); }
 static void score_at(strip *s, corner at, vf *const m[MAPS]) {
+    if (s->pass->settles) settle(s);
     switch (s->pass->mode) {
         case PXLI_SCORE_SSIM:
             if (s->backs)

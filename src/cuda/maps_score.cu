@@ -18,7 +18,7 @@ struct ScoreArgs {
     Patches patches;
     float variance_factor;
     unsigned char border, mode, maps, backs;
-    bool masked, writes;
+    bool masked, writes, settles;
 };
 static_assert(sizeof(ScoreArgs) + sizeof(Terms) + sizeof(Finish) <= 4096, "parameters");
 
@@ -44,8 +44,8 @@ size_t shared_bytes(int slots, int taps) {
 
 struct Position {
     const Constants *s;
-    int row, column;    // of the tile's maps
-    const float *value; // of map q at [q step]
+    int row, column; // of the tile's maps
+    float *value;    // of map q at [q step]
     int step;
     bool own; // in the tile itself
     float weight;
@@ -58,6 +58,11 @@ __device__ inline pxli_moments moments_at(const ScoreArgs &g, const Position &p)
                       fmaf(-mv, mv, p.value[3 * p.step]) * f, 0};
     if (g.maps > 4) m.cuv = fmaf(-mu, mv, p.value[4 * p.step]) * f;
     return m;
+}
+__device__ inline void settle(const Position &p) {
+    float *const v = p.value + p.step, *const uu = v + p.step, *const vv = uu + p.step;
+    const pxli_flat_window to = pxli_settle({*p.value, *v, *uu, *vv}, p.s->sum, p.s->gap, p.s->C1, p.s->C2);
+    *v = to.v, *uu = to.uu, *vv = to.vv;
 }
 // Derivatives to the statistics -> to the filtered maps, whose variances are of shifted values.
 __device__ inline void pull_back(const ScoreArgs &g, const Position &p, const pxli_score &r, float weight) {
@@ -129,7 +134,7 @@ __device__ inline void read_weight(const ScoreArgs &g, const Tile &t, Position &
     p.own = y >= 0 && y < t.rows && x >= 0 && x < t.columns;
     p.weight = g.masked ? weight_at(g.weight, t.image, t.map_y + p.row, t.map_x + p.column) : 1.0f;
 }
-__device__ inline Position position_at(const ScoreArgs &g, const Constants &s, int row, int column, const float *value, int step,
+__device__ inline Position position_at(const ScoreArgs &g, const Constants &s, int row, int column, float *value, int step,
                                        float *back) {
     Position p;
     p.s = &s, p.row = row, p.column = column, p.value = value, p.step = step, p.own = false, p.weight = 1;
@@ -153,6 +158,7 @@ __device__ void score_rows(const ScoreArgs &g, const Terms &terms, const Finish 
 #pragma unroll 1
     for (int v = 0; v < count; v++, step_down(g, p)) {
         read_weight(g, t, p);
+        if (g.settles) settle(p);
         if (KIND == PLAIN)
             score_plain(g, t, p, half ? shared.coefficient[0] / 2 : shared.coefficient[0], half ? 0.5f : 1.0f, &sum);
         else if (g.mode == PXLI_SCORE_STATISTICS)
@@ -247,7 +253,7 @@ void launch_score(Sequence &s, const Evaluation &e, const Step &step, const Plan
     g.patches = score_patches(p), g.variance_factor = static_cast<float>(step.pass->variance_factor);
     g.border = static_cast<unsigned char>(p.border), g.mode = static_cast<unsigned char>(step.pass->mode);
     g.maps = static_cast<unsigned char>(p.maps), g.backs = static_cast<unsigned char>(p.backs);
-    g.masked = p.images.weight.data != nullptr;
+    g.masked = p.images.weight.data != nullptr, g.settles = step.pass->settles;
     if (p.maps == 1) return start<BLUR>(s, e, p, g, f, tiles);
     g.other = other_of(e, step.pass), g.writes = g.other.data != nullptr && step.count > 0;
     const bool plain = step.pass->mode == PXLI_SCORE_SSIM || step.pass->mode == PXLI_SCORE_CONTRAST_STRUCTURE;

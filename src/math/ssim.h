@@ -57,6 +57,26 @@ PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL noise, PXLI_REAL
     return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
 }
 
+/* The filtered maps of a window, with units and stabilisers of its tile. */
+typedef struct pxli_flat_window {
+    PXLI_REAL u, v, uu, vv;
+} pxli_flat_window;
+/* Stabilisers this small do not cover what rounding leaves of a flat window, so that 0 / 0 would be a ratio of rounding errors: where
+ * neither the means M and m, or neither of the variances, are above theirs, they are given as if x and y were equal there. The shifts
+ * `sum` and `gap` are what the means' errors are relative to. */
+PXLI_INLINE pxli_flat_window pxli_settle(pxli_flat_window f, PXLI_REAL sum, PXLI_REAL gap, PXLI_REAL C1, PXLI_REAL C2) {
+    const PXLI_REAL unit = sizeof sum == 4 ? (PXLI_REAL)1e-6 : (PXLI_REAL)2e-15, error_M = unit * pxli_abs(sum),
+                    error_m = unit * pxli_abs(gap);
+    const PXLI_REAL M = f.u + sum, m = f.v + gap, noise = pxli_variance_noise(f.uu, f.vv);
+    const PXLI_REAL su = f.uu - f.u * f.u, sv = f.vv - f.v * f.v;
+    if (C1 < 10000 * (error_M * error_M + error_m * error_m) && pxli_abs(M) <= error_M && pxli_abs(m) <= error_m) {
+        f.vv += (-gap - f.v) * (f.v - gap); /* sv stays */
+        f.v = -gap;
+    }
+    if (C2 < 100 * noise && su + sv <= noise) f.uu = f.u * f.u + 1, f.vv = f.v * f.v;
+    return f;
+}
+
 /* f = 1 - b, log f^p, and d log f^p / df as a multiple of 1 / f: f below 1e-4 counts as 1e-4, with a slope of 0. */
 typedef struct pxli_power {
     PXLI_REAL f, log, slope;

@@ -37,6 +37,8 @@ PXLI_INLINE double pxli_stabiliser(double k, double L, double least) {
     const double own = k > 1e-15 ? k * L : 1e-15 * L, c = own * own, most = 1 / least;
     return c < least ? least : c > most ? most : c;
 }
+/* Whether stabilisers of these are so small that flat windows have to be settled: see pxli_settle. */
+PXLI_INLINE bool pxli_settles(double k1, double k2) { return k1 < 1e-3 || k2 < 1e-3; }
 /* features, lpips, style, cosine: compared in the layers of a network. */
 PXLI_INLINE bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
 /* rmse, psnr: functions of the mean square, so their gradient needs a value pass first. */
