@@ -171,6 +171,12 @@ static void place_mean(pxli_call *call) {
         if (pxli_is_function_of_mean(call->terms[k].kind)) add_residual(call, &call->mean, k);
 }
 
+/* Residual terms beside ms_ssim alone. On CUDA they have launches of their own. */
+static bool can_ride(const pxli_call *call) {
+    return call->args->pred->device.type == PXL_CPU && call->pyramids && call->passes == 1 && !call->pass[0].window &&
+           call->pass[0].gradients;
+}
+
 /* ---- Narrow images: other views of the same pixels --------------------------------------------------------------------- */
 static bool is_narrow(const pxl_tensor *pred) {
     enum { NARROW = 32 };
@@ -260,6 +266,7 @@ void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, px
         set_tiles(call, &call->pass[p]);
         call->pass[p].accumulate = p > 0 || call->pass[p].factor > 1 || args->accumulate;
     }
+    if (can_ride(call)) call->pass[0].rides = true, call->pass[0].accumulate = call->pyramids > 1 || args->accumulate;
     if (call->mean.residual_count) set_tiles(call, &call->mean);
     if (call->args->pixel_map) call->charged = pxli_first_pixel(loss);
     if (call->args->statistics) set_statistics(first, PXLI_SCORE_STATISTICS, call, &call->statistics);
@@ -329,7 +336,8 @@ static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *aren
 void pxli_layout_pass(pxli_call *scale, pxli_arena *arena) { layout_pass(scale, scale->pass, arena); }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {
     const pxl_dtype dtype = call->args->pred->dtype == PXL_F64 ? PXL_F64 : PXL_F32;
-    const bool adds = call->passes + call->pyramids + call->walks > 1 || (call->passes && call->pass[0].factor > 1);
+    const bool rides = pxli_rides(call);
+    const bool adds = call->passes - rides + call->pyramids + call->walks > 1 || (call->passes && call->pass[0].factor > 1);
     if (!adds || !gradient || gradient->dtype == dtype) return gradient;
     *sum = pxl_nchw(NULL, dtype, gradient->device, call->n, call->c, call->h, call->w);
     sum->data = pxli_take(arena, (size_t)(call->n * call->c * call->h * call->w) * (dtype == PXL_F64 ? 8 : 4));

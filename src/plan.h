@@ -60,7 +60,9 @@ typedef struct pxli_pass {
 
     bool gradients;  /* this pass writes those that the call wants */
     bool accumulate; /* and adds them to what is there */
-    bool outputs;    /* this pass writes args->map */
+    bool rides; /* residual terms alone, which run while the last ms_ssim's finest gradient is weighed, and add it to theirs */
+    const struct pxli_pyramid *pyramid; /* that one, once it is weighed */
+    bool outputs;                       /* this pass writes args->map */
 
     /* Tiles: (image, channel, segment of rows, strip of columns), by shape alone. */
     int64_t strips, segments;
@@ -131,6 +133,9 @@ void pxli_plan_layout(pxli_call *call, pxli_arena *arena);
 /* The same for the statistics of `term` alone, into call->statistics; args holds the images and outputs. */
 void pxli_plan_statistics(const pxl_args *args, const pxl_tensor *grad_statistics, const pxli_term *term, pxli_score_mode mode,
                           pxli_call *call);
+
+/* Whether the only pass does. */
+static inline bool pxli_rides(const pxli_call *call) { return call->passes == 1 && call->pass[0].rides; }
 
 static inline int64_t pxli_tile_count(const pxli_call *call, const pxli_pass *pass) {
     return call->n * call->c * pass->strips * pass->segments;

@@ -85,12 +85,12 @@ static pxli_scale_product product_of(const pxli_scales *s, int count) {
 void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_arena *arena) {
     memset(p, 0, sizeof *p);
     p->index = call->pyramid[i], p->term = &call->terms[p->index];
-    p->count = pxli_scale_count(p->term, call->h, call->w);
+    p->count = pxli_scale_count(p->term, call->h, call->w), p->channels = call->c;
     p->whole = p->cropped = p->term->window;
     if (p->term->scales.crop) p->cropped.border = PXL_VALID;
     p->product = product_of(&p->term->scales, p->count);
-    p->direct = i == 0 && call->passes == 0 && !call->args->accumulate && is_dense(call->grad_pred, dtype_of(call)) &&
-                is_dense(call->grad_target, dtype_of(call));
+    p->direct = i == 0 && call->passes - pxli_rides(call) == 0 && !call->args->accumulate &&
+                is_dense(call->grad_pred, dtype_of(call)) && is_dense(call->grad_target, dtype_of(call));
     p->base = pxli_take(arena, (size_t)(2 * call->n * call->c) * sizeof(double));
     p->range = pxli_take(arena, (size_t)call->n * sizeof(double)), p->outer = pxli_take(arena, (size_t)call->n * sizeof(double));
     if (p->term->scales.own_ranges && p->term->window.data_range == PXL_FROM_DATA)

@@ -24,7 +24,8 @@ typedef struct pxli_scale {
 } pxli_scale;
 typedef struct pxli_pyramid {
     const pxli_term *term;
-    int index, count;           /* of the term in its loss; scales */
+    int index, count; /* of the term in its loss; scales */
+    int64_t channels;
     bool direct;                /* the finest gradient is computed where it belongs */
     pxli_window whole, cropped; /* of the coarsest scale, of the others */
     pxli_scale_product product;

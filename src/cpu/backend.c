@@ -61,16 +61,16 @@ static void run_tile(const void *arguments, int64_t index, void *scratch) {
     const pass_run *r = arguments;
     r->kernels->tile(r->call, r->pass, index, scratch, r->sums + index * r->terms);
 }
-static void run_pass(const pxli_team *team, const layout *l, pxli_call *call, const pxli_pass *pass) {
+void pxli_run_pass(const pxli_team *team, pxli_call *call, const pxli_pass *pass, double *sums) {
     const int terms = pass->residual_count + pass->scored_count;
-    const pass_run run = {pxli_kernels_for(call->args->pred->dtype), call, pass, l->sums, terms};
+    const pass_run run = {pxli_kernels_for(call->args->pred->dtype), call, pass, sums, terms};
     const int64_t tiles = pxli_tile_count(call, pass), each = tiles / call->n;
     pxli_run(team, tiles, call->n * call->c * pass->h * pass->w, run_tile, &run);
     for (int k = 0; k < terms; k++) {
         const int term = k < pass->residual_count ? pass->residual[k] : pass->scored[k - pass->residual_count];
         for (int64_t n = 0; n < call->n; n++) {
             double sum = 0;
-            for (int64_t i = n * each; i < (n + 1) * each; i++) sum += l->sums[i * terms + k];
+            for (int64_t i = n * each; i < (n + 1) * each; i++) sum += sums[i * terms + k];
             call->sums[n * call->count + term] = sum;
         }
     }
@@ -91,7 +91,7 @@ static void clear(const pxl_tensor *t) {
 /* What adds to a gradient before anything was written there adds to zeros, or to what the caller has. */
 static void start_gradients(const pxli_call *call) {
     const pxl_args *args = call->args;
-    const bool adds = args->accumulate || (call->passes ? call->pass[0].accumulate : !call->pyramids);
+    const bool adds = args->accumulate || (call->passes > pxli_rides(call) ? call->pass[0].accumulate : !call->pyramids);
     if (adds && !(args->accumulate && call->grad_pred == args->grad_pred)) clear(call->grad_pred);
     if (adds && !(args->accumulate && call->grad_target == args->grad_target)) clear(call->grad_target);
 }
@@ -138,16 +138,16 @@ static pxl_status evaluate(const pxl_context *context, pxli_call *call, pxli_wor
     const pxl_args *args = call->args;
     pxli_set_norms(&team, call, l.parts);
     pxli_set_ranges(&team, call, l.parts);
-    if (call->mean.residual_count) run_pass(&team, &l, call, &call->mean);
+    if (call->mean.residual_count) pxli_run_pass(&team, call, &call->mean, l.sums);
     pxli_set_scales(call);
     start_gradients(call);
-    for (int p = 0; p < call->passes; p++) run_pass(&team, &l, call, &call->pass[p]);
+    for (int p = pxli_rides(call); p < call->passes; p++) pxli_run_pass(&team, call, &call->pass[p], l.sums);
     pxli_pyramids_run(&team, call, l.sums);
     clear_layer_sums(call);
     status = pxli_walks_run(call, &team);
     if (status) return status;
     round_sum(&team, call, call->grad_pred, args->grad_pred), round_sum(&team, call, call->grad_target, args->grad_target);
-    if (call->statistics.window) run_pass(&team, &l, call, &call->statistics);
+    if (call->statistics.window) pxli_run_pass(&team, call, &call->statistics, l.sums);
     if (call->charged) pxli_run(&team, call->n * call->c, call->n * call->c * call->h * call->w, map_plane, call);
     if (args->values || args->values_f32) pxli_write_values(call);
     return PXL_OK;

@@ -1,19 +1,18 @@
 /* Between the scales of MS-SSIM: halving two images, and the adjoint of that. See scales.h. */
 #include "../scales.h"
 #include "reader.h"
+#include "weigh.h"
 
 #define QUARTER (real)0.25
-enum { PAD = 16 }; /* elements before and after a row of scratch: one outside of the image, and alignment */
-static int64_t pitch_of(int64_t w) { return (w + 15) / 16 * 16 + 2 * PAD; }
 size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call);
-size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call) { return (size_t)(4 * pitch_of(call->w)) * sizeof(real) + PXLI_ALIGN; }
+size_t PXLI_NAME(pyramid_bytes)(const pxli_call *call) { return (size_t)(4 * weigh_pitch(call->w)) * sizeof(real) + PXLI_ALIGN; }
 typedef struct scratch_rows {
     real *row[4];
 } scratch_rows;
 static scratch_rows rows_in(void *memory, int64_t w) {
     pxli_arena arena = {(uintptr_t)memory, 0};
     scratch_rows s;
-    for (int i = 0; i < 4; i++) s.row[i] = (real *)pxli_take(&arena, (size_t)pitch_of(w) * sizeof(real)) + PAD;
+    for (int i = 0; i < 4; i++) s.row[i] = (real *)pxli_take(&arena, (size_t)weigh_pitch(w) * sizeof(real)) + WEIGH_PAD;
     return s;
 }
 
@@ -140,38 +139,66 @@ static void spread_row(pxli_halved columns, real unit, const real *restrict from
 static inline real sum_of(real a, real b) { return a - a != 0 && a == a && b == b ? a : a + b; }
 /* A row of a map's gradient times its slope, and another `times`. Where one of these is 0, what it multiplies does not count,
  * whatever it is. */
-static void weigh_row(int64_t w, real slope, const real *g, real times, const real *restrict other, real *to) {
+static void combine(int64_t n, real slope, const real *g, real times, const real *restrict other, real *to) {
     if (slope == 0)
-        for (int64_t i = 0; i < w; i++) to[i] = times == 0 ? 0 : times * other[i];
+        for (int64_t i = 0; i < n; i++) to[i] = times == 0 ? 0 : times * other[i];
     else if (times == 0)
-        for (int64_t i = 0; i < w; i++) to[i] = slope * g[i];
+        for (int64_t i = 0; i < n; i++) to[i] = slope * g[i];
     else
-        for (int64_t i = 0; i < w; i++) to[i] = sum_of(slope * g[i], times * other[i]);
+        for (int64_t i = 0; i < n; i++) to[i] = sum_of(slope * g[i], times * other[i]);
 }
 static const pxl_tensor *gradient_of(const pxli_scale *s, bool of_target) { return of_target ? &s->grad_target : &s->grad_pred; }
+void weigh_take(weighing *g, const pxli_call *call, pxli_arena *arena) {
+    const size_t bytes = (size_t)weigh_pitch(call->w) * sizeof(real);
+    for (int i = 0; i < 2; i++) g->spread[i] = (real *)pxli_take(arena, bytes) + WEIGH_PAD;
+    g->row = pxli_take(arena, bytes);
+}
+void weigh_start(weighing *g, const pxli_pyramid *p, int j, int64_t n, int64_t c) {
+    const pxli_scale *s = &p->scale[j];
+    const int64_t index = n * p->channels + c;
+    g->coarser = j + 1 < p->count ? s + 1 : NULL;
+    g->slope = to_real(s->slope[index]), g->unit = j + 2 == p->count ? to_real(g->coarser->slope[index]) : 1;
+    for (int i = 0; i < 2; i++) {
+        const pxl_tensor *own = gradient_of(s, i);
+        if (own->data) g->own[i] = plane_of(own, n, c), g->held[i] = -1;
+        if (own->data && g->coarser) g->brings[i] = plane_of(gradient_of(g->coarser, i), n, c);
+    }
+}
+void weigh_row(weighing *g, bool of_target, int64_t y, int64_t x0, int64_t x1, real *to) {
+    const pxli_scale *coarser = g->coarser;
+    const int64_t pair = coarser ? (y + coarser->rows.before) / 2 : 0;
+    const int times = coarser && g->unit != 0 ? pxli_halved_readers(coarser->rows, y) : 0;
+    real *const spread = g->spread[of_target];
+    if (times && pair != g->held[of_target]) {
+        spread_row(coarser->columns, QUARTER * g->unit, direct_row(&g->brings[of_target], pair), spread);
+        g->held[of_target] = pair;
+    }
+    combine(x1 - x0, g->slope, direct_row(&g->own[of_target], y) + x0, (real)times, spread + x0, to);
+}
+void weigh_add(weighing *g, int64_t y, int64_t x0, int64_t x1, real *pred, real *target) {
+    real *const to[2] = {pred, target}, *restrict const row = g->row;
+    for (int i = 0; i < 2; i++) {
+        real *restrict const sum = to[i];
+        if (!sum) continue;
+        weigh_row(g, i, y, x0, x1, row);
+        for (int64_t k = 0; k < x1 - x0; k++) sum[k] += row[k];
+    }
+}
 
-/* Rows [y0, y1) of the gradient of scale j, of one plane: times its slope, and what the coarser scale
- * brings. The finest goes to the call's gradient, and with `add` is added to it. */
+/* Rows [y0, y1) of the gradient of scale j, of one plane. The finest goes to the call's gradient, and with `add` is added to it. */
 void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
                       int64_t y1, void *memory);
 void PXLI_NAME(weigh)(const pxli_call *call, const pxli_pyramid *p, int j, bool of_target, bool add, int64_t index, int64_t y0,
                       int64_t y1, void *memory) {
-    const pxli_scale *s = &p->scale[j], *coarser = j + 1 < p->count ? s + 1 : NULL;
-    const int64_t n = index / call->c, c = index % call->c, w = s->w;
-    const scratch_rows rows = rows_in(memory, w);
-    real *const spread = rows.row[0], *const out = rows.row[1];
-    const plane own = plane_of(gradient_of(s, of_target), n, c);
-    const plane brings = coarser ? plane_of(gradient_of(coarser, of_target), n, c) : own;
-    const plane to = j ? own : plane_of(of_target ? call->grad_target : call->grad_pred, n, c);
+    const int64_t n = index / call->c, c = index % call->c;
+    const scratch_rows rows = rows_in(memory, p->scale[j].w);
+    weighing g = {.spread = {rows.row[0], rows.row[0]}};
+    weigh_start(&g, p, j, n, c);
+    const plane own = g.own[of_target], to = j ? own : plane_of(of_target ? call->grad_target : call->grad_pred, n, c);
     const bool in_place = j > 0 || p->direct;
-    const real slope = to_real(s->slope[index]), unit = coarser && j + 2 == p->count ? to_real(coarser->slope[index]) : 1;
-    int64_t held = -1;
+    const int64_t w = p->scale[j].w;
     for (int64_t y = y0; y < y1; y++) {
-        real *const row = in_place ? direct_row(&own, y) : out;
-        const int64_t pair = coarser ? (y + coarser->rows.before) / 2 : 0;
-        const int times = coarser && unit != 0 ? pxli_halved_readers(coarser->rows, y) : 0;
-        if (times && pair != held) spread_row(coarser->columns, QUARTER * unit, direct_row(&brings, pair), spread), held = pair;
-        weigh_row(w, slope, direct_row(&own, y), (real)times, spread, row);
-        if (!in_place) store_row(&to, y, 0, w, out, add);
+        weigh_row(&g, of_target, y, 0, w, in_place ? direct_row(&own, y) : rows.row[1]);
+        if (!in_place) store_row(&to, y, 0, w, rows.row[1], add);
     }
 }

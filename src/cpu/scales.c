@@ -109,6 +109,18 @@ static void set_range(const pxli_team *team, const pxli_call *call, const pxli_p
 }
 
 /* ---- All of it -------------------------------------------------------------------------------------------------------- */
+/* The finest scale's gradient goes to the call's, by itself or with the pass that rides. */
+static void weigh_finest(const pxli_team *team, pxli_call *call, const pxli_pyramid *p, bool last, double *sums) {
+    const bool rides = last && pxli_rides(call), written = call->passes > pxli_rides(call);
+    const bool add = written || p->index != call->pyramid[0] || call->args->accumulate;
+    if (rides) {
+        call->pass[0].pyramid = p;
+        pxli_run_pass(team, call, &call->pass[0], sums);
+        return;
+    }
+    if (call->grad_pred) run_rows(team, &(rows_run){call, p, 0, false, add, 0}, weigh);
+    if (call->grad_target) run_rows(team, &(rows_run){call, p, 0, true, add, 0}, weigh);
+}
 static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *sums) {
     pxli_arena arena = call->pyramid_arena;
     pxli_pyramid p;
@@ -120,11 +132,11 @@ static void run_pyramid(const pxli_team *team, pxli_call *call, int i, double *s
         run_scale(team, call, &p, j, arena, sums);
     }
     pxli_weigh_scales(&p, call);
-    const bool add = call->passes > 0 || i > 0 || call->args->accumulate, lone = p.count == 1;
-    for (int j = lone ? 0 : p.count - 2; j >= 0; j--) {
-        if (call->grad_pred) run_rows(team, &(rows_run){call, &p, j, false, add, 0}, weigh);
-        if (call->grad_target) run_rows(team, &(rows_run){call, &p, j, true, add, 0}, weigh);
+    for (int j = p.count - 2; j > 0; j--) {
+        if (call->grad_pred) run_rows(team, &(rows_run){call, &p, j, false, false, 0}, weigh);
+        if (call->grad_target) run_rows(team, &(rows_run){call, &p, j, true, false, 0}, weigh);
     }
+    weigh_finest(team, call, &p, i + 1 == call->pyramids, sums);
 }
 void pxli_pyramids_run(const pxli_team *team, pxli_call *call, double *sums) {
     for (int i = 0; i < call->pyramids; i++) run_pyramid(team, call, i, sums);

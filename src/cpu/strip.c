@@ -14,6 +14,7 @@
 #include "strip.h"
 #include "residual.h"
 #include "sink.h"
+#include "weigh.h"
 
 /* ---- Filters: o[i] = sum over k of taps[k] s[i + k], i < VL; taps symmetric ------------------------------------------- */
 enum { BATCH = PXLI_VECTOR_BYTES == 64 ? 4 : 2 }; /* outputs at a time: what the registers hold */
@@ -329,8 +330,9 @@ typedef struct scratch {
     strip strip;
     residual residual;
     sink pred, target;
-    bool single;  /* one term on pixels, or tv, in one loop */
-    bool streams; /* one stencil, whose gradient is stored where it belongs as it is computed */
+    weighing weighing; /* of a pass that rides */
+    bool single;       /* one term on pixels, or tv, in one loop */
+    bool streams;      /* one stencil, whose gradient is stored where it belongs as it is computed */
 } scratch;
 static vf *take_vectors(int count, pxli_arena *arena) { return pxli_take(arena, (size_t)count * sizeof(vf)); }
 static void take_work(strip *s, pxli_arena *arena) {
@@ -372,7 +374,8 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     }
     sink_take(&t->pred, call, pass, s->to_pred ? call->grad_pred : NULL, width, arena);
     sink_take(&t->target, call, pass, s->to_target ? call->grad_target : NULL, width, arena);
-    const bool written = !t->target.tensor && (!t->pred.tensor || t->pred.direct);
+    const bool written = !pass->rides && !t->target.tensor && (!t->pred.tensor || t->pred.direct);
+    if (pass->rides) weigh_take(&t->weighing, call, arena);
     t->single = !pass->window && written && residual_is_single(call, pass);
     if (pass->residual_count) residual_take(&t->residual, call, pass, width, t->single, arena);
     t->streams = !t->single && !pass->window && written && t->pred.tensor && residual_is_stencil(&t->residual);
@@ -445,6 +448,7 @@ static void run_residual_row(scratch *t, int64_t y) {
         return;
     }
     residual_rows(t, y, 0, 1);
+    if (t->strip.pass->rides) weigh_add(&t->weighing, y, t->pred.x0, t->pred.x1, sink_row(&t->pred, 0), sink_row(&t->target, 0));
     sink_flush(&t->pred, y, 0, 1, false), sink_flush(&t->target, y, 0, 1, false);
 }
 /* Pixels have no neighbours: a part of a row at a time is still in L1 when it is stored. */
@@ -477,6 +481,7 @@ void PXLI_NAME(tile)(const pxli_call *call, const pxli_pass *pass, int64_t index
     for (int k = 0; k < pass->residual_count + pass->scored_count; k++) sums[k] = 0;
     sink_open(&t.pred, call, &t.strip.tile), sink_open(&t.target, call, &t.strip.tile);
     if (pass->residual_count) residual_start(&t.residual, &t.strip.tile, sums);
+    if (pass->rides) weigh_start(&t.weighing, pass->pyramid, 0, t.strip.tile.image, t.strip.tile.channel);
     if (pass->window) {
         set_scales(&t.strip);
         if (t.strip.is_line)
