@@ -31,15 +31,15 @@ void pxli_pooled_size(const pxli_window *window, int64_t height, int64_t width, 
     *pooled_width = width / factor + (add_odd ? width & 1 : 0);
 }
 
-static int64_t whole_windows(const pxli_window *window, int64_t size) {
-    if (window->border != PXL_VALID || (window->skip_short_axis && size < window->taps)) return size;
-    return size - window->taps + 1;
+static int64_t whole_windows(const pxli_window *window, pxli_axis axis, int64_t size) {
+    if (window->border != PXL_VALID || (window->skip_short_axis && size < axis.taps)) return size;
+    return size - axis.taps + 1;
 }
 
 void pxli_map_size(const pxli_window *window, int64_t height, int64_t width, int64_t *map_height, int64_t *map_width) {
     pxli_pooled_size(window, height, width, map_height, map_width);
-    *map_height = whole_windows(window, *map_height);
-    *map_width = whole_windows(window, *map_width);
+    *map_height = whole_windows(window, window->y, *map_height);
+    *map_width = whole_windows(window, window->x, *map_width);
 }
 
 /* ---- Evaluation ----------------------------------------------------------------------------------------------------- */
@@ -98,9 +98,10 @@ static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *
 static pxl_status check_scales(const pxli_term *term, int i, const pxl_args *args) {
     const pxl_tensor *pred = args->pred;
     if (!pxli_scale_count(term, pred->size[2], pred->size[3])) {
-        const long long least = pxli_scales_need(term);
+        int64_t h, w;
+        pxli_scales_need(term, &h, &w);
         return pxli_fail(PXL_INVALID_ARGUMENT, "pred is %lld x %lld pixels; term %d, %s, needs at least %lld x %lld%s",
-                         (long long)pred->size[2], (long long)pred->size[3], i, term->name, least, least,
+                         (long long)pred->size[2], (long long)pred->size[3], i, term->name, (long long)h, (long long)w,
                          term->scales.automatic ? "" : ", or scales=auto");
     }
     if (args->weight)

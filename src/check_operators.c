@@ -14,6 +14,18 @@ static pxl_status check_real(const char *name, const pxl_tensor *tensor) {
 
 /* ---- Filters -------------------------------------------------------------------------------------------------------- */
 
+static pxli_axis filter_axis(pxl_filter_kind kind, int window, double sigma) {
+    if (kind == PXL_FILTER_BLUR) return (pxli_axis){window ? window : pxli_gaussian_taps(sigma), sigma};
+    return (pxli_axis){kind == PXL_FILTER_BOX ? window : 3, 0};
+}
+pxli_window pxli_filter_window(const pxl_filter *filter) {
+    pxli_window to = {.border = filter->border ? filter->border : PXL_ZERO};
+    to.y = filter_axis(filter->kind, filter->window, filter->sigma);
+    to.x = filter_axis(filter->kind, filter->window_x ? filter->window_x : filter->window,
+                       filter->sigma_x > 0 ? filter->sigma_x : filter->sigma);
+    return to;
+}
+
 static pxl_status check_filter_enums(const pxl_filter *filter) {
     if (!filter) return pxli_fail(PXL_INVALID_ARGUMENT, "filter is NULL");
     if (filter->struct_size != sizeof *filter)
@@ -35,40 +47,52 @@ static pxl_status check_filter_fields(const pxl_filter *filter) {
         return pxli_fail(PXL_INVALID_ARGUMENT, "filter.neighbours is %d; 4 or 8 is needed", neighbours);
     if (filter->kind != PXL_FILTER_BLUR && filter->sigma != 0)
         return pxli_fail(PXL_INVALID_ARGUMENT, "filter.sigma is %g, but only blur has one", filter->sigma);
+    if (filter->kind != PXL_FILTER_BLUR && filter->sigma_x != 0)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.sigma_x is %g, but only blur has one", filter->sigma_x);
     if (filter->kind == PXL_FILTER_BLUR && !(isfinite(filter->sigma) && filter->sigma > 0))
         return pxli_fail(PXL_INVALID_ARGUMENT, "filter.sigma is %g; a finite number above 0 is needed", filter->sigma);
+    if (!(isfinite(filter->sigma_x) && filter->sigma_x >= 0))
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.sigma_x is %g; a finite number above 0 is needed (0: as sigma)",
+                         filter->sigma_x);
     if (filter->kind != PXL_FILTER_BLUR && filter->kind != PXL_FILTER_BOX && filter->window != 0)
         return pxli_fail(PXL_INVALID_ARGUMENT, "filter.window is %d, but only blur and box have one", filter->window);
+    if (filter->kind != PXL_FILTER_BLUR && filter->kind != PXL_FILTER_BOX && filter->window_x != 0)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.window_x is %d, but only blur and box have one", filter->window_x);
+    if (filter->window_x != 0 && filter->window == 0)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.window_x is %d, but window is not given, which it goes with",
+                         filter->window_x);
     return PXL_OK;
 }
 
-/* Taps along each axis; 3 for the stencils. */
-static pxl_status check_filter_taps(const pxl_filter *filter, int *taps) {
-    *taps = 3;
-    if (filter->kind != PXL_FILTER_BLUR && filter->kind != PXL_FILTER_BOX) return PXL_OK;
-    *taps = filter->window;
-    if (*taps == 0 && filter->kind == PXL_FILTER_BLUR) {
-        *taps = pxli_gaussian_taps(filter->sigma);
-        if (*taps > PXLI_MAX_BLUR)
-            return pxli_fail(PXL_INVALID_ARGUMENT, "filter.sigma is %g, which takes %d taps; at most %d are allowed",
-                             filter->sigma, *taps, PXLI_MAX_BLUR);
-    }
-    if (*taps < 1 || *taps > PXLI_MAX_BLUR)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.window is %d; 1 to %d is needed", *taps, PXLI_MAX_BLUR);
-    if (*taps % 2 == 0 && filter->border != PXL_VALID)
-        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.window is %d; an even number is allowed with border = valid only", *taps);
+/* `given`: the name of what says how many. */
+static pxl_status check_filter_taps(const pxl_filter *filter, pxli_axis axis, const char *given) {
+    const bool follow = filter->kind == PXL_FILTER_BLUR && filter->window == 0;
+    if (follow && axis.taps > PXLI_MAX_BLUR)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.%s is %g, which takes %d taps; at most %d are allowed", given, axis.sigma,
+                         axis.taps, PXLI_MAX_BLUR);
+    if (axis.taps < 1 || axis.taps > PXLI_MAX_BLUR)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.%s is %d; 1 to %d is needed", given, axis.taps, PXLI_MAX_BLUR);
+    if (axis.taps % 2 == 0 && filter->border != PXL_VALID)
+        return pxli_fail(PXL_INVALID_ARGUMENT, "filter.%s is %d; an even number is allowed with border = valid only", given,
+                         axis.taps);
     return PXL_OK;
 }
+static pxl_status check_filter_axes(const pxl_filter *filter, pxli_window *window) {
+    const bool follow = filter->kind == PXL_FILTER_BLUR && filter->window == 0;
+    *window = pxli_filter_window(filter);
+    const pxl_status status = check_filter_taps(filter, window->y, follow ? "sigma" : "window");
+    if (status || pxli_same_axis(window->y, window->x)) return status;
+    return check_filter_taps(filter, window->x, follow ? "sigma_x" : "window_x");
+}
 
-static pxl_status check_filter_sizes(const pxl_filter *filter, int taps, const pxl_tensor *image, const char *image_name,
-                                     const pxl_tensor *filtered, const char *filtered_name) {
-    pxli_window window = {.border = filter->border ? filter->border : PXL_ZERO, .taps = taps};
-    pxl_status status = pxli_check_fits(&window, "the filter with border = valid", image_name, image);
+static pxl_status check_filter_sizes(const pxl_filter *filter, const pxli_window *window, const pxl_tensor *image,
+                                     const char *image_name, const pxl_tensor *filtered, const char *filtered_name) {
+    pxl_status status = pxli_check_fits(window, "the filter with border = valid", image_name, image);
     if (status) return status;
     int64_t expected[4] = {image->size[0], image->size[1]};
     bool overflow = filter->kind == PXL_FILTER_SOBEL && __builtin_mul_overflow(expected[1], 2, &expected[1]);
     if (overflow) return pxli_fail(PXL_INVALID_ARGUMENT, "%s.size[1] is %lld; too large", image_name, (long long)image->size[1]);
-    pxli_map_size(&window, image->size[2], image->size[3], &expected[2], &expected[3]);
+    pxli_map_size(window, image->size[2], image->size[3], &expected[2], &expected[3]);
     return pxli_check_sizes(filtered_name, filtered, expected,
                             filter->kind == PXL_FILTER_SOBEL ? "N x 2C x H' x W'" : "N x C x H' x W'");
 }
@@ -76,10 +100,10 @@ static pxl_status check_filter_sizes(const pxl_filter *filter, int taps, const p
 pxl_status pxli_check_filter(const pxl_context *context, const pxl_filter *filter, const pxl_tensor *image,
                              const char *image_name, const pxl_tensor *filtered, const char *filtered_name,
                              bool image_is_output) {
-    int taps;
+    pxli_window window;
     pxl_status status = check_filter_enums(filter);
     if (!status) status = check_filter_fields(filter);
-    if (!status) status = check_filter_taps(filter, &taps);
+    if (!status) status = check_filter_axes(filter, &window);
     if (!status) status = pxli_check_view(image_name, image, image_is_output);
     if (!status) status = pxli_check_view(filtered_name, filtered, !image_is_output);
     if (!status) status = pxli_check_same_device(filtered_name, filtered, image_name, image);
@@ -88,7 +112,7 @@ pxl_status pxli_check_filter(const pxl_context *context, const pxl_filter *filte
     if (!status && filtered->dtype != image->dtype)
         return pxli_fail(PXL_INVALID_ARGUMENT, "%s is %s, but %s is %s; one dtype is needed", filtered_name,
                          pxli_dtype_name(filtered->dtype), image_name, pxli_dtype_name(image->dtype));
-    if (!status) status = check_filter_sizes(filter, taps, image, image_name, filtered, filtered_name);
+    if (!status) status = check_filter_sizes(filter, &window, image, image_name, filtered, filtered_name);
     if (status) return status;
     pxli_uses uses = {.count = 0};
     pxli_use_tensor(&uses, image_name, image, image_is_output);

@@ -95,9 +95,9 @@ static double default_of(const pxli_term *term, pxli_field field) {
         case PXLI_F_NEIGHBOURS: return term->neighbours;
         case PXLI_F_MEAN_OF_IMAGES: return term->mean_of_images;
         case PXLI_F_BORDER: return term->window.border;
-        case PXLI_F_WINDOW: return term->window.taps;
-        case PXLI_F_SIGMA: return term->window.sigma;
-        case PXLI_F_UNIFORM: return term->window.sigma == 0;
+        case PXLI_F_WINDOW: return term->window.y.taps;
+        case PXLI_F_SIGMA: return term->window.y.sigma;
+        case PXLI_F_UNIFORM: return term->window.y.sigma == 0;
         case PXLI_F_K1: return term->window.k1;
         case PXLI_F_K2: return term->window.k2;
         case PXLI_F_SAMPLE_COVARIANCE: return term->window.sample_covariance;
@@ -134,6 +134,8 @@ static void describe(pxl_term_kind kind, pxl_penalty penalty, pxli_field field, 
     info->name = field == PXLI_F_PARAM ? pxli_param_name(kind, penalty) : from->name;
     info->member = from->name;
     info->offset = from->offset;
+    info->member_x = from->name_x;
+    info->offset_x = from->offset_x;
     info->type = (pxl_field_type)from->type;
     info->enumeration = from->enumeration;
     info->standard = default_of(&term, field);
@@ -213,7 +215,8 @@ static const pxl_member_info term_members[] = {
     MEMBER(pxl_term, isotropic),   MEMBER(pxl_term, own_counts),
     MEMBER(pxl_term, neighbours),  MEMBER(pxl_term, mean_of_images),
     MEMBER(pxl_term, border),      MEMBER(pxl_term, window),
-    MEMBER(pxl_term, sigma),       MEMBER(pxl_term, uniform),
+    MEMBER(pxl_term, window_x),    MEMBER(pxl_term, sigma),
+    MEMBER(pxl_term, sigma_x),     MEMBER(pxl_term, uniform),
     MEMBER(pxl_term, k1),          MEMBER(pxl_term, k2),
     MEMBER(pxl_term, data_range),  MEMBER(pxl_term, sample_covariance),
     MEMBER(pxl_term, downsample),  MEMBER(pxl_term, alpha),
@@ -229,14 +232,15 @@ static const pxl_member_info layer_members[] = {
     MEMBER(pxl_layer, size),        MEMBER(pxl_layer, weight), MEMBER(pxl_layer, bias),   MEMBER(pxl_layer, linear),
 };
 static const pxl_member_info filter_members[] = {
-    MEMBER(pxl_filter, struct_size), MEMBER(pxl_filter, kind),   MEMBER(pxl_filter, border),
-    MEMBER(pxl_filter, neighbours),  MEMBER(pxl_filter, window), MEMBER(pxl_filter, sigma),
+    MEMBER(pxl_filter, struct_size), MEMBER(pxl_filter, kind),     MEMBER(pxl_filter, border), MEMBER(pxl_filter, neighbours),
+    MEMBER(pxl_filter, window),      MEMBER(pxl_filter, window_x), MEMBER(pxl_filter, sigma),  MEMBER(pxl_filter, sigma_x),
 };
 static const pxl_member_info field_info_members[] = {
-    MEMBER(pxl_field_info, struct_size), MEMBER(pxl_field_info, name),       MEMBER(pxl_field_info, member),
-    MEMBER(pxl_field_info, offset),      MEMBER(pxl_field_info, type),       MEMBER(pxl_field_info, enumeration),
-    MEMBER(pxl_field_info, standard),    MEMBER(pxl_field_info, low),        MEMBER(pxl_field_info, high),
-    MEMBER(pxl_field_info, step),        MEMBER(pxl_field_info, exact_zero), MEMBER(pxl_field_info, automatic),
+    MEMBER(pxl_field_info, struct_size), MEMBER(pxl_field_info, name),        MEMBER(pxl_field_info, member),
+    MEMBER(pxl_field_info, offset),      MEMBER(pxl_field_info, member_x),    MEMBER(pxl_field_info, offset_x),
+    MEMBER(pxl_field_info, type),        MEMBER(pxl_field_info, enumeration), MEMBER(pxl_field_info, standard),
+    MEMBER(pxl_field_info, low),         MEMBER(pxl_field_info, high),        MEMBER(pxl_field_info, step),
+    MEMBER(pxl_field_info, exact_zero),  MEMBER(pxl_field_info, automatic),
 };
 
 #define STRUCT(type, members) \

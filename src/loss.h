@@ -14,12 +14,17 @@ typedef struct pxli_unit {
     double range, most;
 } pxli_unit;
 
+/* The filter along one axis. */
+typedef struct pxli_axis {
+    int taps;     /* odd */
+    double sigma; /* 0: uniform */
+} pxli_axis;
+static inline bool pxli_same_axis(pxli_axis a, pxli_axis b) { return a.taps == b.taps && a.sigma == b.sigma; }
 /* A window and what is needed to score its statistics; two windowed terms that agree in all of it share a pass. */
 typedef struct pxli_window {
     pxl_border border;         /* never PXL_BORDER_DEFAULT */
-    int taps;                  /* odd */
-    double sigma;              /* 0: uniform */
-    bool sample_covariance;    /* variances times n / (n - 1), n = taps^2 */
+    pxli_axis y, x;            /* down the columns of the caller's image, and along its rows */
+    bool sample_covariance;    /* variances times n / (n - 1), n = y.taps x.taps */
     bool skip_short_axis;      /* vainf: an axis shorter than the window is not smoothed */
     bool symmetric_decimation; /* vmaf: blocks centred on the multiples of the factor, border symmetric */
     int downsample;            /* 1, a factor, or PXL_DOWNSAMPLE_AUTO */
@@ -93,10 +98,14 @@ static inline bool pxli_has_feature_map(const pxli_term *term) { return pxli_is_
 
 /* Whether two terms are scored from the same statistics. */
 static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) {
-    return a->border == b->border && a->taps == b->taps && a->sigma == b->sigma && a->sample_covariance == b->sample_covariance &&
-           a->skip_short_axis == b->skip_short_axis && a->symmetric_decimation == b->symmetric_decimation &&
-           a->downsample == b->downsample && a->k1 == b->k1 && a->k2 == b->k2 && a->data_range == b->data_range;
+    return a->border == b->border && pxli_same_axis(a->y, b->y) && pxli_same_axis(a->x, b->x) &&
+           a->sample_covariance == b->sample_covariance && a->skip_short_axis == b->skip_short_axis &&
+           a->symmetric_decimation == b->symmetric_decimation && a->downsample == b->downsample && a->k1 == b->k1 &&
+           a->k2 == b->k2 && a->data_range == b->data_range;
 }
+
+/* The border and both axes of a filter; 3 taps for the stencils. Of a blur or box taps may be even. check_operators.c */
+pxli_window pxli_filter_window(const pxl_filter *filter);
 
 /* Checks one public term, which has to be a windowed one, and fills in every default. `where` names it in messages: "term". Used
  * by pxl_ssim_statistics; losses use pxli_term_resolve_at (terms.h). */

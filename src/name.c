@@ -62,14 +62,20 @@ static void append_argument(writer *to, const char *key, const char *value) {
     if (value) append(to, value);
 }
 
-static void write_number(writer *to, const char *key, const pxli_field_info *info, double value) {
+static void write_number(writer *to, const char *key, const pxl_term *term, pxli_field field) {
+    const pxli_field_info *info = &pxli_fields[field];
+    const double value = pxli_get_value(term, field, PXLI_FIRST), second = pxli_get_value(term, field, PXLI_SECOND);
     char text[PXLI_NUMBER_LENGTH];
     if (info->automatic && value == -1) {
         append_argument(to, key, "auto");
-    } else {
-        pxli_format_number(info->exact_zero && value == PXL_EXACT_ZERO ? 0 : value, text);
-        append_argument(to, key, text);
+        return;
     }
+    pxli_format_number(info->exact_zero && value == PXL_EXACT_ZERO ? 0 : value, text);
+    append_argument(to, key, text);
+    if (second == 0 || second == value) return;
+    pxli_format_number(second, text);
+    append(to, ":");
+    append(to, text);
 }
 
 static void write_field(writer *to, const pxl_term *term, const pxli_term *resolved, pxli_field field) {
@@ -81,13 +87,11 @@ static void write_field(writer *to, const pxl_term *term, const pxli_term *resol
     else if (field == PXLI_F_PENALTY)
         append_argument(to, info->words[term->penalty], NULL);
     else if (field == PXLI_F_PARAM)
-        write_number(to, pxli_param_name(term->kind, resolved->penalty), info, term->penalty_param);
+        write_number(to, pxli_param_name(term->kind, resolved->penalty), term, field);
     else if (info->type == PXLI_WORD)
         append_argument(to, info->name, info->words[pxli_get_int(term, field)]);
-    else if (info->type == PXLI_INTEGER)
-        write_number(to, info->name, info, pxli_get_int(term, field));
     else
-        write_number(to, info->name, info, pxli_get_number(term, field));
+        write_number(to, info->name, term, field);
 }
 
 void pxli_term_write_name(const pxl_term *from, pxli_term *to) {

@@ -105,8 +105,8 @@ static pxl_status read_text(pxli_parser *p, pxli_draft *d, pxli_field field) {
 }
 
 /* Stores a number that was written for a field. What a pxl_term gives a meaning of its own, 0 and -1, is only a number here. */
-static pxl_status store_number(const pxli_parser *p, pxli_draft *d, pxli_field field, pxli_word key, const char *at,
-                               double value) {
+static pxl_status store_number(const pxli_parser *p, pxli_draft *d, pxli_field field, pxli_which which, pxli_word key,
+                               const char *at, double value) {
     const pxli_field_info *info = &pxli_fields[field];
     bool may_be_0 = info->exact_zero || d->kind->kind == PXL_PSNR;
     if (field == PXLI_F_DATA_RANGE) may_be_0 = false;
@@ -114,17 +114,30 @@ static pxl_status store_number(const pxli_parser *p, pxli_draft *d, pxli_field f
         return pxli_fail_parse(p, at, PXL_INVALID_ARGUMENT, "%.*s is %g; a number %s is needed%s", pxli_shown(key), key.at, value,
                                may_be_0 ? "of at least 0" : "above 0", info->automatic ? ", or auto" : "");
     if (info->type == PXLI_NUMBER) {
-        pxli_set_number(&d->term, field, value == 0 && info->exact_zero ? PXL_EXACT_ZERO : value);
+        pxli_set_value(&d->term, field, which, value == 0 && info->exact_zero ? PXL_EXACT_ZERO : value);
         return PXL_OK;
     }
     if (value != floor(value) || value > INT_MAX)
         return pxli_fail_parse(p, at, PXL_INVALID_ARGUMENT, "%.*s is %g; a whole number up to %d is needed", pxli_shown(key),
                                key.at, value, INT_MAX);
-    pxli_set_int(&d->term, field, (int)value);
+    pxli_set_value(&d->term, field, which, value);
     return PXL_OK;
 }
 
-/* field = number, or auto where that is allowed */
+static pxl_status read_value(pxli_parser *p, pxli_draft *d, pxli_field field, pxli_which which, pxli_word key) {
+    pxli_skip_space(p);
+    const char *at = p->at, *expected = pxli_fields[field].automatic ? "a number or auto" : "a number";
+    const bool negative = pxli_accept(p, '-');
+    double value = 0;
+    size_t length;
+    pxl_status status = read_number(p, &value, &length);
+    if (status) return status;
+    if (!length) return pxli_fields[field].name_x ? pxli_fail_pair(p, key, which) : pxli_fail_expected(p, expected);
+    return store_number(p, d, field, which, key, at, negative ? -value : value);
+}
+
+static const double automatic_value = PXL_FROM_DATA; // as PXL_DOWNSAMPLE_AUTO and PXL_SCALES_AUTO
+/* field = number, or auto where that is allowed, or number : number where each axis has its own */
 static pxl_status read_quantity(pxli_parser *p, pxli_draft *d, pxli_field field, pxli_word key) {
     const pxli_field_info *info = &pxli_fields[field];
     pxli_skip_space(p);
@@ -133,19 +146,17 @@ static pxl_status read_quantity(pxli_parser *p, pxli_draft *d, pxli_field field,
         pxli_word w = pxli_read_word(p, false);
         if (!pxli_same(w, "auto"))
             return pxli_fail_parse(p, at, PXL_SYNTAX_ERROR, "expected a number or auto, found '%.*s'", pxli_shown(w), w.at);
-        if (info->type == PXLI_NUMBER)
-            pxli_set_number(&d->term, field, PXL_FROM_DATA);
-        else
-            pxli_set_int(&d->term, field, PXL_DOWNSAMPLE_AUTO);
+        pxli_set_value(&d->term, field, PXLI_FIRST, automatic_value);
         return PXL_OK;
     }
-    bool negative = pxli_accept(p, '-');
-    double value = 0;
-    size_t length;
-    pxl_status status = read_number(p, &value, &length);
-    if (status) return status;
-    if (!length) return pxli_fail_expected(p, info->automatic ? "a number or auto" : "a number");
-    return store_number(p, d, field, key, at, negative ? -value : value);
+    pxl_status status = read_value(p, d, field, PXLI_FIRST, key);
+    if (status || !info->name_x || !pxli_accept(p, ':')) return status;
+    status = read_value(p, d, field, PXLI_SECOND, key);
+    pxli_skip_space(p);
+    if (!status && *p->at == ':')
+        return pxli_fail_parse(p, p->at, PXL_SYNTAX_ERROR, "%.*s has two values at most, vertical:horizontal", pxli_shown(key),
+                               key.at);
+    return status;
 }
 
 /* An argument that is a word alone: a penalty or a flag. */

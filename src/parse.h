@@ -87,6 +87,8 @@ pxl_status pxli_fail_expected(pxli_parser *p, const char *expected);
 pxl_status pxli_fail_argument(const pxli_parser *p, const pxli_draft *d, pxli_word argument);
 /* An argument has to stand at the next column. A number, as in huber(1), is told the parameter that it is meant for. */
 pxl_status pxli_fail_no_argument(pxli_parser *p, const pxli_draft *d);
+/* A field with a value for each axis has none here, or no second one after the colon. */
+pxl_status pxli_fail_pair(pxli_parser *p, pxli_word key, pxli_which which);
 /* The field has no value of this name. */
 pxl_status pxli_fail_choice(const pxli_parser *p, pxli_field field, pxli_word w, const char *const *names, int count);
 /* There is no term of this name. */

@@ -100,6 +100,27 @@ pxl_status pxli_fail_argument(const pxli_parser *p, const pxli_draft *d, pxli_wo
                            d->name.at, pxli_shown(argument), argument.at, suggestion, it, list);
 }
 
+pxl_status pxli_fail_pair(pxli_parser *p, pxli_word key, pxli_which which) {
+    char expected[96];
+    pxli_skip_space(p);
+    if (which == PXLI_FIRST) // (11, 5) and [11, 5] are what others write
+        snprintf(expected, sizeof expected, "a number%s", *p->at == '(' || *p->at == '[' ? ", or vertical:horizontal" : "");
+    else
+        snprintf(expected, sizeof expected, "the horizontal value of %.*s after the ':'", pxli_shown(key), key.at);
+    return pxli_fail_expected(p, expected);
+}
+
+/* The field of this name that has a value for each axis; -1: none. */
+static int field_of_axes(const char *name) {
+    for (int f = 0; f < PXLI_FIELDS && name; f++)
+        if (pxli_fields[f].name_x && !strcmp(pxli_fields[f].name, name)) return f;
+    return -1;
+}
+/* The second of two numbers with a colon between them, and the colon. */
+static size_t second_length(const char *after_first) {
+    const size_t second = *after_first == ':' ? pxli_number_length(after_first + 1) : 0;
+    return second ? 1 + second : 0;
+}
 /* The parameter that a number without a name is meant for, as it is written: delta of huber, the window of ssim. NULL: none. */
 static const char *natural_parameter(const pxli_draft *d, double value) {
     const char *param =
@@ -112,22 +133,37 @@ static const char *natural_parameter(const pxli_draft *d, double value) {
     return pxli_takes(d, PXLI_F_SIGMA) ? pxli_fields[PXLI_F_SIGMA].name : NULL;
 }
 
+/* What a number without a name was meant for: huber(1), ssim(11:5), or after window=11 the second of its values. */
+static pxl_status fail_unnamed(const pxli_parser *p, const pxli_draft *d, pxli_word number, const char *parameter) {
+    const int axes = field_of_axes(parameter);
+    const double given = axes >= 0 ? pxli_get_value(&d->term, axes, PXLI_FIRST) : 0;
+    char before[96];
+    bool first = true;
+    for (int f = 0; f < PXLI_FIELDS; f++) first = first && !d->columns[f];
+    if (axes >= 0 && given == 0) number.length += second_length(number.at + number.length);
+    if (given != 0)
+        snprintf(before, sizeof before, "%s=%g:", parameter, given);
+    else
+        snprintf(before, sizeof before, "%.*s%s%s=", first ? pxli_shown(d->name) : 0, d->name.at, first ? "(" : "", parameter);
+    const int length = pxli_shown(number);
+    return pxli_fail_parse(p, number.at, PXL_SYNTAX_ERROR, "expected an argument, found '%.*s'; did you mean '%s%.*s%s'?", length,
+                           number.at, before, length, number.at, first ? ")" : "");
+}
+static bool has_both_values(const pxli_draft *d, const char *parameter) {
+    const int axes = field_of_axes(parameter);
+    return axes >= 0 && pxli_get_value(&d->term, axes, PXLI_SECOND) != 0;
+}
+
 pxl_status pxli_fail_no_argument(pxli_parser *p, const pxli_draft *d) {
     pxli_skip_space(p);
     const pxli_word number = {p->at, pxli_number_length(p->at)};
-    const int length = pxli_shown(number);
-    const bool is_whole = number.length && (size_t)length == number.length;
+    const bool is_whole = number.length && (size_t)pxli_shown(number) == number.length;
     const char *parameter = is_whole ? natural_parameter(d, pxli_parse_number(number.at, number.length)) : NULL;
     if (number.length && d->term.weights)
         return pxli_fail_parse(p, number.at, PXL_SYNTAX_ERROR, "numbers of weights stand between colons: weights=%.40s:%.*s",
-                               d->term.weights, length, number.at);
-    if (!parameter) return pxli_fail_expected(p, "an argument");
-    bool first = true;
-    for (int f = 0; f < PXLI_FIELDS; f++) first = first && !d->columns[f];
-    char before[48] = "";
-    if (first) snprintf(before, sizeof before, "%.*s(", pxli_shown(d->name), d->name.at);
-    return pxli_fail_parse(p, number.at, PXL_SYNTAX_ERROR, "expected an argument, found '%.*s'; did you mean '%s%s=%.*s%s'?",
-                           length, number.at, before, parameter, length, number.at, first ? ")" : "");
+                               d->term.weights, pxli_shown(number), number.at);
+    return parameter && !has_both_values(d, parameter) ? fail_unnamed(p, d, number, parameter)
+                                                       : pxli_fail_expected(p, "an argument");
 }
 
 pxl_status pxli_fail_choice(const pxli_parser *p, pxli_field field, pxli_word w, const char *const *names, int count) {

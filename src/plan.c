@@ -10,15 +10,16 @@
 #include "math/window.h"
 #include "scales.h"
 
-int pxli_term_radius(const pxli_term *term) {
+pxli_radii pxli_radii_of(const pxli_call *call, const pxli_term *term) {
     switch (term->kind) {
         case PXL_SOBEL:
         case PXL_LAPLACIAN:
-        case PXL_TV: return 1;
-        case PXL_BLUR: return term->window.taps / 2;
-        default: return 0;
+        case PXL_TV: return (pxli_radii){1, 1};
+        case PXL_BLUR: return (pxli_radii){pxli_axis_y(call, &term->window).taps / 2, pxli_axis_x(call, &term->window).taps / 2};
+        default: return (pxli_radii){0, 0};
     }
 }
+static bool is_on_pixels(const pxli_term *term) { return term->kind == PXL_PIXEL || pxli_is_function_of_mean(term->kind); }
 
 /* ---- Tiles: by shape alone, so that neither the shifts nor the order of sums depend on the threads ------------------------- */
 enum {
@@ -72,7 +73,7 @@ pxli_tile pxli_tile_at(const pxli_call *call, const pxli_pass *pass, int64_t ind
 
 /* ---- Passes -------------------------------------------------------------------------------------------------------- */
 static void add_residual(const pxli_call *call, pxli_pass *pass, int term) {
-    const int radius = pxli_term_radius(&call->terms[term]);
+    const int radius = pxli_larger_radius(pxli_radii_of(call, &call->terms[term]));
     pass->residual[pass->residual_count++] = term;
     if (radius > pass->residual_radius) pass->residual_radius = radius;
 }
@@ -82,16 +83,16 @@ static void start_pass(const pxli_call *call, pxli_pass *pass) {
     pass->gradients = call->args->grad_pred || call->args->grad_target;
 }
 
-static void set_axis(const pxli_call *call, const pxli_window *window, bool identity, double *half) {
-    const int R = window->taps / 2;
-    double taps[PXLI_MAX_WINDOW] = {0};
-    if (identity) {
-        taps[R] = 1;
-    } else {
-        pxli_window_taps(window->taps, window->sigma, taps);
-        if (call->args->pred->dtype != PXL_F64) pxli_round_taps(window->taps, taps);
+/* Returns the radius. */
+static int set_axis(const pxli_call *call, pxli_axis axis, bool identity, double *half) {
+    const int R = identity ? 0 : axis.taps / 2;
+    double taps[PXLI_MAX_WINDOW] = {1};
+    if (!identity) {
+        pxli_window_taps(axis.taps, axis.sigma, taps);
+        if (call->args->pred->dtype != PXL_F64) pxli_round_taps(axis.taps, taps);
     }
     memcpy(half, taps, (size_t)(R + 1) * sizeof *taps);
+    return R;
 }
 /* The most of a window's weight that lies inside a line of `size` pixels, which is in its middle. */
 static double weight_inside(const double *half, int radius, int64_t size) {
@@ -102,23 +103,24 @@ static double weight_inside(const double *half, int radius, int64_t size) {
     return sum;
 }
 static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window *window) {
-    const double n = (double)window->taps * window->taps;
-    pass->window = window, pass->radius = window->taps / 2;
+    const pxli_axis y = pxli_axis_y(call, window), x = pxli_axis_x(call, window);
+    const double n = (double)y.taps * x.taps;
+    pass->window = window, pass->radius = pxli_larger_radius((pxli_radii){y.taps / 2, x.taps / 2});
     pass->factor = pxli_downsample_factor(window, call->h, call->w);
     pass->block_offset = window->symmetric_decimation ? pass->factor / 2 : 0;
     pass->reads_sums = pass->factor > 1;
     pxli_pooled_size(window, call->h, call->w, &pass->h, &pass->w);
-    pass->identity_y = window->skip_short_axis && pass->h < window->taps;
-    pass->identity_x = window->skip_short_axis && pass->w < window->taps;
-    const int crop_y = window->border == PXL_VALID && !pass->identity_y ? pass->radius : 0;
-    const int crop_x = window->border == PXL_VALID && !pass->identity_x ? pass->radius : 0;
+    pass->identity_y = window->skip_short_axis && pass->h < y.taps;
+    pass->identity_x = window->skip_short_axis && pass->w < x.taps;
+    pass->radii.y = set_axis(call, y, pass->identity_y, pass->taps_y);
+    pass->radii.x = set_axis(call, x, pass->identity_x, pass->taps_x);
+    const int crop_y = window->border == PXL_VALID ? pass->radii.y : 0;
+    const int crop_x = window->border == PXL_VALID ? pass->radii.x : 0;
     pass->map_y0 = crop_y, pass->map_y1 = pass->h - crop_y, pass->map_x0 = crop_x, pass->map_x1 = pass->w - crop_x;
     pass->variance_factor = pass->identity_y && pass->identity_x ? 0 : window->sample_covariance ? n / (n - 1) : 1;
-    set_axis(call, window, pass->identity_y, pass->taps_y);
-    set_axis(call, window, pass->identity_x, pass->taps_x);
     pass->mostly_outside =
         window->border == PXL_ZERO &&
-        weight_inside(pass->taps_y, pass->radius, pass->h) * weight_inside(pass->taps_x, pass->radius, pass->w) < 0.5;
+        weight_inside(pass->taps_y, pass->radii.y, pass->h) * weight_inside(pass->taps_x, pass->radii.x, pass->w) < 0.5;
 }
 
 static bool has_exponents(const pxli_term *t) {
@@ -218,7 +220,7 @@ static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_
     for (int k = 0; k < loss->count; k++) {
         const pxli_term *term = &loss->terms[k];
         if (pxli_is_features(term->kind)) return args;
-        pixels = pixels && !pxli_has_statistics(term->kind) && pxli_term_radius(term) == 0;
+        pixels = pixels && is_on_pixels(term);
     }
     return reshape_all(pixels ? pxli_flatten : turn, args, call);
 }
@@ -227,6 +229,7 @@ static void set_call(const pxl_args *args, pxli_call *call) {
     call->args = args, call->count = 0, call->passes = call->pyramids = call->walks = 0, call->grad_statistics = NULL;
     call->base = NULL, call->pass = NULL, call->target_unit = (pxli_unit){1, 1};
     call->grad_pred = args->grad_pred, call->grad_target = args->grad_target;
+    call->turned = false;
     call->n = args->pred->size[0], call->c = args->pred->size[1], call->h = args->pred->size[2], call->w = args->pred->size[3];
     call->mean.residual_count = 0, call->statistics.window = NULL, call->charged = NULL;
     call->range = call->sums = call->norm = call->scale = call->own = NULL;
@@ -242,6 +245,7 @@ void pxli_plan_statistics(const pxl_args *args, const pxl_tensor *grad_statistic
                           pxli_call *call) {
     const bool narrow = is_narrow(args->pred);
     set_call(narrow ? reshape_all(turn, args, call) : args, call);
+    call->turned = narrow;
     call->grad_statistics = narrow ? reshaped(turn, grad_statistics, &call->reshaped_statistics) : grad_statistics;
     set_statistics(term, mode, call, &call->statistics);
 }
@@ -249,6 +253,7 @@ void pxli_plan_statistics(const pxl_args *args, const pxl_tensor *grad_statistic
 void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, pxli_call *call) {
     const pxli_term *first = NULL;
     set_call(widened(loss, args, call), call);
+    call->turned = call->args != args; /* or flattened, where no term has a window */
     call->pass = passes;
     call->terms = loss->terms, call->count = loss->count, call->target_unit = pxli_target_unit(loss, args);
     for (int k = 0; k < call->count; k++) {
@@ -302,14 +307,14 @@ pxli_crop pxli_crop_of(const pxli_call *call, int k) {
             const pxli_pass *pass = &call->pass[p];
             if (pass->scored[i] == k) return (pxli_crop){pass->map_y0, pass->map_y1, pass->map_x0, pass->map_x1};
         }
-    const int R = call->terms[k].window.border == PXL_VALID ? pxli_term_radius(&call->terms[k]) : 0;
-    return (pxli_crop){R, call->h - R, R, call->w - R};
+    const bool crops = call->terms[k].window.border == PXL_VALID;
+    const pxli_radii r = crops ? pxli_radii_of(call, &call->terms[k]) : (pxli_radii){0, 0};
+    return (pxli_crop){r.y, call->h - r.y, r.x, call->w - r.x};
 }
 
 /* ---- Layout -------------------------------------------------------------------------------------------------------- */
 typedef void taps_at(const double *taps, int radius, pxl_border border, int64_t size, int64_t position, double *out);
-static double *take_folds(const pxli_pass *pass, taps_at *function, const double *half, int64_t size, pxli_arena *arena) {
-    const int R = pass->radius;
+static double *take_folds(const pxli_pass *pass, taps_at *function, const double *half, int R, int64_t size, pxli_arena *arena) {
     const int count = 2 * (R + 1);
     double taps[PXLI_MAX_WINDOW];
     pxli_whole_taps(half, R, taps);
@@ -320,18 +325,24 @@ static double *take_folds(const pxli_pass *pass, taps_at *function, const double
     }
     return folds;
 }
+static double *take_blur(pxli_axis axis, pxli_arena *arena) {
+    double *taps = pxli_take(arena, (size_t)axis.taps * sizeof *taps);
+    if (taps) pxli_window_taps(axis.taps, axis.sigma, taps);
+    return taps;
+}
 static void layout_pass(const pxli_call *call, pxli_pass *pass, pxli_arena *arena) {
     for (int k = 0; k < pass->residual_count; k++) {
         const pxli_term *term = &call->terms[pass->residual[k]];
         if (term->kind != PXL_BLUR) continue;
-        pass->blur_taps[k] = pxli_take(arena, (size_t)term->window.taps * sizeof(double));
-        if (arena->base) pxli_window_taps(term->window.taps, term->window.sigma, pass->blur_taps[k]);
+        const pxli_axis y = pxli_axis_y(call, &term->window), x = pxli_axis_x(call, &term->window);
+        pass->blur_taps_y[k] = take_blur(y, arena);
+        pass->blur_taps_x[k] = pxli_same_axis(y, x) ? pass->blur_taps_y[k] : take_blur(x, arena);
     }
     if (!pass->window || !pxli_border_folds(pass->window->border)) return;
-    pass->folds.forward_x = take_folds(pass, pxli_forward_taps, pass->taps_x, pass->w, arena);
+    pass->folds.forward_x = take_folds(pass, pxli_forward_taps, pass->taps_x, pass->radii.x, pass->w, arena);
     if (!pass->gradients) return;
-    pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->w, arena);
-    pass->folds.adjoint_y = take_folds(pass, pxli_adjoint_taps, pass->taps_y, pass->h, arena);
+    pass->folds.adjoint_x = take_folds(pass, pxli_adjoint_taps, pass->taps_x, pass->radii.x, pass->w, arena);
+    pass->folds.adjoint_y = take_folds(pass, pxli_adjoint_taps, pass->taps_y, pass->radii.y, pass->h, arena);
 }
 void pxli_layout_pass(pxli_call *scale, pxli_arena *arena) { layout_pass(scale, scale->pass, arena); }
 static const pxl_tensor *take_sum(const pxli_call *call, const pxl_tensor *gradient, pxl_tensor *sum, pxli_arena *arena) {

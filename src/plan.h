@@ -18,8 +18,14 @@ static inline void *pxli_take(pxli_arena *arena, size_t bytes) {
     return arena->base ? (void *)at : NULL;
 }
 
-/* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1]: the first radius + 1 positions of a line, then the
- * last. (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
+/* The reach of a map along both axes. */
+typedef struct pxli_radii {
+    int y, x;
+} pxli_radii;
+static inline int pxli_larger_radius(pxli_radii r) { return r.y > r.x ? r.y : r.x; }
+
+/* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1] with the radius of the axis: the first radius + 1
+ * positions of a line, then the last. (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
 typedef struct pxli_folds {
     double *forward_x, *adjoint_x, *adjoint_y;
 } pxli_folds;
@@ -35,17 +41,19 @@ typedef enum pxli_score_mode {
 typedef struct pxli_pass {
     /* Residual terms: indices into the call's terms, and for blur the taps. */
     int residual_count, residual[PXLI_MAX_TERMS];
-    double *blur_taps[PXLI_MAX_TERMS];
+    double *blur_taps_y[PXLI_MAX_TERMS], *blur_taps_x[PXLI_MAX_TERMS];
     int residual_radius; /* the largest */
 
     /* Windowed terms. window == NULL: none. */
     const pxli_window *window;
     pxli_score_mode mode;
     int scored_count, scored[PXLI_MAX_TERMS];
-    int radius;
+    int radius;                  /* the larger of the window's, by which the CPU lays out rows and columns */
+    pxli_radii radii;            /* 0 along an axis that is not smoothed */
     bool identity_y, identity_x; /* vainf: this axis is not smoothed */
     bool mostly_outside;         /* of a zero border: even in the middle of the image most of a window's weight is on zeros */
-    double taps_y[PXLI_MAX_WINDOW / 2 + 1], taps_x[PXLI_MAX_WINDOW / 2 + 1]; /* of symmetric taps the first half: see pxli_tap */
+    /* Of symmetric taps the first half, radius + 1: see pxli_tap. */
+    double taps_y[PXLI_MAX_WINDOW / 2 + 1], taps_x[PXLI_MAX_WINDOW / 2 + 1];
     pxli_folds folds;
     bool settles;                           /* flat windows: see pxli_settle */
     double variance_factor;                 /* 0 where windows are of one pixel */
@@ -88,6 +96,7 @@ typedef struct pxli_call {
     const pxl_tensor *grad_pred, *grad_target;
     pxl_tensor sum_pred, sum_target;
     int64_t n, c, h, w;
+    bool turned;              /* rows of these views are the caller's columns: see pxli_axis_y */
     pxli_unit target_unit;    /* of the target's pixels: see pxl_args */
     pxli_pass mean;           /* value pass for functions of a mean (rmse, psnr); residual_count 0: not needed */
     pxli_pass statistics;     /* for args->statistics; window NULL: not needed */
@@ -107,6 +116,14 @@ typedef struct pxli_call {
     double *own;           /* [n][count][2]: tv with own_counts: what turns the pixels' norm into that of each component */
 } pxli_call;
 
+/* The axes of a term's window down the columns of the call's views and along their rows. */
+static inline pxli_axis pxli_axis_y(const pxli_call *call, const pxli_window *window) {
+    return call->turned ? window->x : window->y;
+}
+static inline pxli_axis pxli_axis_x(const pxli_call *call, const pxli_window *window) {
+    return call->turned ? window->y : window->x;
+}
+
 /* Tap k of the 2 radius + 1 whose first half a pass has; and all of them. */
 static inline double pxli_tap(const double *half, int radius, int k) { return half[k <= radius ? k : 2 * radius - k]; }
 static inline void pxli_whole_taps(const double *half, int radius, double taps[PXLI_MAX_WINDOW]) {
@@ -125,7 +142,7 @@ static inline double pxli_crop_area(pxli_crop c) { return (double)(c.y1 - c.y0) 
 pxli_crop pxli_crop_of(const pxli_call *call, int k);
 
 /* Groups the terms of `loss` for these arguments (already checked). Allocation happens in pxli_plan_layout. On the CPU, where a row
- * of few pixels takes as long as one of many, narrow and tall images are turned on their side (every map, window and border is the
+ * of few pixels takes as long as one of many, narrow and tall images are turned on their side, with the windows (all else is the
  * same along both axes), or for terms on pixels alone seen as one row. */
 void pxli_plan(const pxl_loss *loss, const pxl_args *args, pxli_pass *passes, pxli_call *call);
 /* Takes the CPU's arrays from the arena and, unless it only counts, fills blurs' taps and folds. */
@@ -148,8 +165,8 @@ bool pxli_is_one_loop(const pxli_call *call, const pxli_pass *pass);
 /* Whether a view's rows lie one after the other; then all of them as one row. */
 bool pxli_can_flatten(const pxl_tensor *tensor);
 void pxli_flatten(const pxl_tensor *from, pxl_tensor *to);
-/* Radius of a residual term's map. */
-int pxli_term_radius(const pxli_term *term);
+/* Of a residual term's map in the call's views. */
+pxli_radii pxli_radii_of(const pxli_call *call, const pxli_term *term);
 /* The pixels [low, high) that positions [from, to) read. */
 static inline void pxli_block_span(int64_t size, int64_t from, int64_t to, int64_t *low, int64_t *high) {
     *low = to > size && 2 * size - to < from ? 2 * size - to : from, *high = -from > to ? -from : to;

@@ -50,10 +50,13 @@ static pxl_status check_unused(const pxl_term *from, const pxli_place *place, co
     for (int f = 0; f < PXLI_FIELDS; f++) {
         const char *name = pxli_fields[f].name;
         if (uses(kind, f) || pxli_field_is_zero(from, f)) continue;
+        if (pxli_get_value(from, f, PXLI_SECOND) != 0 && pxli_get_value(from, f, PXLI_FIRST) == 0)
+            return pxli_fail_at(place, pxli_fields[f].name_x, f, "is %g, but %s has no %s", pxli_get_value(from, f, PXLI_SECOND),
+                                kind->name, name);
         if (pxli_fields[f].type == PXLI_TEXT)
             return PXLI_FAIL_FIELD(place, f, "is \"%.40s\", but %s has no %s", pxli_get_text(from, f), kind->name, name);
         if (pxli_fields[f].type == PXLI_NUMBER)
-            return PXLI_FAIL_FIELD(place, f, "is %g, but %s has no %s", pxli_get_number(from, f), kind->name, name);
+            return PXLI_FAIL_FIELD(place, f, "is %g, but %s has no %s", pxli_get_value(from, f, PXLI_FIRST), kind->name, name);
         return PXLI_FAIL_FIELD(place, f, "is %d, but %s has no %s", pxli_get_int(from, f), kind->name, name);
     }
     return PXL_OK;
@@ -91,20 +94,30 @@ pxli_range pxli_field_range(pxl_term_kind kind, pxli_field field) {
 static bool in_range(double value, pxli_range range) {
     return value >= range.low && value <= range.high && (range.step == 0 || fmod(value - range.low, range.step) == 0);
 }
-static pxl_status check_number(const pxl_term *from, const pxli_place *place, pxli_field field) {
-    double value = pxli_get_number(from, field);
+/* What a message calls a value of a field: in an expression the second one has no name. */
+static const char *name_of(const pxli_place *place, pxli_field field, pxli_which which, char text[32]) {
+    if (which == PXLI_FIRST) return pxli_fields[field].name;
+    if (!place->columns) return pxli_fields[field].name_x;
+    snprintf(text, 32, "the second of %s", pxli_fields[field].name);
+    return text;
+}
+#define FAIL_VALUE(place, field, which, ...) pxli_fail_at(place, name_of(place, field, which, (char[32]){0}), field, __VA_ARGS__)
+
+static pxl_status check_number(const pxl_term *from, const pxli_place *place, pxli_field field, pxli_which which) {
+    double value = pxli_get_value(from, field, which);
     const char *automatic = pxli_fields[field].automatic ? ", or PXL_FROM_DATA" : "";
     const bool taken = isfinite(value) && (value >= 0 || (*automatic && value == PXL_FROM_DATA));
     if (!taken)
-        return PXLI_FAIL_FIELD(place, field, "is %g; a finite number above 0 is needed (0: the default%s)", value, automatic);
+        return FAIL_VALUE(place, field, which, "is %g; a finite number above 0 is needed (0: %s%s)", value,
+                          which == PXLI_FIRST ? "the default" : "as along columns", automatic);
     const double most = pxli_field_range(from->kind, field).high;
     if (value > most && field != PXLI_F_PARAM) // pxli_check_scales has a message for eps
-        return PXLI_FAIL_FIELD(place, field, "is %g; at most %g is taken", value, most);
+        return FAIL_VALUE(place, field, which, "is %g; at most %g is taken", value, most);
     return PXL_OK;
 }
 
-static pxl_status check_integer(const pxl_term *from, const pxli_place *place, pxli_field field) {
-    int value = pxli_get_int(from, field);
+static pxl_status check_integer(const pxl_term *from, const pxli_place *place, pxli_field field, pxli_which which) {
+    int value = (int)pxli_get_value(from, field, which);
     const pxli_range range = pxli_field_range(from->kind, field);
     if (value == 0 || in_range(value, range) || (value == -1 && pxli_fields[field].automatic)) return PXL_OK;
     switch (field) {
@@ -113,8 +126,23 @@ static pxl_status check_integer(const pxl_term *from, const pxli_place *place, p
         case PXLI_F_SCALES:
             return PXLI_FAIL_FIELD(place, field, "is %d; 1 to %g is needed, or PXL_SCALES_AUTO", value, range.high);
         default:
-            return PXLI_FAIL_FIELD(place, field, "is %d; an odd number from %g to %g is needed", value, range.low, range.high);
+            return FAIL_VALUE(place, field, which, "is %d; an odd number from %g to %g is needed", value, range.low, range.high);
     }
+}
+
+static pxl_status check_value(const pxl_term *from, const pxli_place *place, pxli_field field, pxli_which which) {
+    return pxli_fields[field].type == PXLI_NUMBER ? check_number(from, place, field, which)
+                                                  : check_integer(from, place, field, which);
+}
+/* One value, or two. */
+static pxl_status check_values(const pxl_term *from, const pxli_place *place, pxli_field field) {
+    const double first = pxli_get_value(from, field, PXLI_FIRST), second = pxli_get_value(from, field, PXLI_SECOND);
+    const pxl_status status = check_value(from, place, field, PXLI_FIRST);
+    if (status || second == 0) return status;
+    if (first == 0)
+        return pxli_fail_at(place, pxli_fields[field].name_x, field, "is %g, but %s is not given, which it goes with", second,
+                            pxli_fields[field].name);
+    return check_value(from, place, field, PXLI_SECOND);
 }
 
 /* Each field by itself. */
@@ -129,8 +157,7 @@ static pxl_status check_field(const pxl_term *from, const pxli_place *place, pxl
         pxli_suggest_preset(from->preset, length, suggestion);
         return PXLI_FAIL_FIELD(place, field, "is \"%.40s\", which is unknown%s", from->preset, suggestion);
     }
-    if (info->type == PXLI_NUMBER) return check_number(from, place, field);
-    if (info->type == PXLI_INTEGER) return check_integer(from, place, field);
+    if (info->type == PXLI_NUMBER || info->type == PXLI_INTEGER) return check_values(from, place, field);
     int value = pxli_get_int(from, field), most = info->type == PXLI_FLAG ? 1 : info->word_count - 1;
     if (value >= 0 && value <= most) return PXL_OK;
     if (info->type == PXLI_FLAG) return PXLI_FAIL_FIELD(place, field, "is %d; 0 or 1 is needed", value);
@@ -157,19 +184,34 @@ static pxl_status check_window(const pxl_term *from, const pxli_place *place, co
     pxli_term filled;
     pxli_term_fill(from, &filled);
     const int most = (int)pxli_field_range(kind->kind, PXLI_F_WINDOW).high;
-    if (filled.window.taps <= most) return PXL_OK;
-    return PXLI_FAIL_FIELD(place, PXLI_F_SIGMA,
-                           "is %g, which takes %d taps; at most %d are allowed: give a smaller sigma or a window", from->sigma,
-                           filled.window.taps, most);
+    const pxli_which which = filled.window.y.taps > most ? PXLI_FIRST : PXLI_SECOND;
+    const int taps = which == PXLI_FIRST ? filled.window.y.taps : filled.window.x.taps;
+    if (taps <= most) return PXL_OK;
+    return FAIL_VALUE(place, PXLI_F_SIGMA, which,
+                      "is %g, which takes %d taps; at most %d are allowed: give a smaller sigma or a window",
+                      pxli_get_value(from, PXLI_F_SIGMA, which), taps, most);
 }
 
+static double sigma_of(const pxl_term *from, pxli_which which) {
+    return which == PXLI_SECOND && from->sigma_x > 0 ? from->sigma_x : from->sigma;
+}
+static int window_of(const pxl_term *from, pxli_which which) {
+    return which == PXLI_SECOND && from->window_x ? from->window_x : from->window;
+}
+static pxli_axis windowed_axis(const pxl_term *from, const pxli_preset *preset, pxli_which which) {
+    const double given = sigma_of(from, which);
+    const int window = window_of(from, which);
+    const bool gaussian = !from->uniform && (given > 0 || !preset->uniform);
+    pxli_axis to = {0, 0};
+    if (gaussian) to.sigma = given > 0 ? given : preset->sigma;
+    to.taps = window ? window : gaussian && preset->taps_from_sigma ? pxli_gaussian_taps(to.sigma) : preset->taps;
+    if (to.taps < 3) to.taps = 3; // a sigma below 1/7: the outer taps are 0 to working precision
+    return to;
+}
 static void fill_windowed(const pxl_term *from, pxli_window *to) {
     const char *name = from->preset ? from->preset : "wang";
     const pxli_preset *preset = pxli_find_preset(name, strlen(name));
-    bool gaussian = !from->uniform && (from->sigma > 0 || !preset->uniform);
-    if (gaussian) to->sigma = from->sigma > 0 ? from->sigma : preset->sigma;
-    to->taps = from->window ? from->window : gaussian && preset->taps_from_sigma ? pxli_gaussian_taps(to->sigma) : preset->taps;
-    if (to->taps < 3) to->taps = 3; // a sigma below 1/7: the outer taps are 0 to working precision
+    to->y = windowed_axis(from, preset, PXLI_FIRST), to->x = windowed_axis(from, preset, PXLI_SECOND);
     to->border = from->border ? from->border : preset->border;
     to->sample_covariance = from->sample_covariance || preset->sample_covariance;
     to->downsample = from->downsample ? from->downsample : preset->downsample;
@@ -181,13 +223,18 @@ static void fill_windowed(const pxl_term *from, pxli_window *to) {
     to->data_range = from->data_range != 0 ? from->data_range : preset->data_range;
 }
 
+static pxli_axis blur_axis(const pxl_term *from, pxli_which which) {
+    const double given = sigma_of(from, which);
+    const int window = window_of(from, which);
+    pxli_axis to = {0, given > 0 ? given : default_blur_sigma};
+    to.taps = window ? window : pxli_gaussian_taps(to.sigma);
+    if (to.taps < 3) to.taps = 3;
+    return to;
+}
 static void fill_filter(const pxl_term *from, pxli_window *to) {
     to->border = from->border ? from->border : PXL_ZERO;
-    to->taps = 3;
-    if (from->kind != PXL_BLUR) return;
-    to->sigma = from->sigma > 0 ? from->sigma : default_blur_sigma;
-    to->taps = from->window ? from->window : pxli_gaussian_taps(to->sigma);
-    if (to->taps < 3) to->taps = 3;
+    to->y = to->x = (pxli_axis){3, 0};
+    if (from->kind == PXL_BLUR) to->y = blur_axis(from, PXLI_FIRST), to->x = blur_axis(from, PXLI_SECOND);
 }
 
 static double exponent(double given) { return given == PXL_EXACT_ZERO ? 0 : given > 0 ? given : 1; }

@@ -23,20 +23,17 @@ void pxli_halve(pxli_halving halving, int64_t h, int64_t w, pxli_halved *rows, p
     *rows = axis(halving, h, either || h % 2), *columns = axis(halving, w, either || w % 2);
 }
 
-static bool has_map(const pxli_term *term, bool coarsest, int64_t h, int64_t w) {
-    const bool whole = term->window.border == PXL_VALID || (term->scales.crop && !coarsest);
-    const int64_t least = whole ? term->window.taps : 1;
-    return h >= least && w >= least;
-}
-/* Whether the first `count` scales fit. */
-static bool fit(const pxli_term *term, int count, int64_t h, int64_t w) {
-    pxli_halved rows, columns;
+/* Whether the first `count` scales fit an axis of n pixels, whose length after halving does not depend on the other axis. */
+static bool fit_axis(const pxli_term *term, int taps, int count, int64_t n) {
     for (int j = 0; j < count; j++) {
-        if (!has_map(term, j == count - 1, h, w)) return false;
-        pxli_halve(term->scales.halving, h, w, &rows, &columns);
-        h = rows.to, w = columns.to;
+        const bool whole = term->window.border == PXL_VALID || (term->scales.crop && j < count - 1);
+        if (n < (whole ? taps : 1)) return false;
+        n = axis(term->scales.halving, n, n % 2).to;
     }
     return true;
+}
+static bool fit(const pxli_term *term, int count, int64_t h, int64_t w) {
+    return fit_axis(term, term->window.y.taps, count, h) && fit_axis(term, term->window.x.taps, count, w);
 }
 int pxli_scale_count(const pxli_term *term, int64_t h, int64_t w) {
     int count = term->scales.count;
@@ -44,11 +41,10 @@ int pxli_scale_count(const pxli_term *term, int64_t h, int64_t w) {
     while (count > 0 && !fit(term, count, h, w)) count--;
     return count;
 }
-int64_t pxli_scales_need(const pxli_term *term) {
+void pxli_scales_need(const pxli_term *term, int64_t *h, int64_t *w) {
     const int count = term->scales.automatic ? 1 : term->scales.count;
-    int64_t least = 1;
-    while (!fit(term, count, least, least)) least++;
-    return least;
+    for (*h = 1; !fit_axis(term, term->window.y.taps, count, *h);) ++*h;
+    for (*w = 1; !fit_axis(term, term->window.x.taps, count, *w);) ++*w;
 }
 
 /* ---- Layout --------------------------------------------------------------------------------------------------------- */
@@ -85,8 +81,11 @@ static pxli_scale_product product_of(const pxli_scales *s, int count) {
 void pxli_pyramid_layout(const pxli_call *call, int i, pxli_pyramid *p, pxli_arena *arena) {
     memset(p, 0, sizeof *p);
     p->index = call->pyramid[i], p->term = &call->terms[p->index];
-    p->count = pxli_scale_count(p->term, call->h, call->w), p->channels = call->c;
-    p->whole = p->cropped = p->term->window;
+    p->count = call->turned ? pxli_scale_count(p->term, call->w, call->h) : pxli_scale_count(p->term, call->h, call->w);
+    p->whole = p->term->window; /* of calls that are not turned themselves */
+    p->whole.y = pxli_axis_y(call, &p->term->window), p->whole.x = pxli_axis_x(call, &p->term->window);
+    p->cropped = p->whole;
+    p->channels = call->c;
     if (p->term->scales.crop) p->cropped.border = PXL_VALID;
     p->product = product_of(&p->term->scales, p->count);
     p->direct = i == 0 && call->passes - pxli_rides(call) == 0 && !call->args->accumulate &&

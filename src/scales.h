@@ -10,7 +10,7 @@ void pxli_halve(pxli_halving halving, int64_t h, int64_t w, pxli_halved *rows, p
 /* How many scales of a checked term an image of this size has; 0: none fits. */
 int pxli_scale_count(const pxli_term *term, int64_t h, int64_t w);
 /* The least height and width for all of the term's scales, or with automatic ones for the first. */
-int64_t pxli_scales_need(const pxli_term *term);
+void pxli_scales_need(const pxli_term *term, int64_t *h, int64_t *w);
 
 /* One scale. Of the finest, sums and differences are the images themselves. */
 typedef struct pxli_scale {

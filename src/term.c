@@ -56,20 +56,26 @@ static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "re
 
 #define AT(member) offsetof(pxl_term, member)
 #define INTEGER(member) \
-    { #member, PXLI_INTEGER, AT(member), NULL, 0, NULL, false, false }
+    { #member, PXLI_INTEGER, AT(member), NULL, 0, NULL, false, false, NULL, 0 }
 #define FLAG(member) \
-    { #member, PXLI_FLAG, AT(member), NULL, 0, NULL, false, false }
+    { #member, PXLI_FLAG, AT(member), NULL, 0, NULL, false, false, NULL, 0 }
 #define NUMBER(member, may_be_0) \
-    { #member, PXLI_NUMBER, AT(member), NULL, 0, NULL, may_be_0, false }
+    { #member, PXLI_NUMBER, AT(member), NULL, 0, NULL, may_be_0, false, NULL, 0 }
+#define TEXT(member) \
+    { #member, PXLI_TEXT, AT(member), NULL, 0, NULL, false, false, NULL, 0 }
+#define AUTOMATIC(member, type) \
+    { #member, type, AT(member), NULL, 0, NULL, false, true, NULL, 0 }
+#define OF_EACH_AXIS(member, type) \
+    { #member, type, AT(member), NULL, 0, NULL, false, false, #member "_x", AT(member##_x) }
 #define WORD(member, words) \
-    { #member, PXLI_WORD, AT(member), words, sizeof words / sizeof *words, "pxl_" #member, false, false }
+    { #member, PXLI_WORD, AT(member), words, sizeof words / sizeof *words, "pxl_" #member, false, false, NULL, 0 }
 
 const pxli_field_info pxli_fields[PXLI_FIELDS] = {
-    [PXLI_F_PRESET] = {"preset", PXLI_TEXT, AT(preset), NULL, 0, NULL, false, false},
-    [PXLI_F_NET] = {"net", PXLI_TEXT, AT(net), NULL, 0, NULL, false, false},
-    [PXLI_F_LAYERS] = {"layers", PXLI_TEXT, AT(layers), NULL, 0, NULL, false, false},
-    [PXLI_F_SCALES] = {"scales", PXLI_INTEGER, AT(scales), NULL, 0, NULL, false, true},
-    [PXLI_F_WEIGHTS] = {"weights", PXLI_TEXT, AT(weights), NULL, 0, NULL, false, false},
+    [PXLI_F_PRESET] = TEXT(preset),
+    [PXLI_F_NET] = TEXT(net),
+    [PXLI_F_LAYERS] = TEXT(layers),
+    [PXLI_F_SCALES] = AUTOMATIC(scales, PXLI_INTEGER),
+    [PXLI_F_WEIGHTS] = TEXT(weights),
     [PXLI_F_CLAMP] = WORD(clamp, clamp_words),
     [PXLI_F_PENALTY] = WORD(penalty, penalty_words),
     [PXLI_F_PARAM] = NUMBER(penalty_param, false),
@@ -81,14 +87,14 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
     [PXLI_F_NEIGHBOURS] = INTEGER(neighbours),
     [PXLI_F_MEAN_OF_IMAGES] = FLAG(mean_of_images),
     [PXLI_F_BORDER] = WORD(border, border_words),
-    [PXLI_F_WINDOW] = INTEGER(window),
-    [PXLI_F_SIGMA] = NUMBER(sigma, false),
+    [PXLI_F_WINDOW] = OF_EACH_AXIS(window, PXLI_INTEGER),
+    [PXLI_F_SIGMA] = OF_EACH_AXIS(sigma, PXLI_NUMBER),
     [PXLI_F_UNIFORM] = FLAG(uniform),
     [PXLI_F_K1] = NUMBER(k1, true),
     [PXLI_F_K2] = NUMBER(k2, true),
-    [PXLI_F_DATA_RANGE] = {"data_range", PXLI_NUMBER, AT(data_range), NULL, 0, NULL, false, true},
+    [PXLI_F_DATA_RANGE] = AUTOMATIC(data_range, PXLI_NUMBER),
     [PXLI_F_SAMPLE_COVARIANCE] = FLAG(sample_covariance),
-    [PXLI_F_DOWNSAMPLE] = {"downsample", PXLI_INTEGER, AT(downsample), NULL, 0, NULL, false, true},
+    [PXLI_F_DOWNSAMPLE] = AUTOMATIC(downsample, PXLI_INTEGER),
     [PXLI_F_ALPHA] = NUMBER(alpha, true),
     [PXLI_F_BETA] = NUMBER(beta, true),
     [PXLI_F_GAMMA] = NUMBER(gamma, true),
@@ -135,12 +141,6 @@ int pxli_get_int(const pxl_term *term, pxli_field field) {
     return value;
 }
 
-double pxli_get_number(const pxl_term *term, pxli_field field) {
-    double value;
-    memcpy(&value, (const char *)term + pxli_fields[field].offset, sizeof value);
-    return value;
-}
-
 const char *pxli_get_text(const pxl_term *term, pxli_field field) {
     const char *text;
     memcpy(&text, (const char *)term + pxli_fields[field].offset, sizeof text);
@@ -151,18 +151,38 @@ void pxli_set_int(pxl_term *term, pxli_field field, int value) {
     memcpy((char *)term + pxli_fields[field].offset, &value, sizeof value);
 }
 
-void pxli_set_number(pxl_term *term, pxli_field field, double value) {
-    memcpy((char *)term + pxli_fields[field].offset, &value, sizeof value);
+double pxli_get_value(const pxl_term *term, pxli_field field, pxli_which which) {
+    const pxli_field_info *info = &pxli_fields[field];
+    if (which == PXLI_SECOND && !info->name_x) return 0;
+    const char *from = (const char *)term + (which == PXLI_FIRST ? info->offset : info->offset_x);
+    int whole;
+    double number;
+    memcpy(&whole, from, sizeof whole);
+    if (info->type == PXLI_INTEGER) return whole;
+    memcpy(&number, from, sizeof number);
+    return number;
+}
+
+void pxli_set_value(pxl_term *term, pxli_field field, pxli_which which, double value) {
+    const pxli_field_info *info = &pxli_fields[field];
+    char *to = (char *)term + (which == PXLI_FIRST ? info->offset : info->offset_x);
+    const int whole = info->type == PXLI_INTEGER ? (int)value : 0;
+    if (info->type == PXLI_INTEGER)
+        memcpy(to, &whole, sizeof whole);
+    else
+        memcpy(to, &value, sizeof value);
 }
 
 bool pxli_field_is_zero(const pxl_term *term, pxli_field field) {
+    if (pxli_get_value(term, field, PXLI_SECOND) != 0) return false;
     switch (pxli_fields[field].type) {
         case PXLI_TEXT: return !pxli_get_text(term, field);
-        case PXLI_NUMBER: return pxli_get_number(term, field) == 0;
+        case PXLI_NUMBER: return pxli_get_value(term, field, PXLI_FIRST) == 0;
         default: return pxli_get_int(term, field) == 0;
     }
 }
 
 void pxli_clear_field(pxl_term *term, pxli_field field) {
     memset((char *)term + pxli_fields[field].offset, 0, field_bytes(field));
+    if (pxli_fields[field].name_x) memset((char *)term + pxli_fields[field].offset_x, 0, field_bytes(field));
 }

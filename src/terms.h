@@ -54,6 +54,9 @@ typedef struct pxli_field_info {
     const char *enumeration; /* PXLI_WORD: the type's name, "pxl_border" */
     bool exact_zero;         /* 0 in an expression is PXL_EXACT_ZERO, not the default */
     bool automatic;          /* -1 is allowed, and spelt auto */
+    const char *name_x;      /* where each axis may have its own value, a:b in an expression, the member that holds the second, 0
+                                if it is the first one, too; else NULL */
+    size_t offset_x;
 } pxli_field_info;
 extern const pxli_field_info pxli_fields[PXLI_FIELDS];
 
@@ -141,10 +144,13 @@ void pxli_term_write_name(const pxl_term *from, pxli_term *to);
 
 /* Access to a field of a public term by its number. */
 int pxli_get_int(const pxl_term *term, pxli_field field);          /* PXLI_WORD, PXLI_FLAG, PXLI_INTEGER */
-double pxli_get_number(const pxl_term *term, pxli_field field);    /* PXLI_NUMBER */
 const char *pxli_get_text(const pxl_term *term, pxli_field field); /* PXLI_TEXT */
 void pxli_set_int(pxl_term *term, pxli_field field, int value);
-void pxli_set_number(pxl_term *term, pxli_field field, double value);
+/* PXLI_INTEGER, PXLI_NUMBER: the first value of a field, or its second. */
+typedef enum pxli_which { PXLI_FIRST, PXLI_SECOND } pxli_which;
+double pxli_get_value(const pxl_term *term, pxli_field field, pxli_which which);
+void pxli_set_value(pxl_term *term, pxli_field field, pxli_which which, double value);
+/* Both values of a field that may have two. */
 bool pxli_field_is_zero(const pxl_term *term, pxli_field field);
 void pxli_clear_field(pxl_term *term, pxli_field field);
 

@@ -168,14 +168,14 @@ pxl_status pxli_check_gradient(const char *name, const pxl_tensor *gradient, con
 pxl_status pxli_check_fits(const pxli_window *window, const char *what, const char *name, const pxl_tensor *image) {
     int64_t height = image->size[2], width = image->size[3], pooled_height, pooled_width;
     pxli_pooled_size(window, height, width, &pooled_height, &pooled_width);
-    int64_t least = window->border == PXL_VALID && !window->skip_short_axis ? window->taps : 1;
+    const bool whole = window->border == PXL_VALID && !window->skip_short_axis;
+    const int64_t least_height = whole ? window->y.taps : 1, least_width = whole ? window->x.taps : 1;
     /* A block larger than the image, which vmaf's would mirror on and on, would take time and memory as its size has it. */
     int64_t factor = pxli_downsample_factor(window, height, width);
-    if (pooled_height >= least && pooled_width >= least && factor <= height && factor <= width) return PXL_OK;
+    if (pooled_height >= least_height && pooled_width >= least_width && factor <= height && factor <= width) return PXL_OK;
     // An automatic factor is 1 for every image that is too small for a window.
-    long long smallest = (long long)least * factor;
     return pxli_fail(PXL_INVALID_ARGUMENT, "%s is %lld x %lld pixels; %s needs at least %lld x %lld", name, (long long)height,
-                     (long long)width, what, smallest, smallest);
+                     (long long)width, what, (long long)(least_height * factor), (long long)(least_width * factor));
 }
 
 void pxli_use_tensor(pxli_uses *uses, const char *name, const pxl_tensor *tensor, bool output) {

@@ -42,7 +42,7 @@ double cost(const pxl_term &term, const Shape &shape) {
     const oracle::Term resolved = oracle::resolve(term);
     const bool filtered = resolved.kind == PXL_BLUR || resolved.kind >= PXL_SSIM;
     return static_cast<double>(shape.n * shape.c * shape.h * shape.w) *
-           (filtered ? static_cast<double>(resolved.window) * resolved.window : 9);
+           (filtered ? static_cast<double>(resolved.window_y) * resolved.window_x : 9);
 }
 
 void draw_terms(Case &test, std::mt19937 &random) {

@@ -20,7 +20,7 @@ std::string expression(const pxl_term &term);
 std::string expression(const std::vector<pxl_term> &terms);
 
 struct Spec {
-    std::string family; // pixel, sobel, laplacian, tv, blur, mean, presets, ssim, parts, ms_ssim
+    std::string family; // pixel, sobel, laplacian, tv, blur, mean, presets, ssim, parts, axes, ms_ssim
     pxl_term term;
 };
 const std::vector<Spec> &all_specs();

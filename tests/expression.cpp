@@ -63,8 +63,9 @@ std::string parameter_name(const pxl_term &term) {
 void add_window(const pxl_term &term, Arguments &to) {
     to.field(term.preset, "preset", term.preset ? term.preset : "");
     to.field(term.border, "border", borders[term.border]);
-    to.field(term.window, "window", std::to_string(term.window));
-    to.field(term.sigma > 0, "sigma", number(term.sigma));
+    to.field(term.window, "window",
+             std::to_string(term.window) + (term.window_x ? ":" + std::to_string(term.window_x) : std::string()));
+    to.field(term.sigma > 0, "sigma", number(term.sigma) + (term.sigma_x > 0 ? ":" + number(term.sigma_x) : std::string()));
     to.flag(term.uniform, "uniform");
     to.field(term.k1 > 0, "k1", number(term.k1));
     to.field(term.k2 > 0, "k2", number(term.k2));

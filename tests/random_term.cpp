@@ -30,7 +30,10 @@ void draw_map(pxl_term &term, std::mt19937 &random) {
     if (term.kind == PXL_TV && !term.isotropic && term.reduction == PXL_MEAN) term.own_counts = one_in(random, 3);
     if (term.kind == PXL_LAPLACIAN) term.neighbours = one_in(random, 2) ? 8 : 4;
     if (term.kind != PXL_PIXEL && term.kind != PXL_TV) term.border = border(random);
-    if (term.kind == PXL_BLUR) term.sigma = between(random, 0.3, one_in(random, 4) ? 9 : 2);
+    if (term.kind != PXL_BLUR) return;
+    term.sigma = between(random, 0.3, one_in(random, 4) ? 9 : 2);
+    if (one_in(random, 3)) term.sigma_x = between(random, 0.3, 3);
+    if (one_in(random, 4)) term.window = 3 + 2 * draw(random, 12), term.window_x = 3 + 2 * draw(random, 12);
 }
 void draw_exponents(pxl_term &term, std::mt19937 &random) {
     term.alpha = between(random, 0.5, 1.5), term.beta = between(random, 0.5, 1.5), term.gamma = between(random, 0.5, 1.5);
@@ -42,7 +45,9 @@ void draw_window(pxl_term &term, std::mt19937 &random) {
     term.border = border(random);
     term.uniform = one_in(random, 3);
     term.window = 3 + 2 * draw(random, one_in(random, 3) ? 32 : 6);
+    if (one_in(random, 3)) term.window_x = 3 + 2 * draw(random, one_in(random, 3) ? 32 : 6);
     if (!term.uniform && one_in(random, 2)) term.sigma = between(random, 0.4, 4.4);
+    if (term.sigma > 0 && one_in(random, 3)) term.sigma_x = between(random, 0.4, 4.4);
     term.sample_covariance = one_in(random, 3);
     if (one_in(random, 4)) term.data_range = between(random, 0.5, 3.5);
     if (one_in(random, 5)) term.downsample = 2 + draw(random, 3);
@@ -57,6 +62,8 @@ void draw_scales(pxl_term &term, std::mt19937 &random) {
     term.border = term.preset ? PXL_BORDER_DEFAULT : border(random);
     term.window = 3 + 2 * draw(random, 6);
     if (one_in(random, 2)) term.sigma = between(random, 0.4, 2);
+    if (one_in(random, 3)) term.window_x = 3 + 2 * draw(random, 6);
+    if (term.sigma > 0 && one_in(random, 3)) term.sigma_x = between(random, 0.4, 2);
     term.scales = one_in(random, 2) ? PXL_SCALES_AUTO : 1 + draw(random, 4);
     if (one_in(random, 3)) term.weights = "0.25:0.5:0.125:0.75";
     if (one_in(random, 3)) term.data_range = between(random, 0.5, 3.5);

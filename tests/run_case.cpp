@@ -105,7 +105,7 @@ void Evaluation::make_outputs() {
         const int factor = oracle::downsample_factor(resolved, x.h, x.w);
         const oracle::Image small =
             factor > 1 ? oracle::pool(oracle::Image(1, 1, x.h, x.w), factor, resolved.decimate) : oracle::Image(1, 1, x.h, x.w);
-        const int64_t h = oracle::window_axis(resolved, small.h).outputs, w = oracle::window_axis(resolved, small.w).outputs;
+        const int64_t h = oracle::axis_of_rows(resolved, small.h).outputs, w = oracle::axis_of_columns(resolved, small.w).outputs;
         const pxl_dtype dtype = test_.dtype == PXL_F64 ? PXL_F64 : PXL_F32;
         if (test_.map) args_.map = (map_ = std::make_unique<Tensor>(device_, test_.grad_layout, dtype, x.n, x.c, h, w))->view();
         if (test_.statistics)

@@ -203,6 +203,47 @@ void add_parts(List &list) {
     list.add(half);
 }
 
+// A window of its own along each axis.
+void add_axes(List &list) {
+    list.family("axes");
+    const struct {
+        int window, window_x;
+        double sigma, sigma_x;
+        bool uniform;
+    } sizes[] = {{11, 5, 0, 0, false},     {3, 17, 0, 0, true},   {7, 7, 0.8, 2, false},
+                 {11, 0, 1.5, 0.6, false}, {15, 11, 2, 0, false}, {5, 33, 1, 6, false}};
+    for (const pxl_border border : borders)
+        for (const auto &size : sizes) {
+            pxl_term term = term_of(PXL_SSIM);
+            term.border = border, term.uniform = size.uniform;
+            term.window = size.window, term.window_x = size.window_x, term.sigma = size.sigma, term.sigma_x = size.sigma_x;
+            list.add(term);
+            if (size.uniform) term.sample_covariance = 1, list.add(term);
+            if (size.window == 5) term.kind = PXL_CONTRAST, list.add(term);
+            if (size.window == 11) term.kind = PXL_STRUCTURE, list.add(term);
+            pxl_term blur = term_of(PXL_BLUR);
+            blur.border = border, blur.window = size.window, blur.window_x = size.window_x;
+            blur.sigma = size.sigma, blur.sigma_x = size.sigma_x;
+            if (!size.uniform) list.add(charged(blur, size.window == 7 ? PXL_HUBER : PXL_L1));
+        }
+    for (const char *preset : {"vainf", "torchmetrics", "skimage", "vmaf"}) {
+        pxl_term term = term_of(PXL_SSIM);
+        term.preset = preset;
+        if (preset == std::string("vainf") || preset == std::string("vmaf"))
+            term.window = 15, term.window_x = 7;
+        else
+            term.sigma = 0.6, term.sigma_x = 1.3; // from which the taps follow
+        list.add(term);
+    }
+    pxl_term scales = term_of(PXL_MS_SSIM), pooled = term_of(PXL_DSSIM);
+    scales.window = 7, scales.window_x = 5, scales.scales = PXL_SCALES_AUTO;
+    list.add(scales);
+    scales.window = 3, scales.window_x = 9, scales.sigma = 0.6, scales.sigma_x = 1.5, scales.border = PXL_REFLECT;
+    list.add(scales);
+    pooled.window = 3, pooled.window_x = 5, pooled.downsample = 2, pooled.border = PXL_ZERO;
+    list.add(pooled);
+}
+
 void add_scales(List &list) {
     list.family("ms_ssim");
     pxl_term term = term_of(PXL_MS_SSIM);
@@ -242,6 +283,7 @@ std::vector<Spec> make_specs() {
     add_presets(list);
     add_ssim(list);
     add_parts(list);
+    add_axes(list);
     add_scales(list);
     return specs;
 }
@@ -254,8 +296,8 @@ const std::vector<Spec> &all_specs() {
 }
 
 const std::vector<std::string> &all_families() {
-    static const std::vector<std::string> families = {"pixel", "sobel",   "laplacian", "tv",    "blur",
-                                                      "mean",  "presets", "ssim",      "parts", "ms_ssim"};
+    static const std::vector<std::string> families = {"pixel",   "sobel", "laplacian", "tv",   "blur",   "mean",
+                                                      "presets", "ssim",  "parts",     "axes", "ms_ssim"};
     return families;
 }
 

@@ -49,7 +49,7 @@ Case case_of(const pxl_term &term, bool masked) {
     test.terms = {term};
     test.shape = {2, 1, 6, 7};
     const oracle::Term resolved = oracle::resolve(term);
-    if (!oracle::fits(resolved, 6, 7)) test.shape = {1, 1, resolved.window + 1, resolved.window + 2};
+    if (!oracle::fits(resolved, 6, 7)) test.shape = {1, 1, resolved.window_y + 1, resolved.window_x + 2};
     while (!oracle::fits(resolved, test.shape.h, test.shape.w)) ++test.shape.h, ++test.shape.w; // of several scales
     test.dtype = test.grad_dtype = PXL_F64;
     test.grad_target = true;

@@ -123,6 +123,8 @@ std::vector<std::pair<std::string, bool>> arguments_of(const pxl_field_info &fie
         arguments.push_back({name + "=" + number(field.high + std::max(field.step, field.high / 4)), false});
     if (field.step > 1) arguments.push_back({name + "=" + number(field.low + 1), false});
     arguments.push_back({name + "=auto", field.automatic == 1});
+    const std::string taken = scales ? "1" : number(field.step == 0 ? 0.5 : field.low);
+    arguments.push_back({name + "=" + taken + ":" + taken, field.member_x != nullptr});
     return arguments;
 }
 
@@ -175,6 +177,11 @@ TEST(Introspection, FieldsDependOnKindAndPenalty) {
     EXPECT_EQ(field_of(PXL_SSIM, "window").high, 65);
     EXPECT_EQ(field_of(PXL_SSIM, "window").step, 2);
     EXPECT_EQ(field_of(PXL_BLUR, "window").high, 1023);
+    EXPECT_EQ(field_of(PXL_SSIM, "window").member_x, std::string("window_x"));
+    EXPECT_EQ(field_of(PXL_SSIM, "window").offset_x, offsetof(pxl_term, window_x));
+    EXPECT_EQ(field_of(PXL_BLUR, "sigma").member_x, std::string("sigma_x"));
+    EXPECT_EQ(field_of(PXL_BLUR, "sigma").offset_x, offsetof(pxl_term, sigma_x));
+    EXPECT_EQ(field_of(PXL_SSIM, "k1").member_x, nullptr);
     EXPECT_EQ(field_of(PXL_SSIM, "k2").standard, 0.03);
     EXPECT_EQ(field_of(PXL_SSIM, "k2").high, 1e15);
     EXPECT_EQ(field_of(PXL_SSIM, "k2").exact_zero, 1);

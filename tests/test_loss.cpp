@@ -200,6 +200,7 @@ TEST(LossName, TheLongestFits) {
     const double long_number = 1.2345678901234567e-105;
     pxl_term term = make(PXL_SSIM, [&](pxl_term &t) {
         t.k1 = t.k2 = t.data_range = t.alpha = t.beta = t.gamma = t.sigma = long_number;
+        t.sigma_x = 2 * long_number, t.window_x = 35;
         t.preset = "torchmetrics", t.border = PXL_REPLICATE, t.reduction = PXL_SPATIAL, t.window = 33;
         t.sample_covariance = 1, t.downsample = std::numeric_limits<int>::max();
     });

@@ -85,6 +85,10 @@ TEST(LossNamesMeant, what_is_no_argument_but_elsewhere) {
 TEST(LossNamesMeant, arguments_by_the_names_of_libraries) {
     const Pairs cases = {
         {"ssim(kernel_size=11)", "window"},
+        {"ssim(kernel_size=11:5)", "window"},
+        {"blur(kernel_sigma=1:2)", "sigma"},
+        {"ssim(window_x=5)", "window"},
+        {"ssim(sigma_x=1)", "sigma"},
         {"ssim(win_size=7)", "window"},
         {"ssim(window_size=7)", "window"},
         {"ssim(filter_size=7)", "window"},

@@ -38,15 +38,15 @@ struct Planes { // images and channels, as a filter sees one output component
 
 Planes definition(const pxl_filter &filter) {
     const pxl_border border = filter.border ? filter.border : PXL_ZERO;
+    const double sigma_x = filter.sigma_x > 0 ? filter.sigma_x : filter.sigma;
     const int taps = filter.window ? filter.window : oracle::default_taps(filter.sigma);
+    const int taps_x = filter.window_x ? filter.window_x : filter.window ? filter.window : oracle::default_taps(sigma_x);
     switch (filter.kind) {
         case PXL_FILTER_SOBEL: return {{oracle::sobel_x(), oracle::sobel_y()}, border};
         case PXL_FILTER_LAPLACIAN: return {{oracle::laplacian(filter.neighbours)}, border};
-        case PXL_FILTER_BLUR: {
-            const std::vector<double> weights = oracle::gaussian_taps(taps, filter.sigma);
-            return {{oracle::outer(weights, weights)}, border};
-        }
-        default: return {{oracle::outer(oracle::uniform_taps(taps), oracle::uniform_taps(taps))}, border};
+        case PXL_FILTER_BLUR:
+            return {{oracle::outer(oracle::gaussian_taps(taps, filter.sigma), oracle::gaussian_taps(taps_x, sigma_x))}, border};
+        default: return {{oracle::outer(oracle::uniform_taps(taps), oracle::uniform_taps(taps_x))}, border};
     }
 }
 
@@ -88,9 +88,10 @@ oracle::Image apply_adjoint(const Planes &planes, const oracle::Image &grad, con
 std::string describe(const pxl_filter &filter, const Shape &s, pxl_dtype dtype) {
     static const char *const kinds[] = {"sobel", "laplacian", "blur", "box"};
     return std::string(kinds[filter.kind]) + " border " + std::to_string(filter.border) + " neighbours " +
-           std::to_string(filter.neighbours) + " window " + std::to_string(filter.window) + " sigma " +
-           std::to_string(filter.sigma) + " on " + std::to_string(s.n) + "x" + std::to_string(s.c) + "x" + std::to_string(s.h) +
-           "x" + std::to_string(s.w) + ' ' + dtype_name(dtype);
+           std::to_string(filter.neighbours) + " window " + std::to_string(filter.window) + ":" +
+           std::to_string(filter.window_x) + " sigma " + std::to_string(filter.sigma) + ":" + std::to_string(filter.sigma_x) +
+           " on " + std::to_string(s.n) + "x" + std::to_string(s.c) + "x" + std::to_string(s.h) + "x" + std::to_string(s.w) +
+           ' ' + dtype_name(dtype);
 }
 
 // What one call of a filter and one of its adjoint give.
@@ -170,7 +171,15 @@ std::vector<pxl_filter> filters() {
         add(PXL_FILTER_BLUR, 0, 0, 1.5);
         for (const int window : {1, 3, 15, 33, 35, 101}) add(PXL_FILTER_BLUR, 0, window, 0.7 + window / 6.0);
         for (const int window : {1, 3, 7, 35}) add(PXL_FILTER_BOX, 0, window, 0);
+        const auto add_axes = [&](pxl_filter_kind kind, int window, int window_x, double sigma, double sigma_x) {
+            add(kind, 0, window, sigma);
+            list.back().window_x = window_x, list.back().sigma_x = sigma_x;
+        };
+        add_axes(PXL_FILTER_BLUR, 0, 0, 2, 0.7), add_axes(PXL_FILTER_BLUR, 0, 0, 0.4, 3);
+        add_axes(PXL_FILTER_BLUR, 3, 35, 1.1, 0), add_axes(PXL_FILTER_BLUR, 15, 1, 2, 1), add_axes(PXL_FILTER_BLUR, 7, 0, 1, 4);
+        add_axes(PXL_FILTER_BOX, 1, 7, 0, 0), add_axes(PXL_FILTER_BOX, 35, 3, 0, 0);
         if (border != PXL_VALID) continue;
+        add_axes(PXL_FILTER_BLUR, 4, 3, 1, 2), add_axes(PXL_FILTER_BOX, 3, 10, 0, 0), add_axes(PXL_FILTER_BOX, 34, 2, 0, 0);
         for (const int window : {2, 4, 10, 34}) add(PXL_FILTER_BLUR, 0, window, 0.3 * window), add(PXL_FILTER_BOX, 0, window, 0);
     }
     return list;
@@ -258,7 +267,8 @@ class StatisticsCall {
         // Near a zero border all statistics are small, but not the pixels that they are made of. Of a wide window twice the random
         // walk of its roundings, 2 sqrt(2 taps) u: see tolerance_of().
         oracle::Image slack = oracle::like(expected_.statistics);
-        const double walk = 2 * std::sqrt(2.0 * oracle::resolve(test_.term).window);
+        const double walk =
+            2 * std::sqrt(2.0 * std::max(oracle::resolve(test_.term).window_y, oracle::resolve(test_.term).window_x));
         for (double &value : slack.v) value = test_.dtype == PXL_F64 ? 2e-15 : std::max(1e-6, walk * 5.97e-8);
         EXPECT_TRUE(close(statistics_.get(), expected_.statistics, slack, 0, test_.statistics_dtype)) << describe(test_);
         EXPECT_TRUE(statistics_.fences_intact()) << describe(test_);
@@ -318,12 +328,13 @@ void check_statistics(const StatisticsCase &test) {
 TEST(Statistics, and_their_adjoint_agree_with_the_oracle) {
     size_t i = 0;
     Turn turn(3);
-    for (const std::string family : {"ssim", "presets"})
+    for (const std::string family : {"ssim", "axes", "presets"})
         for (const pxl_term &term : specs_of(family)) {
             const oracle::Term resolved = oracle::resolve(term);
             if (resolved.downsample != 1 || term.kind != PXL_SSIM) continue;
             pxl_term how = PXL_TERM(PXL_SSIM, 1); // only what says which window
-            how.window = term.window, how.sigma = term.sigma, how.uniform = term.uniform, how.border = term.border;
+            how.window = term.window, how.window_x = term.window_x, how.sigma = term.sigma, how.sigma_x = term.sigma_x;
+            how.uniform = term.uniform, how.border = term.border;
             how.sample_covariance = term.sample_covariance, how.preset = term.preset;
             for (const Shape &shape : {Shape{1, 1, 1, 1}, {2, 3, 1, 12}, {1, 2, 13, 9}, {2, 1, 35, 36}, {1, 1, 11, 270}})
                 for (const pxl_dtype dtype : floating_types) {

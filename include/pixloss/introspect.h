@@ -42,6 +42,9 @@ typedef struct pxl_field_info {
     const char *name;        /**< in an expression; penalty_param is spelt delta, beta or eps there */
     const char *member;      /**< of pxl_term */
     size_t offset;           /**< of that member, in bytes */
+    const char *member_x;    /**< where columns and rows may differ (window=11:5) the member of rows, of the same type, 0 if they
+                                  do not; else NULL */
+    size_t offset_x;         /**< of that member */
     pxl_field_type type;     /**< what it holds */
     const char *enumeration; /**< of a word: "pxl_border"; else NULL */
     double standard; /**< the default, of a word its value; NaN for a text, and where the images or another field decide */

@@ -19,7 +19,7 @@ typedef enum pxl_filter_kind {
                                    its transpose */
     PXL_FILTER_LAPLACIAN = 1, /**< as PXL_LAPLACIAN; neighbours = 4 or 8 */
     PXL_FILTER_BLUR = 2,      /**< Gaussian, normalised to a sum of 1 */
-    PXL_FILTER_BOX = 3        /**< mean over window x window; out of the image counts as the border says */
+    PXL_FILTER_BOX = 3        /**< mean over window x window_x; out of the image counts as the border says */
 } pxl_filter_kind;
 /** A filter; made by PXL_FILTER(). Zero is the default of every field that has one. */
 typedef struct pxl_filter {
@@ -29,7 +29,9 @@ typedef struct pxl_filter {
     int neighbours;       /**< laplacian: 4 (default) or 8 */
     int window;           /**< blur, box: taps, 1 to 1023; even only with border = valid. blur's default:
                                2 int(3.5 sigma + 0.5) + 1; box has none */
+    int window_x;         /**< taps along rows, those of `window` being down columns; 0: the same */
     double sigma;         /**< blur: > 0, in pixels */
+    double sigma_x;       /**< along rows likewise; 0: the same */
 } pxl_filter;
 #ifdef __cplusplus
 static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
@@ -45,7 +47,7 @@ static inline pxl_filter PXL_FILTER(pxl_filter_kind kind) {
 PXL_API pxl_status pxl_filter_workspace_size(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
                                              const pxl_tensor *output, size_t *bytes);
 /** The filtered image: input N x C x H x W -> output N x kC x H' x W', k = 2 for sobel, else 1; H' = H but H - window + 1 for
- * valid. */
+ * valid, W' likewise. */
 PXL_API pxl_status pxl_filter_apply(pxl_context *context, const pxl_filter *filter, const pxl_tensor *input,
                                     const pxl_tensor *output, void *workspace, size_t bytes, pxl_stream stream);
 /** The filter's transpose, border included: grad_output N x kC x H' x W' -> grad_input N x C x H x W, with

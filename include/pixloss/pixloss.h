@@ -303,13 +303,15 @@ typedef struct pxl_term {
     int mean_of_images;      /**< rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
     pxl_border border;       /**< sobel, laplacian, blur, windowed terms */
     int window;              /**< taps, odd: windowed terms 3 to 65, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
+    int window_x;            /**< taps along rows, those of `window` being down columns (window=11:5); 0: the same */
     double sigma;            /**< of the Gaussian, in pixels, > 0; not with uniform. Default 1.5 */
+    double sigma_x;          /**< along rows likewise (sigma=1.5:0.8); 0: the same. Default taps follow from each */
     int uniform;             /**< windowed terms: 1: all taps equal */
     double k1;               /**< windowed terms: C1 = (k1 L)^2, up to 1e15, or PXL_EXACT_ZERO; default 0.01. Below 1e-15 it
                                counts as 1e-15, so that flat windows have a score */
     double k2;               /**< windowed terms: C2 = (k2 L)^2, the same; default 0.03 */
     double data_range;       /**< L > 0, or PXL_FROM_DATA; windowed terms, psnr, networks. Default 1, 255 (u8) or 65535 (u16) */
-    int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n = taps^2 */
+    int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n taps in all */
     int downsample;          /**< windowed terms: mean over blocks of so many pixels first, at most H and W; 1: not; or
                                PXL_DOWNSAMPLE_AUTO */
     double alpha;            /**< ssim, dssim: exponent of l, up to 100, or PXL_EXACT_ZERO; default 1. Unless all three are 1,
@@ -327,10 +329,8 @@ typedef struct pxl_term {
     const char *net;    /**< vgg16-random (11, 13, 19): weights of seed 1. With a `network`: its name, in the term's name */
     const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
                              features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
-    pxl_normalize
-        normalize; /**< none (lpips: its own); needs three channels. An image of one channel enters a network of three as
-                                  all of them */
-    int unit;      /**< features: 1: F and G are divided by their norm, see PXL_FEATURES */
+    pxl_normalize normalize; /**< none (lpips: its own); needs three channels: an image of one enters as all of them */
+    int unit;                /**< features: 1: F and G are divided by their norm, see PXL_FEATURES */
     pxl_precision precision; /**< features, lpips, style, cosine, on a GPU */
 } pxl_term;
 #ifdef __cplusplus
@@ -389,10 +389,10 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; up to 32 terms
  * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic,
  *   squared (= l2), own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
- *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
- *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
- *   downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights,
- *   clamp (eps relu simple none), preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
+ *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma (a
+ *   number, or vertical:horizontal, 11:5), net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2,
+ *   alpha, beta, gamma, data_range, downsample, scales (these a number or auto), weights, clamp (eps relu simple none),
+ *   preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  *
  * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or vgg16-random (11, 13, 19), with
  * random weights of seed 1. Without net it is the context's vgg16, or its only network. An error names its column, from 1. */

@@ -4,9 +4,10 @@ from __future__ import annotations
 import ctypes as C
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from . import _library as L
+from ._errors import ArgumentError
 
 _TYPES = ("text", "word", "flag", "integer", "number")  # by pxl_field_type
 
@@ -16,6 +17,7 @@ class Field(NamedTuple):
 
     name: str
     member: str
+    member_x: Optional[str]  # of columns and rows: the member of rows, where they may differ
     type: str
     words: dict
     default: object
@@ -29,7 +31,7 @@ class Field(NamedTuple):
         """"a whole number from 3 to 65 in steps of 2; default 11", for docstrings."""
         default = {"text": lambda: None, "flag": lambda: bool(self.default)}.get(self.type, lambda: self.default)()
         text = {"text": "a text", "flag": "True or False", "word": " | ".join(map(repr, self.words))}.get(self.type) or self._range()
-        text += ", or 'auto'" if self.automatic else ""
+        text += ", or 'auto'" if self.automatic else ", or (vertical, horizontal)" if self.member_x else ""
         return text + ("" if default is None else f"; default {default!r}")
 
     def _range(self) -> str:
@@ -51,14 +53,14 @@ class Kind(NamedTuple):
 def _describe(kind: int, penalty: int, index: int) -> Field:
     info = L.sized(L.FieldInfo)
     L.check(L.field_describe(kind, penalty, index, C.byref(info)))
-    text = [C.string_at(address).decode() if address else None for address in (info.name, info.member, info.enumeration)]
-    words = L.words(text[2]) if text[2] else {}
+    text = [C.string_at(address).decode() if address else None for address in (info.name, info.member, info.member_x, info.enumeration)]
+    words = L.words(text[3]) if text[3] else {}
     default = None if math.isnan(info.standard) else info.standard
     if words and default is not None:
         default = next((word for word, value in words.items() if value == default), None)
     elif default is not None and _TYPES[info.type] in ("flag", "integer"):
         default = int(default)
-    return Field(text[0], text[1], _TYPES[info.type], words, default, info.low, info.high, info.step, bool(info.exact_zero),
+    return Field(text[0], text[1], text[2], _TYPES[info.type], words, default, info.low, info.high, info.step, bool(info.exact_zero),
                  bool(info.automatic))
 
 
@@ -117,6 +119,21 @@ def _items(value) -> str:
     return str(value)
 
 
+def _one(value) -> str:
+    return str(value) if isinstance(value, str) else f"{value:d}" if isinstance(value, int) else number(value)
+
+
+def by_axis(name: str, value):
+    """(vertical, horizontal) of one value or of two."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return value, value
+    if len(value) != 2:
+        raise ArgumentError(f"{name} is {value!r}; a number, or (vertical, horizontal), is needed")
+    return tuple(value)
+
+
 def _argument(field: Field, value) -> str:
     """"" for a flag that is not set."""
     if field.type == "flag":
@@ -125,9 +142,10 @@ def _argument(field: Field, value) -> str:
         return str(value)
     if field.type == "text":
         return f"{field.name}={_items(value)}"
-    if field.type == "word" or isinstance(value, str):
-        return f"{field.name}={value}"
-    return f"{field.name}={value:d}" if isinstance(value, int) else f"{field.name}={number(value)}"
+    if field.member_x:
+        down, along = by_axis(field.name, value)
+        return f"{field.name}={_one(down)}" if down == along else f"{field.name}={_one(down)}:{_one(along)}"
+    return f"{field.name}={value if field.type == 'word' else _one(value)}"
 
 
 def term(name: str, **arguments) -> str:

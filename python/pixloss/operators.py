@@ -5,7 +5,7 @@ Arrays are of any framework, as for pixloss.evaluate; results are new arrays of 
 from __future__ import annotations
 
 import ctypes as C
-from typing import Optional
+from typing import Optional, Sequence, Union
 
 from . import _library as L
 from . import _terms as terms
@@ -14,6 +14,7 @@ from ._errors import ArgumentError
 
 __all__ = ["sobel", "laplacian", "blur", "box", "filter_adjoint", "statistics", "statistics_adjoint", "reduce"]
 _FILTERS, _BORDERS = L.words("pxl_filter_kind"), L.words("pxl_border")
+_Number, _Whole = Union[float, Sequence[float]], Union[int, Sequence[int]]
 _REDUCTIONS, _OVER = L.words("pxl_reduce_kind"), L.words("pxl_reduce_over")
 
 
@@ -27,6 +28,15 @@ def _filter(kind: str, border: Optional[str], **fields) -> L.Filter:
     made = L.sized(L.Filter, kind=_choose(_FILTERS, "kind", kind), **{name: value for name, value in fields.items() if value})
     made.border = 0 if border is None else _choose(_BORDERS, "border", border)
     return made
+
+
+def _axes(**fields) -> dict:
+    """The members of a pxl_filter, of fields that may be (vertical, horizontal)."""
+    members = {}
+    for name, value in fields.items():
+        members[name], along = terms.by_axis(name, value)
+        members[name + "_x"] = along if along != members[name] else 0
+    return members
 
 
 def _in_scratch(framework, on_cpu: bool, size: int, call) -> None:
@@ -70,12 +80,18 @@ class _Image:
         return self.raw.cuda is None
 
 
+def _lost(made: L.Filter, window: int, sigma: float) -> int:
+    """Positions that the border takes from an axis."""
+    taps = window or (2 * int(3.5 * sigma + 0.5) + 1 if sigma else 3)
+    return taps - 1 if made.border == _BORDERS["valid"] else 0
+
+
 def _apply(made: L.Filter, image, layout):
     source = _Image("image", image, layout)
     channels, height, width = source.view.size[1:4]
-    taps = made.window or (2 * int(3.5 * made.sigma + 0.5) + 1 if made.sigma else 3)
-    lost = taps - 1 if made.border == _BORDERS["valid"] else 0
-    array, view = source.new(channels * (2 if made.kind == _FILTERS["sobel"] else 1), height - lost, width - lost)
+    down = _lost(made, made.window, made.sigma)
+    along = _lost(made, made.window_x or made.window, made.sigma_x or made.sigma)
+    array, view = source.new(channels * (2 if made.kind == _FILTERS["sobel"] else 1), height - down, width - along)
     size = C.c_size_t()
     L.check(L.filter_workspace_size(None, made, source.view, view, C.byref(size)))
     _in_scratch(source.framework, source.on_cpu, size.value,
@@ -94,21 +110,22 @@ def laplacian(image, *, layout: Optional[str] = None, border: Optional[str] = No
     return _apply(_filter("laplacian", border, neighbours=neighbours), image, layout)
 
 
-def blur(image, sigma: float, *, layout: Optional[str] = None, border: Optional[str] = None, window: int = 0):
-    """A Gaussian of standard deviation `sigma` pixels, normalised; window: taps, 0: 2 int(3.5 sigma + 0.5) + 1."""
-    return _apply(_filter("blur", border, sigma=sigma, window=window), image, layout)
+def blur(image, sigma: _Number, *, layout: Optional[str] = None, border: Optional[str] = None, window: _Whole = 0):
+    """A Gaussian of standard deviation `sigma` pixels, normalised; window: taps, 0: 2 int(3.5 sigma + 0.5) + 1. Both may be
+    (vertical, horizontal)."""
+    return _apply(_filter("blur", border, **_axes(sigma=sigma, window=window)), image, layout)
 
 
-def box(image, window: int, *, layout: Optional[str] = None, border: Optional[str] = None):
-    """The mean over window x window pixels."""
-    return _apply(_filter("box", border, window=window), image, layout)
+def box(image, window: _Whole, *, layout: Optional[str] = None, border: Optional[str] = None):
+    """The mean over window x window pixels, or (vertical, horizontal)."""
+    return _apply(_filter("box", border, **_axes(window=window)), image, layout)
 
 
 def filter_adjoint(kind: str, grad_output, *, layout: str, border: Optional[str] = None, size=None, neighbours: int = 0,
-                   sigma: float = 0.0, window: int = 0):
+                   sigma: _Number = 0.0, window: _Whole = 0):
     """The transpose of a filter ("sobel", "laplacian", "blur", "box"), border included: <filter(a), b> = <a, adjoint(b)>.
     grad_output has an axis of channels; size: height and width of the filter's input, for border="valid"."""
-    made = _filter(kind, border, neighbours=neighbours, sigma=sigma, window=window)
+    made = _filter(kind, border, neighbours=neighbours, **_axes(sigma=sigma, window=window))
     source = _Image("grad_output", grad_output, layout)
     channels, height, width = source.view.size[1:4]
     if kind == "sobel" and channels % 2:
@@ -134,6 +151,9 @@ def _windowed_term(fields: dict):
         elif field.type == "text":
             texts.append(C.create_string_buffer(value.encode()))
             value = C.addressof(texts[-1])
+        if field.member_x:
+            value, along = terms.by_axis(name, value)
+            setattr(made, field.member_x, along)
         setattr(made, field.member, value)
     return made, texts
 

@@ -192,8 +192,12 @@ def test_torchmetrics_asserts(images):
     total = torchmetrics.image.TotalVariation(reduction="mean")
     total.update(x)
     assert torch.allclose(total.compute(), tm.total_variation(x, "mean"))
-    with pytest.raises(pixloss.UnsupportedError, match="differ by axis"):
-        tm.structural_similarity_index_measure(x, y, sigma=(1.5, 2.0))
+    sideways = tm.structural_similarity_index_measure(x.transpose(2, 3), y.transpose(2, 3), sigma=[2.0, 0.8], data_range=1.0)
+    assert torch.allclose(tm.structural_similarity_index_measure(x, y, sigma=(0.8, 2.0), data_range=1.0), sideways, atol=1e-5)
+    boxes = tm.structural_similarity_index_measure(x, y, gaussian_kernel=False, kernel_size=(9, 3), data_range=1.0)
+    assert torch.allclose(boxes, 1 - pixloss.torch.ssim(x, y, uniform=True, window=(9, 3), border="reflect"), atol=1e-5)
+    with pytest.raises(ValueError, match="`sigma` has dimension 3"):
+        tm.structural_similarity_index_measure(x, y, sigma=(1.5, 2.0, 1.0))
 
 
 def test_piq_asserts(images):

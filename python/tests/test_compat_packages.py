@@ -73,10 +73,10 @@ def test_pytorch_msssim(name):
 
 
 TORCHMETRICS = {
-    "structural_similarity_index_measure": dict(gaussian_kernel=[False], sigma=[1.0], kernel_size=[7], reduction=["sum", "none"],
-                                                data_range=[1.0, (0.1, 0.8)], k1=[0.02], k2=[0.05]),
-    "multiscale_structural_similarity_index_measure": dict(sigma=[1.0], reduction=["sum", "none"], data_range=[1.0], k1=[0.02],
-                                                           betas=[(0.3, 0.7)], normalize=["simple", None]),
+    "structural_similarity_index_measure": dict(gaussian_kernel=[False], sigma=[1.0, (0.8, 2.0)], kernel_size=[7, (9, 3)],
+                                                reduction=["sum", "none"], data_range=[1.0, (0.1, 0.8)], k1=[0.02], k2=[0.05]),
+    "multiscale_structural_similarity_index_measure": dict(sigma=[1.0, (0.6, 1.2)], reduction=["sum", "none"], data_range=[1.0],
+                                                           k1=[0.02], betas=[(0.3, 0.7)], normalize=["simple", None]),
 }
 
 

@@ -11,16 +11,20 @@ A, B = RANDOM.random((2, 3, 30, 26)), RANDOM.random((2, 3, 30, 26))
 
 
 def correlate(image, kernel, border):
-    radius = len(kernel) // 2
+    radius = [size // 2 for size in np.shape(kernel)]
     mode = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "valid": None}[border]
-    padded = image if mode is None else np.pad(image, ((0, 0), (0, 0), (radius, radius), (radius, radius)), mode=mode)
+    padded = image if mode is None else np.pad(image, ((0, 0), (0, 0), (radius[0], radius[0]), (radius[1], radius[1])), mode=mode)
     return np.einsum("nchwij,ij->nchw", np.lib.stride_tricks.sliding_window_view(padded, np.shape(kernel), (2, 3)), kernel)
 
 
-def gaussian(sigma):
+def taps(sigma):
     radius = int(3.5 * sigma + 0.5)
-    taps = np.exp(-np.arange(-radius, radius + 1)**2 / (2 * sigma**2))
-    return np.outer(taps, taps) / taps.sum()**2
+    values = np.exp(-np.arange(-radius, radius + 1)**2 / (2 * sigma**2))
+    return values / values.sum()
+
+
+def gaussian(sigma, sigma_x=None):
+    return np.outer(taps(sigma), taps(sigma_x or sigma))
 
 
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
@@ -29,6 +33,8 @@ FILTERS = {
     "laplacian": ({"neighbours": 8}, lambda x, b: correlate(x, np.array([[1, 1, 1], [1, -8, 1], [1, 1, 1]]), b)),
     "blur": ({"sigma": 1.2}, lambda x, b: correlate(x, gaussian(1.2), b)),
     "box": ({"window": 5}, lambda x, b: correlate(x, np.full((5, 5), 1 / 25), b)),
+    "blur by axis": ({"sigma": (0.4, 1.2)}, lambda x, b: correlate(x, gaussian(0.4, 1.2), b)),
+    "box by axis": ({"window": [7, 3]}, lambda x, b: correlate(x, np.full((7, 3), 1 / 21), b)),
 }
 
 
@@ -36,6 +42,7 @@ FILTERS = {
 @pytest.mark.parametrize("kind", FILTERS)
 def test_filters_and_adjoints(kind, border):
     arguments, plain = FILTERS[kind]
+    kind = kind.split()[0]
     found = getattr(operators, kind)(A, layout="NCHW", border=border, **arguments)
     assert np.abs(found - plain(A, border)).max() < 1e-12
     b = RANDOM.random(found.shape)
@@ -57,10 +64,10 @@ def test_layouts_of_filters():
 
 
 def test_statistics_and_adjoint():
-    taps = np.full((7, 7), 1 / 49)
+    uniform = np.full((7, 7), 1 / 49)
     found = operators.statistics(A, B, layout="NCHW", window=7, uniform=True)
-    mean = [correlate(x, taps, "valid") for x in (A, B)]
-    products = [correlate(x * y, taps, "valid") for x, y in ((A, A), (B, B), (A, B))]
+    mean = [correlate(x, uniform, "valid") for x in (A, B)]
+    products = [correlate(x * y, uniform, "valid") for x, y in ((A, A), (B, B), (A, B))]
     expected = np.concatenate([*mean, products[0] - mean[0]**2, products[1] - mean[1]**2, products[2] - mean[0] * mean[1]], 1)
     assert np.abs(found - expected).max() < 1e-12
     weight = RANDOM.random(found.shape)
@@ -70,6 +77,12 @@ def test_statistics_and_adjoint():
         ends = [(weight * operators.statistics(*moved(s), layout="NCHW", window=7, uniform=True)).sum() for s in (step, -step)]
         assert (gradient * direction).sum() == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-6)
     assert operators.statistics(A, B, layout="NCHW", preset="skimage").shape == (2, 15, 24, 20)
+    assert operators.statistics(A, B, layout="NCHW", window=(7, 3), uniform=True).shape == (2, 15, 24, 24)
+    by_axis = operators.statistics(A, B, layout="NCHW", sigma=(0.8, 1.2), window=(7, 9))
+    kernel = np.outer(taps(0.8), taps(1.2))
+    assert np.abs(by_axis[:, :3] - correlate(A, kernel, "valid")).max() < 1e-12
+    with pytest.raises(pixloss.ArgumentError, match="window is .1, 2, 3.; a number, or .vertical, horizontal."):
+        operators.statistics(A, B, layout="NCHW", window=(1, 2, 3))
     with pytest.raises(TypeError, match="windw"):
         operators.statistics(A, B, layout="NCHW", windw=3)
 

@@ -148,6 +148,15 @@ def test_functions_against_torch():
         pt.ssim(P)
 
 
+def test_functions_take_a_value_for_each_axis():
+    torch.testing.assert_close(pt.ssim(P, T, window=(7, 3)), pt.Loss("ssim(window=7:3)")(P, T))
+    torch.testing.assert_close(pt.blur(P, T, sigma=[1.5, 0.8], window=9), pt.Loss("blur(sigma=1.5:0.8, window=9)")(P, T))
+    torch.testing.assert_close(pt.ssim(P, T, window=(7, 3)), pt.ssim(P.mT, T.mT, window=(3, 7)))
+    assert "or (vertical, horizontal)" in pt.ssim.__doc__
+    with pytest.raises(pixloss.ArgumentError, match=r"window is \(7,\); a number, or \(vertical, horizontal\), is needed"):
+        pt.ssim(P, T, window=(7,))
+
+
 @pytest.mark.parametrize("call,message", [
     (lambda: pt.Loss("ssim(windw=3)"), r"column 6: ssim has no argument 'windw'; did you mean 'window'\?"),
     (lambda: pt.ssim(P, T, window=4), r"^window is 4; an odd number from 3 to 65 is needed"),

@@ -10,8 +10,8 @@ typedef struct filter_tile {
     linear_map map;
     frame frame;
     int64_t planes, strips, segments, channels, h, w; /* of the image, the unfiltered side */
-    int taps;
-    double *window;
+    pxli_window window;
+    double *down, *along;             /* taps */
     linear_ring ring[MAX_COMPONENTS]; /* backward one for each component */
     real *rows[MAX_COMPONENTS], *line;
 } filter_tile;
@@ -23,24 +23,21 @@ static pxl_term_kind kind_of(const pxl_filter *filter) {
         default: return PXL_BLUR;
     }
 }
-static int taps_of(const pxl_filter *filter) {
-    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN) return 3;
-    return filter->window ? filter->window : pxli_window_size(filter->sigma);
-}
-
 static void take(filter_tile *t, const pxli_filter_call *call, pxli_arena *arena) {
     const pxl_tensor *image = call->adjoint ? call->to : call->from;
     memset(t, 0, sizeof *t);
-    t->call = call, t->taps = taps_of(call->filter);
-    const int R = t->taps / 2;
+    t->call = call, t->window = pxli_filter_window(call->filter);
+    const pxli_radii radii = {t->window.y.taps / 2, t->window.x.taps / 2};
+    const int R = pxli_larger_radius(radii);
     t->channels = image->size[1], t->h = image->size[2], t->w = image->size[3];
     t->planes = image->size[0] * t->channels;
     const int64_t columns = larger(COLUMNS, 4 * R), rows = larger(FILTER_ROWS, 4 * R);
     t->strips = larger((t->w + columns / 2) / columns, 1), t->segments = larger((t->h + rows / 2) / rows, 1);
     set_frame(&t->frame, R, smaller(t->w / t->strips + 32, t->w));
-    linear_take(&t->map, kind_of(call->filter), call->filter->neighbours, R, call->adjoint, &t->frame, arena);
+    linear_take(&t->map, kind_of(call->filter), call->filter->neighbours, radii, call->adjoint, &t->frame, arena);
     const size_t row = (size_t)t->frame.pitch * sizeof(real);
-    t->window = pxli_take(arena, (size_t)(2 * R + 1) * sizeof(double));
+    t->down = pxli_take(arena, (size_t)(2 * radii.y + 1) * sizeof(double));
+    t->along = pxli_take(arena, (size_t)(2 * radii.x + 1) * sizeof(double));
     for (int q = 0; q < t->map.components; q++) ring_take(&t->ring[q], &t->map, &t->frame, true, arena);
     for (int q = 0; q < MAX_COMPONENTS; q++) t->rows[q] = pxli_take(arena, row);
     t->line = pxli_take(arena, row);
@@ -59,17 +56,19 @@ static size_t bytes(const pxli_filter_call *call) {
     return arena.used + PXLI_ALIGN;
 }
 
+static void set_taps(pxli_axis axis, double *taps) {
+    taps[axis.taps / 2 * 2] = 0; /* an even window leaves the last one 0 */
+    pxli_window_taps(axis.taps, axis.sigma, taps);
+}
 static void start(filter_tile *t, int64_t index, pxli_tile *tile) {
-    const pxl_filter *filter = t->call->filter;
     const int64_t strip = index % t->strips, segment = index / t->strips % t->segments, plane = index / t->strips / t->segments;
     *tile = (pxli_tile){plane / t->channels,          plane % t->channels,
                         segment * t->h / t->segments, (segment + 1) * t->h / t->segments,
                         strip * t->w / t->strips,     (strip + 1) * t->w / t->strips};
     t->frame.x0 = tile->x0, t->frame.x1 = tile->x1;
-    memset(t->window, 0, (size_t)(2 * t->map.R + 1) * sizeof(double)); /* an even window leaves the last tap 0 */
-    if (kind_of(filter) == PXL_BLUR) pxli_window_taps(t->taps, filter->kind == PXL_FILTER_BOX ? 0 : filter->sigma, t->window);
-    linear_set(&t->map, &t->frame, t->window);
-    linear_size(&t->map, filter->border == PXL_BORDER_DEFAULT ? PXL_ZERO : filter->border, t->taps, t->h, t->w);
+    set_taps(t->window.y, t->down), set_taps(t->window.x, t->along);
+    linear_set(&t->map, &t->frame, t->down, t->along);
+    linear_size(&t->map, t->window.border, t->window.y.taps, t->window.x.taps, t->h, t->w);
     const size_t row = (size_t)t->frame.pitch * sizeof(real);
     for (int q = 0; q < t->map.components; q++) ring_clear(&t->ring[q], &t->map, &t->frame);
     memset(t->line, 0, row);
@@ -79,7 +78,7 @@ static void start(filter_tile *t, int64_t index, pxli_tile *tile) {
 /* Row `row` of the extended image. */
 static void push_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
     const int64_t source = pxli_border_index(t->map.border, t->h, row);
-    const int64_t from = larger(tile->x0 - 2 * t->map.R, 0), to = smaller(tile->x1 + 2 * t->map.R, t->w);
+    const int64_t from = larger(tile->x0 - 2 * t->map.R.x, 0), to = smaller(tile->x1 + 2 * t->map.R.x, t->w);
     real *const line = t->map.stencil == NO_STENCIL ? t->line : ring_row(&t->map, &t->frame, t->ring, row);
     if (source >= 0) {
         const plane p = plane_of(t->call->from, tile->image, tile->channel);
@@ -91,9 +90,9 @@ static void forward(filter_tile *t, const pxli_tile *tile) {
     const linear_map *m = &t->map;
     const int64_t y0 = larger(tile->y0, m->map_y0), y1 = smaller(tile->y1, m->map_y1);
     const int64_t x0 = larger(tile->x0, m->map_x0), x1 = smaller(tile->x1, m->map_x1);
-    for (int64_t row = y0 - m->R; row < y0 + m->R; row++) push_row(t, tile, row);
+    for (int64_t row = y0 - m->R.y; row < y0 + m->R.y; row++) push_row(t, tile, row);
     for (int64_t row = y0; row < y1 && x0 < x1; row++) {
-        push_row(t, tile, row + m->R);
+        push_row(t, tile, row + m->R.y);
         linear_extend_around(m, &t->frame, t->ring, row);
         linear_row(m, &t->frame, t->ring, row, x0, x1, t->rows);
         for (int q = 0; q < m->components; q++) {
@@ -107,7 +106,7 @@ static void forward(filter_tile *t, const pxli_tile *tile) {
 static void pull_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
     const linear_map *m = &t->map;
     const bool counts = row >= m->map_y0 && row < m->map_y1;
-    const int64_t from = larger(tile->x0 - m->R, m->map_x0), to = smaller(tile->x1 + m->R, m->map_x1);
+    const int64_t from = larger(tile->x0 - m->R.x, m->map_x0), to = smaller(tile->x1 + m->R.x, m->map_x1);
     for (int q = 0; q < m->components; q++) {
         const plane p = plane_of(t->call->from, tile->image, q * t->channels + tile->channel);
         real *const line = derivatives_row(m, &t->frame, &t->ring[q], row, t->rows[q]);
@@ -117,7 +116,7 @@ static void pull_row(filter_tile *t, const pxli_tile *tile, int64_t row) {
 }
 static void backward(filter_tile *t, const pxli_tile *tile) {
     const plane p = plane_of(t->call->to, tile->image, tile->channel);
-    const int R = t->map.R;
+    const int R = t->map.R.y;
     for (int64_t row = tile->y0 - R; row < tile->y0 + R; row++) pull_row(t, tile, row);
     for (int64_t row = tile->y0; row < tile->y1; row++) {
         pull_row(t, tile, row + R);

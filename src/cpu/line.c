@@ -35,7 +35,7 @@ static void read_line(strip *s, int64_t from, int64_t n) {
     }
 }
 /* How much of a window's weight is on the row. */
-static real own_weight(const strip *s) { return s->pass->window->border == PXL_ZERO ? s->taps_y[s->R] : 1; }
+static real own_weight(const strip *s) { return s->pass->window->border == PXL_ZERO ? s->taps_y[s->radii.y] : 1; }
 
 static void filter_line(const strip *s, int64_t n) {
     const line *t = &s->line;
@@ -43,7 +43,7 @@ static void filter_line(const strip *s, int64_t n) {
     const real own = own_weight(s);
     for (int q = 0; q < s->forward; q++) {
         for (int64_t i = 0; i < n + 2 * s->R && b[q]; i++) t->product[i] = a[q][i] * b[q][i];
-        filter_along(n, 2 * s->R + 1, s->taps_x, b[q] ? t->product : a[q], t->f[q]);
+        filter_along(n, 2 * s->radii.x + 1, s->taps_x, (b[q] ? t->product : a[q]) + s->shift.x, t->f[q]);
         const real outside = (1 - own) * s->outside[q];
         for (int64_t i = 0; i < n && own != 1; i++) t->f[q][i] = own * t->f[q][i] + outside;
     }
@@ -67,16 +67,16 @@ static void mask_line(const strip *s, real *back, int64_t first, int64_t n) {
 }
 /* The adjoint of the window, at the tile's columns. */
 static void pull_line(const strip *s, int q) {
-    const int R = s->R;
+    const int R = s->radii.x;
     const int64_t x0 = s->tile.x0, n = s->tile.x1 - x0, size = s->pass->w;
     const line *t = &s->line;
-    const real own = own_weight(s);
-    filter_along(n, 2 * R + 1, s->taps_x, t->back[q], t->out[q]);
+    const real own = own_weight(s), *const back = t->back[q] + s->shift.x;
+    filter_along(n, 2 * R + 1, s->taps_x, back, t->out[q]);
     for (int64_t i = 0; i < n && s->pass->folds.adjoint_x; i++) {
         const double *taps = fold_at(s->pass->folds.adjoint_x, R, size, x0 + i);
         real sum = 0;
         for (int k = 0; k <= 2 * R && taps; k++)
-            if (taps[k] != 0) sum += (real)taps[k] * t->back[q][i + k];
+            if (taps[k] != 0) sum += (real)taps[k] * back[i + k];
         if (taps) t->out[q][i] = sum;
     }
     for (int64_t i = 0; i < n && own != 1; i++) t->out[q][i] *= own;

@@ -1,8 +1,8 @@
 /* Linear maps of an image, row by row, and their adjoints: what the residual terms compare through and what the operators
- * compute. A map is a stencil (stencil.h), which reads rows as they are, or a window of 2R + 1 taps (blur, box), whose rows are
- * filtered along first. Forward, rows of the extended image are pushed into a ring, and rows of the map come out; backward, rows
- * of derivatives are pushed, and rows of the gradient come out. Borders: forward the image is extended by the border's index
- * map; backward, what falls outside goes to the pixel it was read from. */
+ * compute. A map is a stencil (stencil.h), which reads rows as they are, or a window of 2R + 1 taps along each axis (blur, box),
+ * whose rows are filtered along first. Forward, rows of the extended image are pushed into a ring, and rows of the map come out;
+ * backward, rows of derivatives are pushed, and rows of the gradient come out. Borders: forward the image is extended by the
+ * border's index map; backward, what falls outside goes to the pixel it was read from. */
 #ifndef PXLI_LINEAR_H
 #define PXLI_LINEAR_H
 #include "../math/window.h"
@@ -13,13 +13,14 @@
 enum { MAX_COMPONENTS = 2 };
 
 typedef struct linear_map {
-    int R, stencil, components; /* stencil: NO_STENCIL for a window */
-    int reach;                  /* a window's map is computed so far beyond the strip: R if it is pulled back, else 0 */
-    bool identity;              /* the pixels themselves */
-    real *taps, *reversed;      /* of a window */
-    real *now;                  /* the vertical taps of one row of the adjoint */
-    double *exact;              /* the same while they are computed */
-    real *zeros;                /* a row of them */
+    pxli_radii R;
+    int stencil, components; /* stencil: NO_STENCIL for a window */
+    int reach;               /* a window's map is computed so far beyond the strip: R.x if it is pulled back, else 0 */
+    bool identity;           /* the pixels themselves */
+    real *taps_y, *taps_x, *reversed_y, *reversed_x; /* of a window */
+    real *now;                                       /* the vertical taps of one row of the adjoint */
+    double *exact;                                   /* the same while they are computed */
+    real *zeros;                                     /* a row of them */
     pxl_border border;
     int64_t h, w;                           /* of the image */
     int64_t map_y0, map_y1, map_x0, map_x1; /* positions of the map that count */
@@ -41,7 +42,7 @@ typedef struct linear_ring {
     real *data; /* NULL: rows lie elsewhere */
     real **row;
 } linear_ring;
-INLINE int64_t ring_rows(const linear_map *t) { return t->stencil != NO_STENCIL ? 4 : 2 * t->R + 1; }
+INLINE int64_t ring_rows(const linear_map *t) { return t->stencil != NO_STENCIL ? 4 : 2 * t->R.y + 1; }
 INLINE int64_t ring_slot(const linear_map *t, int64_t row) {
     if (t->stencil != NO_STENCIL) return row & 3; /* on small images divisions would take longer than all else */
     const int64_t rows = ring_rows(t);
@@ -60,43 +61,46 @@ INLINE void ring_clear(const linear_ring *ring, const linear_map *t, const frame
     for (int k = 0; k < ring_rows(t) && ring->row; k++) ring->row[k] = t->zeros;
 }
 
-/* `kind`: of a term; R: its radius; pulled: its derivatives are, too */
-INLINE void linear_take(linear_map *t, pxl_term_kind kind, int neighbours, int R, bool pulled, const frame *f,
+/* `kind`: of a term; R: of its map; pulled: its derivatives are, too */
+INLINE void linear_take(linear_map *t, pxl_term_kind kind, int neighbours, pxli_radii R, bool pulled, const frame *f,
                         pxli_arena *arena) {
-    const size_t taps = (size_t)(2 * R + 1);
-    t->R = R, t->reach = pulled ? R : 0;
+    const size_t down = (size_t)(2 * R.y + 1), along = (size_t)(2 * R.x + 1);
+    t->R = R, t->reach = pulled ? R.x : 0;
     t->stencil = stencil_of(kind, neighbours), t->components = stencil_components(t->stencil);
     t->identity = t->stencil == NO_STENCIL && kind != PXL_BLUR;
     if (t->identity) return;
     t->zeros = pxli_take(arena, (size_t)f->pitch * sizeof(real));
     if (t->stencil != NO_STENCIL) return;
-    t->taps = pxli_take(arena, taps * sizeof(real)), t->reversed = pxli_take(arena, taps * sizeof(real));
-    t->now = pxli_take(arena, taps * sizeof(real)), t->exact = pxli_take(arena, 2 * taps * sizeof(double));
+    t->taps_y = pxli_take(arena, down * sizeof(real)), t->reversed_y = pxli_take(arena, down * sizeof(real));
+    t->taps_x = pxli_take(arena, along * sizeof(real)), t->reversed_x = pxli_take(arena, along * sizeof(real));
+    t->now = pxli_take(arena, down * sizeof(real)), t->exact = pxli_take(arena, 2 * down * sizeof(double));
 }
-/* `window`: the 2R + 1 taps, if it is one */
-INLINE void linear_set(linear_map *t, const frame *f, const double *window) {
-    const int taps = 2 * t->R + 1;
+/* `down`, `along`: the 2R + 1 taps of each axis, if it is a window */
+INLINE void linear_set(linear_map *t, const frame *f, const double *down, const double *along) {
     if (t->identity) return;
     memset(t->zeros, 0, (size_t)f->pitch * sizeof(real));
-    for (int k = 0; k < taps && t->stencil == NO_STENCIL; k++)
-        t->taps[k] = (real)window[k], t->reversed[taps - 1 - k] = (real)window[k];
+    if (t->stencil != NO_STENCIL) return;
+    for (int k = 0; k <= 2 * t->R.y; k++) t->taps_y[k] = t->reversed_y[2 * t->R.y - k] = (real)down[k];
+    for (int k = 0; k <= 2 * t->R.x; k++) t->taps_x[k] = t->reversed_x[2 * t->R.x - k] = (real)along[k];
 }
-/* The positions that count, for a window of `taps`, which with border = valid may be even. */
-INLINE void linear_size(linear_map *t, pxl_border border, int taps, int64_t h, int64_t w) {
-    const int before = border == PXL_VALID ? t->R : 0, after = border == PXL_VALID ? taps - 1 - t->R : 0;
+/* The positions that count, for a window of `down` by `along` taps, which with border = valid may be even. */
+INLINE void linear_size(linear_map *t, pxl_border border, int down, int along, int64_t h, int64_t w) {
+    const bool crops = border == PXL_VALID;
     t->border = border, t->h = h, t->w = w;
-    t->map_y0 = before, t->map_y1 = h - after, t->map_x0 = before, t->map_x1 = w - after;
+    t->map_y0 = crops ? t->R.y : 0, t->map_y1 = crops ? h - (down - 1 - t->R.y) : h;
+    t->map_x0 = crops ? t->R.x : 0, t->map_x1 = crops ? w - (along - 1 - t->R.x) : w;
 }
 
 /* ---- Forward ------------------------------------------------------------------------------------------------------- */
 /* Fills the columns of the border within reach of the strip. */
 INLINE void linear_extend(const linear_map *t, const frame *f, real *row) {
-    const int64_t first = f->x0 - 2 * t->R, last = f->x1 + 2 * t->R;
-    for (int64_t c = larger(first, -t->R); c < 0; c++) {
+    const int R = t->R.x;
+    const int64_t first = f->x0 - 2 * R, last = f->x1 + 2 * R;
+    for (int64_t c = larger(first, -R); c < 0; c++) {
         const int64_t from = pxli_border_index(t->border, t->w, c);
         *column_at(f, row, c) = from < 0 ? 0 : *column_at(f, row, from);
     }
-    for (int64_t c = t->w; c < t->w + t->R && c < last; c++) {
+    for (int64_t c = t->w; c < t->w + R && c < last; c++) {
         const int64_t from = pxli_border_index(t->border, t->w, c);
         *column_at(f, row, c) = from < 0 ? 0 : *column_at(f, row, from);
     }
@@ -114,7 +118,7 @@ INLINE void linear_push(const linear_map *t, const frame *f, real *from, linear_
         return;
     }
     linear_extend(t, f, from);
-    filter_along(f->x1 - f->x0 + 2 * t->reach, 2 * t->R + 1, t->taps, column_at(f, from, f->x0 - t->reach - t->R),
+    filter_along(f->x1 - f->x0 + 2 * t->reach, 2 * t->R.x + 1, t->taps_x, column_at(f, from, f->x0 - t->reach - t->R.x),
                  column_at(f, to, f->x0 - t->reach));
 }
 /* For a stencil, before its row `row` is asked for. */
@@ -128,7 +132,7 @@ INLINE stencil_rows rows_around(const linear_map *t, const frame *f, const linea
     return s;
 }
 INLINE ring_view window_rows(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t column) {
-    return (ring_view){column_at(f, ring->data, column), f->pitch, row - t->R, 2 * t->R + 1};
+    return (ring_view){column_at(f, ring->data, column), f->pitch, row - t->R.y, 2 * t->R.y + 1};
 }
 /* Columns [from, to) of row `row` of the map; a window fills x0 - reach to x1 + reach. */
 INLINE void linear_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, int64_t from, int64_t to,
@@ -139,33 +143,35 @@ INLINE void linear_row(const linear_map *t, const frame *f, const linear_ring *r
         return;
     }
     const ring_view view = window_rows(t, f, ring, row, f->x0 - t->reach);
-    filter_down(f->x1 - f->x0 + 2 * t->reach, t->taps, &view, column_at(f, out[0], f->x0 - t->reach), false);
+    filter_down(f->x1 - f->x0 + 2 * t->reach, t->taps_y, &view, column_at(f, out[0], f->x0 - t->reach), false);
 }
 
 /* ---- Backward ------------------------------------------------------------------------------------------------------ */
-/* Where row `row` of a component's derivatives is to be put, columns x0 - R to x1 + R, before linear_pull. */
+/* Where row `row` of a component's derivatives is to be put, columns x0 - R.x to x1 + R.x, before linear_pull. */
 INLINE real *derivatives_row(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, real *spare) {
     return t->stencil != NO_STENCIL ? ring_row(t, f, ring, row) : spare;
 }
 /* What the positions of the map that read column c, outside of the image, have for it. */
 INLINE real reader_sum(const linear_map *t, const frame *f, const real *from, int64_t c) {
+    const int R = t->R.x;
     real sum = 0;
-    for (int q = 0; q <= 2 * t->R; q++) {
-        const int64_t position = c - t->R + q;
-        const bool held = position >= larger(0, f->x0 - t->R) && position < smaller(t->w, f->x1 + t->R);
-        if (held && t->reversed[q] != 0) sum += t->reversed[q] * *column_at(f, from, position);
+    for (int q = 0; q <= 2 * R; q++) {
+        const int64_t position = c - R + q;
+        const bool held = position >= larger(0, f->x0 - R) && position < smaller(t->w, f->x1 + R);
+        if (held && t->reversed_x[q] != 0) sum += t->reversed_x[q] * *column_at(f, from, position);
     }
     return sum;
 }
 /* Pushes what derivatives_row has received; zeros: row `row` of the map does not count. */
 INLINE void linear_pull(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, const real *from, bool zeros) {
+    const int R = t->R.x;
     real *to = ring_row(t, f, ring, row);
     if (zeros) memset(to, 0, (size_t)f->pitch * sizeof(real));
     if (zeros || t->stencil != NO_STENCIL) return;
-    filter_along(f->x1 - f->x0, 2 * t->R + 1, t->reversed, column_at(f, from, f->x0 - t->R), column_at(f, to, f->x0));
+    filter_along(f->x1 - f->x0, 2 * R + 1, t->reversed_x, column_at(f, from, f->x0 - R), column_at(f, to, f->x0));
     for (int side = 0; side < 2 && pxli_border_folds(t->border); side++) {
-        if (side ? f->x1 < t->w - t->R : f->x0 > t->R) continue;
-        for (int64_t k = 1; k <= t->R; k++) {
+        if (side ? f->x1 < t->w - R : f->x0 > R) continue;
+        for (int64_t k = 1; k <= R; k++) {
             const int64_t c = side ? t->w - 1 + k : -k, pixel = pxli_border_index(t->border, t->w, c);
             if (pixel >= f->x0 && pixel < f->x1) *column_at(f, to, pixel) += reader_sum(t, f, from, c);
         }
@@ -173,11 +179,11 @@ INLINE void linear_pull(const linear_map *t, const frame *f, const linear_ring *
 }
 /* Row `row` of a window's gradient, added to `gradient`. */
 INLINE void window_gradient(const linear_map *t, const frame *f, const linear_ring *ring, int64_t row, real *gradient, bool add) {
-    const int taps = 2 * t->R + 1;
-    const real *now = t->reversed;
-    if (pxli_border_folds(t->border) && (row <= t->R || row >= t->h - 1 - t->R)) {
-        for (int k = 0; k < taps; k++) t->exact[k] = (double)t->taps[k];
-        pxli_adjoint_taps(t->exact, t->R, t->border, t->h, row, t->exact + taps);
+    const int R = t->R.y, taps = 2 * R + 1;
+    const real *now = t->reversed_y;
+    if (pxli_border_folds(t->border) && (row <= R || row >= t->h - 1 - R)) {
+        for (int k = 0; k < taps; k++) t->exact[k] = (double)t->taps_y[k];
+        pxli_adjoint_taps(t->exact, R, t->border, t->h, row, t->exact + taps);
         for (int k = 0; k < taps; k++) t->now[k] = (real)t->exact[taps + k];
         now = t->now;
     }

@@ -20,7 +20,7 @@ static void take_cache(residual *z, row_cache *cache, int rows, pxli_arena *aren
 static void take_term(residual *z, int k, pxli_arena *arena) {
     residual_term *t = &z->terms[k];
     t->term = &z->call->terms[z->pass->residual[k]];
-    linear_take(&t->map, t->term->kind, t->term->neighbours, pxli_term_radius(t->term), z->gradients, &z->frame, arena);
+    linear_take(&t->map, t->term->kind, t->term->neighbours, pxli_radii_of(z->call, t->term), z->gradients, &z->frame, arena);
     if (t->map.identity || z->single) return;
     ring_take(&t->across, &t->map, &z->frame, t->map.stencil == NO_STENCIL, arena);
     for (int q = 0; q < t->map.components && z->gradients; q++) ring_take(&t->back[q], &t->map, &z->frame, true, arena);
@@ -190,7 +190,7 @@ static double charge_columns(residual *z, const residual_term *t, const real *w,
 
 /* Row `row` of the map, its slopes into `slopes`, 0 where it does not count. */
 static void charge_row(residual *z, residual_term *t, int64_t row, real *const slopes[], double *sum) {
-    const int64_t reach = z->gradients ? t->map.R : 0, x0 = z->tile.x0, x1 = z->tile.x1;
+    const int64_t reach = z->gradients ? t->map.R.x : 0, x0 = z->tile.x0, x1 = z->tile.x1;
     const extent all = {larger(x0 - reach, t->map.map_x0), smaller(x1 + reach, t->map.map_x1)};
     const real *w = weight_row(z, row);
     linear_extend_around(&t->map, &z->frame, &t->across, row);
@@ -244,7 +244,7 @@ void residual_single(residual *z, int64_t r, real *gradient) {
 }
 
 /* ---- A tile -------------------------------------------------------------------------------------------------------- */
-static int lead_of(const residual *z, const residual_term *t) { return z->gradients ? t->map.R : 0; }
+static int lead_of(const residual *z, const residual_term *t) { return z->gradients ? t->map.R.y : 0; }
 
 static void clear_rows(const residual *z, real *rows, int64_t count) {
     if (rows) memset(rows, 0, (size_t)(count * z->frame.pitch) * sizeof(real));
@@ -259,15 +259,17 @@ static void start_term(residual *z, int k) {
     const pxli_call *call = z->call;
     const pxli_term *term = t->term;
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
-    const int lead = lead_of(z, t), R = t->map.R;
+    const pxli_radii radii = t->map.R;
+    const int lead = lead_of(z, t), R = radii.y;
     const double scale = z->gradients ? call->scale[entry] : 0, lift = PXLI_DOUBLE ? 1 : pxli_lift_of(term->kind, scale);
     t->scale = to_real(scale / lift), t->param = pxli_is_function_of_mean(term->kind) ? (real)lift : (real)term->param;
     if (z->single && term->kind == PXL_TV && t->scale != 0) start_tv(z);
     for (int q = 0; q < MAX_COMPONENTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */
-    linear_size(&t->map, term->kind == PXL_TV ? PXL_REPLICATE : term->window.border, 2 * R + 1, call->h, call->w);
+    linear_size(&t->map, term->kind == PXL_TV ? PXL_REPLICATE : term->window.border, 2 * radii.y + 1, 2 * radii.x + 1, call->h,
+                call->w);
     if (t->map.identity || z->single) return;
-    linear_set(&t->map, &z->frame, z->pass->blur_taps[k]);
+    linear_set(&t->map, &z->frame, z->pass->blur_taps_y[k], z->pass->blur_taps_x[k]);
     ring_clear(&t->across, &t->map, &z->frame);
     for (int q = 0; q < t->map.components; q++) ring_clear(&t->back[q], &t->map, &z->frame);
     for (int64_t row = z->tile.y0 - lead - R; row < z->tile.y0 + lead + R; row++) {
@@ -305,7 +307,7 @@ static void pixel_row(residual *z, residual_term *t, int64_t r, real *gradient, 
 }
 static void map_row(residual *z, residual_term *t, int64_t r, real *gradient, bool first, double *sum) {
     const int lead = lead_of(z, t);
-    push_across(z, t, r + lead + t->map.R);
+    push_across(z, t, r + lead + t->map.R.y);
     push_back(z, t, r + lead, sum);
     if (gradient && t->scale != 0) linear_gradient(&t->map, &z->frame, t->back, r, gradient, first ? z->first : STORE_ADD);
     if (gradient && t->scale == 0 && first) memset(gradient, 0, (size_t)(z->tile.x1 - z->tile.x0) * sizeof(real));

@@ -126,10 +126,11 @@ static void set_outside(const strip *s, int from, int to) {
 
 static void vertical_forward(const strip *s, const block *t, int64_t column, int at) {
     const strip_work *w = &s->work;
-    const int R = s->R;
-    filter(R, s->taps_y, t->u, w->f[MAP_U], s->forward > MEANS ? w->f[MAP_UU] : NULL);
-    filter(R, s->taps_y, t->v, w->f[MAP_V], s->forward > MEANS ? w->f[MAP_VV] : NULL);
-    if (s->forward == MAPS) filter_product(R, s->taps_y, t->u, t->v, w->f[MAP_UV]);
+    const int R = s->R, reach = s->radii.y;
+    const vf *const u = t->u + s->shift.y, *const v = t->v + s->shift.y;
+    filter(reach, s->taps_y, u, w->f[MAP_U], s->forward > MEANS ? w->f[MAP_UU] : NULL);
+    filter(reach, s->taps_y, v, w->f[MAP_V], s->forward > MEANS ? w->f[MAP_VV] : NULL);
+    if (s->forward == MAPS) filter_product(reach, s->taps_y, u, v, w->f[MAP_UV]);
     for (int q = 0; q < s->forward; q++) transpose(w->f[q], w->T[q] + at + 2 * R);
     const int64_t inside = s->pass->w - column;
     if (inside < VL) set_outside(s, at + 2 * R + (int)inside, at + 2 * R + VL);
@@ -138,8 +139,9 @@ static void vertical_forward(const strip *s, const block *t, int64_t column, int
 static void across_forward(const strip *s, int64_t column, int at) {
     const strip_work *w = &s->work;
     for (int q = 0; q < s->forward; q++) {
-        filter(s->R, s->taps_x, w->T[q] + at, w->f[q], NULL);
-        fold(s->pass->folds.forward_x, s->R, s->pass->w, column - s->R, w->T[q] + at, w->f[q]);
+        const vf *const from = w->T[q] + at + s->shift.x;
+        filter(s->radii.x, s->taps_x, from, w->f[q], NULL);
+        fold(s->pass->folds.forward_x, s->radii.x, s->pass->w, column - s->R, from, w->f[q]);
     }
 }
 
@@ -167,13 +169,14 @@ static void backward(const strip *s, const batch *a, int64_t column, int at) {
     for (int k = 0; k < s->backs; k++) {
         const int q = s->taken[k];
         vf *const keep = s->ring + ((column - s->tile.x0) / VL * MAPS + q) * 2 * R, *const o = w->out[q];
-        filter(R, s->taps_x, w->M[q] + at, w->f[q], NULL);
-        fold(s->pass->folds.adjoint_x, R, s->pass->w, column, w->M[q] + at, w->f[q]);
+        const vf *const along = w->M[q] + at + s->shift.x, *const down = o + s->shift.y;
+        filter(s->radii.x, s->taps_x, along, w->f[q], NULL);
+        fold(s->pass->folds.adjoint_x, s->radii.x, s->pass->w, column, along, w->f[q]);
         copy(2 * R, keep, o);
         transpose(w->f[q], o + 2 * R);
         copy(2 * R, o + VL, keep);
-        filter(R, s->taps_y, o, w->f[q], NULL);
-        fold(s->pass->folds.adjoint_y, R, s->pass->h, a->out0, o, w->f[q]);
+        filter(s->radii.y, s->taps_y, down, w->f[q], NULL);
+        fold(s->pass->folds.adjoint_y, s->radii.y, s->pass->h, a->out0, down, w->f[q]);
     }
 }
 
@@ -321,8 +324,8 @@ static void set_scales(strip *s) {
 
 static void set_taps(strip *s) {
     const pxli_pass *pass = s->pass;
-    for (int k = 0; k <= 2 * s->R; k++)
-        s->taps_y[k] = (real)pxli_tap(pass->taps_y, s->R, k), s->taps_x[k] = (real)pxli_tap(pass->taps_x, s->R, k);
+    for (int k = 0; k <= 2 * s->radii.y; k++) s->taps_y[k] = (real)pxli_tap(pass->taps_y, s->radii.y, k);
+    for (int k = 0; k <= 2 * s->radii.x; k++) s->taps_x[k] = (real)pxli_tap(pass->taps_x, s->radii.x, k);
 }
 
 /* Scratch, in the order of use; the same code sizes it (arena->base 0). */
@@ -364,6 +367,7 @@ static void take(scratch *t, const pxli_call *call, const pxli_pass *pass, pxli_
     strip *s = &t->strip;
     memset(t, 0, sizeof *t);
     s->call = call, s->pass = pass, s->R = pass->radius, s->lag = lag_of(pass->radius);
+    s->radii = pass->radii, s->shift = (pxli_radii){s->R - s->radii.y, s->R - s->radii.x};
     set_maps(s);
     if (pass->window) {
         s->is_line = is_line(pass);

@@ -44,8 +44,10 @@ typedef struct strip {
     pxli_tile tile;
     reader reader;
     strip_work work;
-    vf *ring; /* [blocks][MAPS][2 radius]: rows of the vertical adjoint that the next batch needs */
-    int R, lag, forward, taken[MAPS], backs; /* maps: forward 2, 4 or 5; those of the derivatives in use */
+    vf *ring;   /* [blocks][MAPS][2 radius]: rows of the vertical adjoint that the next batch needs */
+    int R, lag; /* R: the larger radius, by which rows and columns are laid out; each axis reads its own, from `shift` on */
+    pxli_radii radii, shift;
+    int forward, taken[MAPS], backs; /* maps: forward 2, 4 or 5; those of the derivatives in use */
     bool to_pred, to_target;
     bool is_line;
     line line;

@@ -178,20 +178,19 @@ __global__ void __launch_bounds__(kColumnThreads) read_derivatives(const __grid_
             load(g.from, row_of(g.from, t.image, t.channel, t.map_y + row - g.tiles.map_y0) + x);
 }
 
-struct Window {
-    int taps;
-    double sigma;
-    pxl_border border;
-};
-Plan plan_of(Sequence &s, const pxl_tensor *image, const Window &window, bool adjoint) {
+// The positions that count along an axis of n pixels.
+void set_positions(const pxli_window &window, pxli_axis axis, int64_t n, int64_t &from, int64_t &to) {
+    const int before = axis.taps / 2, after = axis.taps - 1 - before;
+    const bool crops = window.border == PXL_VALID;
+    from = crops ? before : 0, to = crops ? n - after : n;
+}
+Plan plan_of(Sequence &s, const pxl_tensor *image, const pxli_window &window, bool adjoint) {
     Plan p{};
     Tiles &t = p.tiles;
-    const int before = window.border == PXL_VALID ? window.taps / 2 : 0;
-    const int after = window.border == PXL_VALID ? window.taps - 1 - before : 0;
     t.channels = image->size[1], t.h = image->size[2], t.w = image->size[3];
-    t.map_y0 = before, t.map_y1 = t.h - after, t.map_x0 = before, t.map_x1 = t.w - after;
+    set_positions(window, window.y, t.h, t.map_y0, t.map_y1), set_positions(window, window.x, t.w, t.map_x0, t.map_x1);
     p.border = window.border, p.backs = adjoint ? TO_PRED : 0;
-    p.x = p.y = gaussian_axis(s, window.taps, window.sigma);
+    gaussian_axes(s, window, p);
     if (adjoint) p.x = folded(s, p.x, window.border, t.w), p.y = folded(s, p.y, window.border, t.h);
     set_tiles(p, image->size[0] * t.channels, 1, adjoint);
     p.slots.first = s.take<float>(p.at_once * p.slots.first_slot);
@@ -208,7 +207,7 @@ void launch_read(Sequence &s, const Plan &p, const View &from, int64_t tiles) {
     const ReadArgs g = {p.tiles, p.slots, from, patches};
     s.launch("read_derivatives", read_derivatives, {tiles * patches_of(patches), kColumnThreads, 0}, g);
 }
-void run_window(Sequence &s, const pxli_filter_call *call, const Window &window) {
+void run_window(Sequence &s, const pxli_filter_call *call, const pxli_window &window) {
     const View from = view_of(call->from), to = view_of(call->to);
     Plan p = plan_of(s, call->adjoint ? call->to : call->from, window, call->adjoint);
     p.images.x = from, p.grad_pred = to;
@@ -230,10 +229,8 @@ void run_window(Sequence &s, const pxli_filter_call *call, const Window &window)
 
 void run_filter(Sequence &s, const pxli_filter_call *call) {
     const pxl_filter *filter = call->filter;
-    const pxl_border border = filter->border == PXL_BORDER_DEFAULT ? PXL_ZERO : filter->border;
-    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN) return run_stencil(s, call, border);
-    const bool box = filter->kind == PXL_FILTER_BOX;
-    const Window window = {filter->window ? filter->window : pxli_window_size(filter->sigma), box ? 0 : filter->sigma, border};
+    const pxli_window window = pxli_filter_window(filter);
+    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN) return run_stencil(s, call, window.border);
     if (s.counts()) { // a workspace serves the filter and its adjoint
         const size_t mark = s.mark();
         plan_of(s, call->adjoint ? call->to : call->from, window, !call->adjoint);

@@ -38,8 +38,7 @@ void plan_window(Sequence &s, const Evaluation &e, const Step &step, Plan &p) {
     t.channels = e.c, t.h = pass->h, t.w = pass->w;
     t.map_y0 = pass->map_y0, t.map_y1 = pass->map_y1, t.map_x0 = pass->map_x0, t.map_x1 = pass->map_x1;
     p.border = pass->window->border, p.mostly_outside = pass->mostly_outside;
-    const int taps = pass->window->taps;
-    p.x = given_axis(s, taps, pass->taps_x), p.y = given_axis(s, taps, pass->taps_y);
+    p.x = given_axis(s, pass->radii.x, pass->taps_x), p.y = given_axis(s, pass->radii.y, pass->taps_y);
     p.backs = !step.gradients ? 0
                               : (e.grad_pred.data ? TO_PRED : 0) | (e.grad_target.data ? TO_TARGET : 0) | TO_SQUARES |
                                     (pass->covariance ? TO_PRODUCT : 0);
@@ -47,11 +46,12 @@ void plan_window(Sequence &s, const Evaluation &e, const Step &step, Plan &p) {
 void plan_blur(Sequence &s, const Evaluation &e, const Step &step, Plan &p) {
     const pxli_window &window = e.call->terms[step.term[0]].window;
     Tiles &t = p.tiles;
-    const int crop = window.border == PXL_VALID ? window.taps / 2 : 0;
+    const bool crops = window.border == PXL_VALID;
+    const int crop_y = crops ? window.y.taps / 2 : 0, crop_x = crops ? window.x.taps / 2 : 0;
     t.channels = e.c, t.h = e.h, t.w = e.w;
-    t.map_y0 = crop, t.map_y1 = e.h - crop, t.map_x0 = crop, t.map_x1 = e.w - crop;
+    t.map_y0 = crop_y, t.map_y1 = e.h - crop_y, t.map_x0 = crop_x, t.map_x1 = e.w - crop_x;
     p.border = window.border;
-    p.x = p.y = gaussian_axis(s, window.taps, window.sigma);
+    gaussian_axes(s, window, p);
     p.backs = step.gradients ? TO_PRED : 0; // the target's gradient is its negative
 }
 void plan_folds(Sequence &s, Plan &p) {

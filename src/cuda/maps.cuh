@@ -387,9 +387,9 @@ void launch_score(Sequence &s, const Evaluation &e, const Step &step, const Plan
 void launch_pull_down(Sequence &s, const Plan &p, int64_t tiles); // maps_pull.cu
 void launch_pull_along(Sequence &s, const Step &step, const Plan &p, int64_t tiles);
 
-// Taps of `count` (sigma 0: all equal) into the workspace, computed there, without those that round to 0; and of given ones.
-Axis gaussian_axis(Sequence &s, int count, double sigma);    // maps_taps.cu
-Axis given_axis(Sequence &s, int count, const double *half); // of the first half: pxli_tap
+// Taps (sigma 0: all equal) into the workspace, computed there, without those that round to 0; and of given ones.
+void gaussian_axes(Sequence &s, const pxli_window &window, Plan &p); // maps_taps.cu
+Axis given_axis(Sequence &s, int radius, const double *half);        // of the first half: pxli_tap
 // With the folds of a line of `size`, if the border has any.
 Axis folded(Sequence &s, Axis axis, pxl_border border, int64_t size);
 // From tiles.h, .w, .channels and .map_*, the axes and backs: the rest of `tiles`, count, at_once, read_rows, map_rows,

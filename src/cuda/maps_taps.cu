@@ -135,23 +135,30 @@ __global__ void set_constants(const __grid_constant__ ConstantsArgs g, const __g
 
 } // namespace
 
-Axis gaussian_axis(Sequence &s, int count, double sigma) {
-    const int skipped = vanishing(count, sigma), left = count - 2 * skipped;
+namespace {
+Axis gaussian_axis(Sequence &s, pxli_axis axis) {
+    const int count = axis.taps, skipped = vanishing(count, axis.sigma), left = count - 2 * skipped;
     float *const taps = s.take<float>(left);
-    s.launch("make_taps", make_taps, {1, kTapThreads, 0}, count, sigma, skipped, left, taps);
+    s.launch("make_taps", make_taps, {1, kTapThreads, 0}, count, axis.sigma, skipped, left, taps);
     return {taps, nullptr, count / 2 - skipped, left};
 }
-Axis given_axis(Sequence &s, int count, const double *half) {
+} // namespace
+void gaussian_axes(Sequence &s, const pxli_window &window, Plan &p) {
+    p.y = gaussian_axis(s, window.y);
+    p.x = pxli_same_axis(window.y, window.x) ? p.y : gaussian_axis(s, window.x);
+}
+Axis given_axis(Sequence &s, int radius, const double *half) {
+    const int count = 2 * radius + 1;
     Given given{};
     double taps[PXLI_MAX_WINDOW];
     int skipped = 0;
-    pxli_whole_taps(half, count / 2, taps);
+    pxli_whole_taps(half, radius, taps);
     while (taps[skipped] == 0) skipped++;
     given.count = count - 2 * skipped;
     for (int k = 0; k < given.count; k++) given.taps[k] = static_cast<float>(taps[skipped + k]);
     float *const to = s.take<float>(given.count);
     s.launch("give_taps", give_taps, {1, kTapThreads, 0}, given, to);
-    return {to, nullptr, count / 2 - skipped, given.count};
+    return {to, nullptr, radius - skipped, given.count};
 }
 Axis folded(Sequence &s, Axis axis, pxl_border border, int64_t size) {
     if (!pxli_border_folds(border) || axis.count == 1) return axis;

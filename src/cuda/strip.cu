@@ -58,10 +58,12 @@ Args args_of(const Evaluation &e, const Step &step) {
 bool strip_does(const pxli_call *call, const Step &step) {
     const pxli_pass *pass = step.pass;
     const bool folds = pxli_border_folds(pass->window->border) || pass->identity_x || pass->identity_y;
+    const bool one_radius = pass->radii.y == pass->radii.x;
     const bool radius = pass->radius == 3 || pass->radius == 5 || pass->radius == 7;
     const bool scores = pass->mode == PXLI_SCORE_SSIM || pass->mode == PXLI_SCORE_CONTRAST_STRUCTURE;
     const bool outside = pass->reads_sums && pass->window->border == PXL_ZERO; // is not 0 there, but less the base
-    if (!scores || !radius || folds || outside || pass->settles || pass->factor > 1 || call->args->weight) return false;
+    if (!scores || !radius || !one_radius || folds || outside || pass->settles || pass->factor > 1 || call->args->weight)
+        return false;
     if (pass->outputs && step.gradients && call->args->grad_target) return false; // no map is free for the scores
     if (step.count - pass->scored_count > strip::kMaxOthers) return false;
     for (int i = pass->scored_count; i < step.count; i++)

@@ -66,15 +66,19 @@ std::vector<Component> components(const Term &term, const Image &pred, const Ima
         return {filtered_component(e, sobel_x(), term.border), filtered_component(e, sobel_y(), term.border)};
     if (term.kind == PXL_LAPLACIAN) return {filtered_component(e, laplacian(term.neighbours), term.border)};
     if (term.kind == PXL_BLUR) {
-        const std::vector<double> taps = gaussian_taps(term.window, term.sigma);
-        return {filtered_component(e, outer(taps, taps), term.border)};
+        const Kernel kernel = outer(gaussian_taps(term.window_y, term.sigma_y), gaussian_taps(term.window_x, term.sigma_x));
+        return {filtered_component(e, kernel, term.border)};
     }
     return {{e, absolute(e), {}}};
 }
 
-int margin(const Term &term) {
-    if (term.border != PXL_VALID || term.kind == PXL_PIXEL || term.kind == PXL_TV) return 0;
-    return term.kind == PXL_BLUR ? term.window / 2 : 1;
+// The pixel of position 0 of the map.
+struct Margin {
+    int64_t y, x;
+};
+Margin margin(const Term &term) {
+    if (term.border != PXL_VALID || term.kind == PXL_PIXEL || term.kind == PXL_TV) return {0, 0};
+    return term.kind == PXL_BLUR ? Margin{term.window_y / 2, term.window_x / 2} : Margin{1, 1};
 }
 
 // The sum of weights over the differences that tv can take in one direction, times the channels.
@@ -101,12 +105,12 @@ struct Charged {
 
 void charge_apart(const Term &term, const std::vector<Component> &parts, const Image &weight, double factor, double rounding,
                   Charged &to) {
-    const int m = margin(term);
+    const Margin m = margin(term);
     for (size_t k = 0; k < parts.size(); ++k) {
         const Component &part = parts[k];
         const double scale = term.own_counts ? own_factor(term, part, weight) : factor;
         each_position(part.d, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
-            const double w = weight_at(weight, n, y + m, x + m) * scale;
+            const double w = weight_at(weight, n, y + m.y, x + m.x) * scale;
             // own_counts: past the last pixel there is no difference, so nothing to charge (charbonnier charges 0 with eps).
             if (w == 0 || (term.own_counts && (y + part.step_y >= part.d.h || x + part.step_x >= part.d.w))) return;
             const Charge charged = charge(term.penalty, term.param, part.d.at(n, c, y, x));
@@ -122,9 +126,9 @@ void charge_apart(const Term &term, const std::vector<Component> &parts, const I
 
 void charge_magnitude(const Term &term, const std::vector<Component> &parts, const Image &weight, double factor, double rounding,
                       Charged &to) {
-    const int m = margin(term);
+    const Margin m = margin(term);
     each_position(parts[0].d, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
-        const double w = weight_at(weight, n, y + m, x + m) * factor;
+        const double w = weight_at(weight, n, y + m.y, x + m.x) * factor;
         if (w == 0) return;
         double r = 0, error = 0;
         for (const Component &part : parts) {
@@ -188,7 +192,7 @@ double reduction_factor(const Term &term, const Image &map, const Image &weight,
 
 TermResult map_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double rounding) {
     const std::vector<Component> parts = components(term, pred, target, weight);
-    const double factor = reduction_factor(term, parts[0].d, weight, margin(term), margin(term));
+    const double factor = reduction_factor(term, parts[0].d, weight, margin(term).y, margin(term).x);
     Charged charged;
     for (const Component &part : parts) {
         charged.slopes.push_back(like(part.d));

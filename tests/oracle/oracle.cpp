@@ -119,13 +119,14 @@ int downsample_factor(const Term &term, int64_t h, int64_t w) {
 bool fits(const Term &term, int64_t h, int64_t w) {
     if (term.kind == PXL_PIXEL || term.kind == PXL_TV || term.kind == PXL_RMSE || term.kind == PXL_PSNR) return true;
     if (term.kind == PXL_MS_SSIM) return scale_count(term, h, w) > 0;
-    const int taps = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN ? 3 : term.window;
+    const bool stencil = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN;
+    const int taps_y = stencil ? 3 : term.window_y, taps_x = stencil ? 3 : term.window_x;
     const int factor = downsample_factor(term, h, w);
     if (factor > h || factor > w) return false;
     const Image pooled = factor > 1 ? pool(Image(1, 1, h, w), factor, term.decimate) : Image(1, 1, h, w);
     if (pooled.h < 1 || pooled.w < 1) return false;
     if (term.skip_short_axis || term.border != PXL_VALID) return true;
-    return pooled.h >= taps && pooled.w >= taps;
+    return pooled.h >= taps_y && pooled.w >= taps_x;
 }
 
 Result evaluate(const std::vector<Term> &terms, const Inputs &inputs) {

@@ -65,7 +65,8 @@ Term of_scale(const Term &term, bool coarsest) {
     return scale;
 }
 bool has_window(const Term &scale, int64_t h, int64_t w) {
-    return std::min(h, w) >= (scale.border == PXL_VALID ? scale.window : 1);
+    if (scale.border != PXL_VALID) return h >= 1 && w >= 1;
+    return h >= scale.window_y && w >= scale.window_x;
 }
 
 // A product of one image's scales, or of one of its channels: its value, and its derivatives by the scales' losses.

@@ -20,8 +20,9 @@ struct Windows {
 };
 
 Windows windows_of(const Term &term, const Image &image) {
-    const real n = static_cast<real>(term.window) * term.window;
-    Windows windows{window_axis(term, image.h), window_axis(term, image.w), term.sample_covariance ? n / (n - 1) : 1, {}, {}};
+    const real n = static_cast<real>(term.window_y) * term.window_x;
+    Windows windows{
+        axis_of_rows(term, image.h), axis_of_columns(term, image.w), term.sample_covariance ? n / (n - 1) : 1, {}, {}};
     for (const double a : windows.rows.weights)
         for (const double b : windows.columns.weights) windows.weights.push_back(static_cast<real>(a) * b);
     windows.at.resize(windows.weights.size());
@@ -181,10 +182,11 @@ void store(Image &statistics, int64_t channels, int64_t n, int64_t c, int64_t y,
 
 } // namespace
 
-Axis window_axis(const Term &term, int64_t n) {
+namespace {
+Axis window_axis(const Term &term, int window, double sigma, int64_t n) {
     Axis axis;
-    const int taps = term.skip_short_axis && n < term.window ? 1 : term.window;
-    axis.weights = term.sigma > 0 ? gaussian_taps(taps, term.sigma) : uniform_taps(taps);
+    const int taps = term.skip_short_axis && n < window ? 1 : window;
+    axis.weights = sigma > 0 ? gaussian_taps(taps, sigma) : uniform_taps(taps);
     axis.outputs = filtered_size(n, taps, term.border);
     axis.margin = term.border == PXL_VALID ? taps / 2 : 0;
     for (int64_t i = 0; i < axis.outputs; ++i)
@@ -192,6 +194,9 @@ Axis window_axis(const Term &term, int64_t n) {
             axis.source.push_back(border_index(term.border, i + first_sample(taps, term.border) + k, n));
     return axis;
 }
+} // namespace
+Axis axis_of_rows(const Term &term, int64_t h) { return window_axis(term, term.window_y, term.sigma_y, h); }
+Axis axis_of_columns(const Term &term, int64_t w) { return window_axis(term, term.window_x, term.sigma_x, w); }
 
 Score score(const Term &term, const Moments &m, real range, real rounding) {
     const real c1 = (term.k1 * range) * (term.k1 * range), c2 = (term.k2 * range) * (term.k2 * range);

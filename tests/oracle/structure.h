@@ -16,7 +16,8 @@ struct Axis {
     std::vector<int64_t> source; // outputs x taps
     int64_t margin;              // the pixel of output 0
 };
-Axis window_axis(const Term &term, int64_t n);
+Axis axis_of_rows(const Term &term, int64_t h);
+Axis axis_of_columns(const Term &term, int64_t w);
 
 struct Moments {
     real mx, my, vx, vy, cov;

@@ -44,18 +44,37 @@ const Preset &find_preset(const char *name) {
 
 double or_default(double value, double otherwise) { return value == PXL_EXACT_ZERO ? 0 : value == 0 ? otherwise : value; }
 
+// What each axis is given; along rows the same as down columns unless it is given on its own.
+struct Given {
+    int window;
+    double sigma;
+};
+Given given_down(const pxl_term &from) { return {from.window, from.sigma}; }
+Given given_along(const pxl_term &from) {
+    return {from.window_x ? from.window_x : from.window, from.sigma_x > 0 ? from.sigma_x : from.sigma};
+}
+
+void resolve_axis(const Preset &preset, bool uniform, const Given &given, int &window, double &sigma) {
+    sigma = uniform ? 0 : given.sigma > 0 ? given.sigma : preset.uniform ? 0 : preset.sigma;
+    const bool taps_from_sigma = preset.gaussian_from_sigma && sigma > 0;
+    window = given.window ? given.window : taps_from_sigma ? default_taps(sigma) : preset.window;
+}
 void resolve_window(const pxl_term &from, Term &to) {
     const Preset &preset = find_preset(from.preset);
     to.border = from.border ? from.border : preset.border;
-    to.sigma = from.uniform ? 0 : from.sigma > 0 ? from.sigma : preset.uniform ? 0 : preset.sigma;
-    const bool taps_from_sigma = preset.gaussian_from_sigma && to.sigma > 0;
-    to.window = from.window ? from.window : taps_from_sigma ? default_taps(to.sigma) : preset.window;
+    resolve_axis(preset, from.uniform, given_down(from), to.window_y, to.sigma_y);
+    resolve_axis(preset, from.uniform, given_along(from), to.window_x, to.sigma_x);
     to.k1 = or_default(from.k1, 0.01), to.k2 = or_default(from.k2, 0.03);
     to.data_range = from.data_range != 0 ? from.data_range : preset.data_range;
     to.sample_covariance = from.sample_covariance || preset.sample_covariance;
     to.downsample = from.downsample ? from.downsample : preset.downsample;
     to.decimate = preset.decimate, to.skip_short_axis = preset.skip_short_axis && to.border == PXL_VALID;
     to.alpha = or_default(from.alpha, 1), to.beta = or_default(from.beta, 1), to.gamma = or_default(from.gamma, 1);
+}
+
+void resolve_blur(const Given &given, int &window, double &sigma) {
+    sigma = given.sigma > 0 ? given.sigma : 1.5;
+    window = given.window ? given.window : default_taps(sigma);
 }
 
 std::vector<double> weights_in(const char *text) {
@@ -106,8 +125,8 @@ Term resolve(const pxl_term &from) {
         if (from.kind == PXL_MS_SSIM) resolve_scales(from, to);
     } else {
         to.border = from.border ? from.border : PXL_ZERO;
-        to.sigma = from.sigma > 0 ? from.sigma : 1.5;
-        to.window = from.window ? from.window : default_taps(to.sigma);
+        resolve_blur(given_down(from), to.window_y, to.sigma_y);
+        resolve_blur(given_along(from), to.window_x, to.sigma_x);
     }
     return to;
 }

@@ -16,8 +16,8 @@ struct Term {
     bool isotropic = false, own_counts = false, mean_of_images = false;
     int neighbours = 4;
     pxl_border border = PXL_ZERO;
-    int window = 0;
-    double sigma = 0; // 0: uniform
+    int window_y = 0, window_x = 0;  // taps down columns and along rows
+    double sigma_y = 0, sigma_x = 0; // 0: uniform
     double k1 = 0.01, k2 = 0.03;
     double data_range = 0; // 0: that of the images' type
     bool sample_covariance = false;

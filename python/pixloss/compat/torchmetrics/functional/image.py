@@ -14,12 +14,11 @@ __getattr__ = refusing("torchmetrics.functional.image", REFUSED)
 _MAPS = "maps are not differentiable here; pixloss.evaluate(map=True) gives that of SSIM"
 
 
-def _number(name: str, value) -> float:
-    """One of several axes' values, which have to agree."""
-    values = set(value) if isinstance(value, Sequence) else {value}
-    if len(values) != 1:
-        raise UnsupportedError(f"{name}={value!r}: windows that differ by axis are not computed")
-    return values.pop()
+def _axes(name: str, value):
+    """One value, or the two of an image's axes."""
+    if isinstance(value, Sequence) and len(value) != 2:
+        raise ValueError(f"`{name}` has dimension {len(value)}, but expected to be two less that target dimensionality, which is: 4")
+    return tuple(value) if isinstance(value, Sequence) else value
 
 
 def _ranged(preds, target, data_range):
@@ -32,8 +31,8 @@ def _ranged(preds, target, data_range):
 
 def _window(gaussian_kernel: bool, sigma, kernel_size) -> dict:
     if gaussian_kernel:
-        return {"sigma": _number("sigma", sigma)}  # torchmetrics takes the taps from it, whatever kernel_size says
-    return {"uniform": True, "window": int(_number("kernel_size", kernel_size))}
+        return {"sigma": _axes("sigma", sigma)}  # torchmetrics takes the taps from it, whatever kernel_size says
+    return {"uniform": True, "window": _axes("kernel_size", kernel_size)}
 
 
 def _similarity(loss: str, preds, target, reduction, data_range):
