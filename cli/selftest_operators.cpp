@@ -70,25 +70,32 @@ class Operators {
 
     void filters() {
         pxl_filter laplacian = PXL_FILTER(PXL_FILTER_LAPLACIAN), eight = laplacian, blur = PXL_FILTER(PXL_FILTER_BLUR),
-                   wide = blur, box = PXL_FILTER(PXL_FILTER_BOX), wide_box = box;
+                   wide = blur, of_axes = blur, box = PXL_FILTER(PXL_FILTER_BOX), wide_box = box, flat_box = box;
         eight.neighbours = 8, blur.sigma = 1.5, wide.sigma = 5, wide.window = 41, box.window = 3, wide_box.window = 21;
+        of_axes.sigma = 0.6, of_axes.sigma_x = 2, flat_box.window = 3, flat_box.window_x = 15;
         for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) {
             filter("filter sobel", PXL_FILTER(PXL_FILTER_SOBEL), border);
             for (const pxl_filter &each : {laplacian, eight}) filter("filter laplacian", each, border);
-            for (const pxl_filter &each : {blur, wide}) filter("filter blur", each, border);
-            for (const pxl_filter &each : {box, wide_box}) filter("filter box", each, border);
+            for (const pxl_filter &each : {blur, wide, of_axes}) filter("filter blur", each, border);
+            for (const pxl_filter &each : {box, wide_box, flat_box}) filter("filter box", each, border);
         }
+    }
+    static int taps_of(const pxl_filter &filter, int window, double sigma) {
+        if (filter.kind == PXL_FILTER_BLUR && !window) return 2 * int(3.5 * sigma + 0.5) + 1;
+        return window ? window : 3;
     }
     void filter(const std::string &group, pxl_filter filter, int border) {
         filter.border = pxl_border(border);
-        const int window = filter.kind == PXL_FILTER_BLUR && !filter.window ? 2 * int(3.5 * filter.sigma + 0.5) + 1
-                           : filter.window                                  ? filter.window
-                                                                            : 3;
+        const int down = taps_of(filter, filter.window, filter.sigma);
+        const int along = taps_of(filter, filter.window_x ? filter.window_x : filter.window,
+                                  filter.sigma_x > 0 ? filter.sigma_x : filter.sigma);
         const Size &in = pictures_.size;
-        const int64_t crop = border == PXL_VALID ? window - 1 : 0;
-        const Size out{in[0], in[1] * (filter.kind == PXL_FILTER_SOBEL ? 2 : 1), in[2] - crop, in[3] - crop};
+        const bool crops = border == PXL_VALID;
+        const Size out{in[0], in[1] * (filter.kind == PXL_FILTER_SOBEL ? 2 : 1), crops ? in[2] - down + 1 : in[2],
+                       crops ? in[3] - along + 1 : in[3]};
         if (out[2] < 1 || out[3] < 1) return;
-        const std::string name = group.substr(7) + format(" of %d taps, ", window) + border_names[border];
+        const std::string taps = down == along ? format(" of %d taps, ", down) : format(" of %d:%d taps, ", down, along);
+        const std::string name = group.substr(7) + taps + border_names[border];
         Both input(device_, in, pictures_.dtype, layout_, &pictures_.pred);
         Both output(device_, out, pictures_.dtype, other_layout_, nullptr);
         const auto size = [&](bool there) {

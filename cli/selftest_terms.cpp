@@ -69,8 +69,8 @@ void add_edges(List &list) {
 void add_blur(List &list) {
     for (const std::string border : borders) {
         list.group("blur " + border);
-        for (const char *size :
-             {"window=3, sigma=0.8", "window=11, sigma=1.5", "sigma=2", "window=33, sigma=4", "window=35, sigma=6"})
+        for (const char *size : {"window=3, sigma=0.8", "window=11, sigma=1.5", "sigma=2", "window=33, sigma=4",
+                                 "window=35, sigma=6", "window=5:15, sigma=1:2"})
             list.add("blur(" + border_of(border) + ", " + size + ")");
         list.add_reductions("blur", border_of(border));
         for (const char *penalty : penalties) {
@@ -108,6 +108,8 @@ void add_ssim(List &list) {
         list.group("ssim " + border);
         list.add_reductions("ssim", border_of(border));
         list.add_reductions("dssim", border_of(border));
+        list.add("ssim(window=11:5, " + border_of(border) + ")");
+        list.add("ssim(window=3:17, uniform, " + border_of(border) + ")");
         list.add("ssim(window=7, sample_covariance, k1=0.02, k2=0.05, " + border_of(border) + ")");
         list.add("ssim(k1=0, " + border_of(border) + ")");
         list.add("ssim(data_range=auto, " + border_of(border) + ")");
@@ -138,6 +140,7 @@ void add_scales(List &list) {
     list.add("ms_ssim");
     for (const std::string border : borders) {
         list.add("ms_ssim(window=3, sigma=0.8, scales=3, " + border_of(border) + ")");
+        list.add("ms_ssim(window=3:5, sigma=0.8:1.2, scales=3, " + border_of(border) + ")");
         list.add("ms_ssim(window=7, uniform, sample_covariance, scales=2, " + border_of(border) + ")");
         list.add("ms_ssim(scales=auto, " + border_of(border) + ")");
     }

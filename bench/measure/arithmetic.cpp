@@ -1,4 +1,4 @@
-// Windows are separable: a filtered map costs `taps` multiply-adds down and as many along. Windowed terms with the same window
+// Windows are separable: a filtered map costs as many multiply-adds as the window has taps down and along. Windowed terms with the same window
 // share maps.
 #include "arithmetic.h"
 
@@ -39,16 +39,24 @@ Term parse(const std::string &text) {
 
 int taps_of_sigma(double sigma) { return std::max(2 * int(3.5 * sigma + 0.5) + 1, 3); }
 
+// The value of an axis, of "11" or "11:5".
+std::string of_axis(const std::string &text, int axis) {
+    const size_t colon = text.find(':');
+    return colon == std::string::npos ? text : axis == 0 ? text.substr(0, colon) : text.substr(colon + 1);
+}
 // Defaults as in pixloss.h: pxl_term for blur, pxl_preset_name() for windowed terms.
-int taps_of(const Term &term) {
-    if (term.has("window")) return std::atoi(term.get("window").c_str());
-    const double sigma = term.has("sigma") ? std::atof(term.get("sigma").c_str()) : 1.5;
+int taps_of(const Term &term, int axis) {
+    if (term.has("window")) return std::atoi(of_axis(term.get("window"), axis).c_str());
+    const double sigma = term.has("sigma") ? std::atof(of_axis(term.get("sigma"), axis).c_str()) : 1.5;
     if (term.kind == "blur") return taps_of_sigma(sigma);
     const std::string preset = term.get("preset");
     const bool uniform = (preset == "skimage" || preset == "monai") && !term.has("sigma");
     const bool from_sigma = preset == "skimage" || preset == "monai" || preset == "torchmetrics";
     return uniform ? 7 : from_sigma && !term.has("uniform") ? taps_of_sigma(sigma) : 11;
 }
+
+// Down and along.
+int taps_of(const Term &term) { return taps_of(term, 0) + taps_of(term, 1); }
 
 // Taps other than 0 of the map's components.
 int stencil_taps(const Term &term) {
@@ -92,7 +100,7 @@ struct Window {
     // Back: the derivatives by a mean for each gradient, those by the other maps once.
     double multiply_adds(int gradients) const {
         const int higher = 2 * moments + covariance, forward = 2 + higher, back = gradients ? gradients + higher : 0;
-        return 2.0 * taps * (forward + back) * pixels;
+        return double(taps) * (forward + back) * pixels;
     }
 };
 
@@ -106,19 +114,17 @@ double multiply_adds(const std::vector<std::string> &terms, int gradients) {
         const Term term = parse(text);
         if (!is_countable(term)) return 0;
         if (term.is_windowed()) windows[window_of(term)].add(term);
-        if (term.kind == "blur") sum += there_and_back * multiply_adds_of_blur(taps_of(term));
+        if (term.kind == "blur") sum += there_and_back * taps_of(term);
         sum += there_and_back * stencil_taps(term);
     }
     for (const auto &[name, window] : windows) sum += window.multiply_adds(gradients);
     return sum;
 }
 
-double multiply_adds_of_statistics(const std::string &term) {
-    return is_countable(parse(term)) ? 5 * multiply_adds_of_blur(taps_of(parse(term))) : 0;
-}
+double multiply_adds_of_statistics(const std::string &term) { return is_countable(parse(term)) ? 5.0 * taps_of(parse(term)) : 0; }
 
 int blur_taps(const std::vector<std::string> &terms) {
-    return terms.size() == 1 && parse(terms[0]).kind == "blur" ? taps_of(parse(terms[0])) : 0;
+    return terms.size() == 1 && parse(terms[0]).kind == "blur" ? taps_of(parse(terms[0])) / 2 : 0;
 }
 
 } // namespace measure

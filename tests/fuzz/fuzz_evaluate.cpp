@@ -17,11 +17,17 @@ void draw_penalty(Bytes &from, pxl_term &term) {
     term.isotropic = one_in(from, 4);
     term.own_counts = one_in(from, 8);
 }
+void draw_second_values(Bytes &from, pxl_term &term) {
+    if (!from.ConsumeBool()) return;
+    term.window_x = one_of(from, {0, 3, 5, 11, 65, 129});
+    term.sigma_x = one_of(from, {0.0, 0.3, 2.0, 18.0});
+}
 void draw_window(Bytes &from, pxl_term &term) {
     term.preset = from.ConsumeBool() ? pxl_preset_name(from.ConsumeIntegralInRange<size_t>(0, 11)) : nullptr;
     term.reduction = one_of_first<pxl_reduction>(from, 3);
     term.window = one_of(from, {0, 3, 5, 7, 11, 21, 33});
     term.sigma = one_of(from, {0.0, 0.5, 1.5, 40.0, 1e-9});
+    draw_second_values(from, term);
     term.uniform = term.sigma == 0 && from.ConsumeBool();
     term.k1 = one_of(from, {0.0, 0.01, exact_zero, 10.0});
     term.k2 = one_of(from, {0.0, 0.03, exact_zero, 1e-200});
@@ -44,6 +50,7 @@ pxl_term draw_term(Bytes &from) {
     if (term.kind == PXL_BLUR) {
         term.sigma = one_of(from, {1.5, 0.3, 0.0, 9.0, 18.0});
         term.window = one_of(from, {0, 3, 11, 99, 129});
+        draw_second_values(from, term);
     }
     if (term.kind == PXL_RMSE || term.kind == PXL_PSNR) term.mean_of_images = from.ConsumeBool();
     if (term.kind == PXL_PSNR) term.penalty_param = one_of(from, {0.0, 1e-8});

@@ -11,18 +11,22 @@ pxl_filter draw_filter(Bytes &from) {
     if (filter.kind == PXL_FILTER_LAPLACIAN) filter.neighbours = one_of(from, {0, 4, 8});
     if (filter.kind >= PXL_FILTER_BLUR) filter.window = one_of(from, {3, 0, 1, 2, 11, 10, 65, 129, 128});
     if (filter.kind == PXL_FILTER_BLUR) filter.sigma = one_of(from, {1.5, 0.3, 9.0, 18.0, 1e-9});
+    if (filter.kind >= PXL_FILTER_BLUR && filter.window) filter.window_x = one_of(from, {0, 1, 2, 3, 11, 65, 128});
+    if (filter.kind == PXL_FILTER_BLUR) filter.sigma_x = one_of(from, {0.0, 0.5, 2.0, 18.0});
     if (one_in(from, 96)) filter.struct_size = from.ConsumeIntegral<uint8_t>();
     return filter;
 }
-int taps_of(const pxl_filter &filter) {
+int taps_of(const pxl_filter &filter, int window, double sigma) {
     if (filter.kind == PXL_FILTER_SOBEL || filter.kind == PXL_FILTER_LAPLACIAN) return 3;
-    if (filter.window || !(filter.sigma > 0 && filter.sigma < 1e6)) return filter.window;
-    return 2 * static_cast<int>(3.5 * filter.sigma + 0.5) + 1;
+    if (window || !(sigma > 0 && sigma < 1e6)) return window;
+    return 2 * static_cast<int>(3.5 * sigma + 0.5) + 1;
 }
 Sizes filtered_sizes(const pxl_filter &filter, Sizes sizes) {
-    const int64_t fewer = taps_of(filter) - int64_t(1);
+    const int down = taps_of(filter, filter.window, filter.sigma);
+    const int along =
+        taps_of(filter, filter.window_x ? filter.window_x : filter.window, filter.sigma_x > 0 ? filter.sigma_x : filter.sigma);
     for (int axis = 2; axis < 4 && filter.border == PXL_VALID; axis++)
-        __builtin_sub_overflow(sizes.size[axis], fewer, &sizes.size[axis]);
+        __builtin_sub_overflow(sizes.size[axis], (axis == 2 ? down : along) - int64_t(1), &sizes.size[axis]);
     if (filter.kind == PXL_FILTER_SOBEL) __builtin_mul_overflow(sizes.size[1], 2, &sizes.size[1]);
     return sizes;
 }
@@ -50,6 +54,8 @@ pxl_term draw_term(Bytes &from) {
     term.border = one_of_first<pxl_border>(from, 5);
     term.window = one_of(from, {0, 3, 5, 11, 33});
     term.sigma = one_of(from, {0.0, 1.5, 40.0});
+    if (term.window) term.window_x = one_of(from, {0, 3, 11, 65});
+    if (term.sigma > 0) term.sigma_x = one_of(from, {0.0, 0.5, 3.0});
     term.uniform = term.sigma == 0 && from.ConsumeBool();
     term.sample_covariance = from.ConsumeBool();
     term.downsample = one_of(from, {1, 0, 2});
