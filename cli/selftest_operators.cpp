@@ -6,7 +6,7 @@
 namespace cli {
 namespace {
 
-const char *const border_names[] = {"default", "valid", "zero", "reflect", "replicate"};
+const char *const border_names[] = {"default", "valid", "zero", "reflect", "replicate", "symmetric"};
 
 // Calls of one operator: its size and the work, on either device.
 struct Call {
@@ -72,7 +72,7 @@ class Operators {
         pxl_filter laplacian = PXL_FILTER(PXL_FILTER_LAPLACIAN), eight = laplacian, blur = PXL_FILTER(PXL_FILTER_BLUR),
                    wide = blur, box = PXL_FILTER(PXL_FILTER_BOX), wide_box = box;
         eight.neighbours = 8, blur.sigma = 1.5, wide.sigma = 5, wide.window = 41, box.window = 3, wide_box.window = 21;
-        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) {
+        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC}) {
             filter("filter sobel", PXL_FILTER(PXL_FILTER_SOBEL), border);
             for (const pxl_filter &each : {laplacian, eight}) filter("filter laplacian", each, border);
             for (const pxl_filter &each : {blur, wide}) filter("filter blur", each, border);
@@ -117,7 +117,7 @@ class Operators {
     }
 
     void statistics() {
-        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE})
+        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC})
             for (const int window : {3, 11, 33}) {
                 pxl_term term = PXL_TERM(PXL_SSIM, 1);
                 term.border = pxl_border(border), term.window = window, term.sigma = window / 6.0;

@@ -19,7 +19,7 @@ static inline void *pxli_take(pxli_arena *arena, size_t bytes) {
 }
 
 /* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1]: the first radius + 1 positions of a line, then the
- * last. (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
+ * last. (A mirror at pixel 0 reaches from position -radius to pixel radius; of symmetric to the one before.) */
 typedef struct pxli_folds {
     double *forward_x, *adjoint_x, *adjoint_y;
 } pxli_folds;

@@ -273,7 +273,8 @@ typedef enum pxl_border {
     PXL_VALID = 1,          /**< nothing: only whole windows count, the map is smaller */
     PXL_ZERO = 2,           /**< zeros */
     PXL_REFLECT = 3,        /**< the image mirrored without repeating its edge pixel, `dcb|abcd|cba` */
-    PXL_REPLICATE = 4       /**< its edge pixel, `aaa|abcd|ddd` */
+    PXL_REPLICATE = 4,      /**< its edge pixel, `aaa|abcd|ddd` */
+    PXL_SYMMETRIC = 5       /**< mirrored with its edge pixel, `cba|abcd|dcb`, which SciPy calls reflect */
 } pxl_border;
 
 /** data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0, of the batch, or of
@@ -327,10 +328,9 @@ typedef struct pxl_term {
     const char *net;    /**< vgg16-random (11, 13, 19): weights of seed 1. With a `network`: its name, in the term's name */
     const char *layers; /**< names or numbers from 0, each with its weight if that is not 1: "relu1_2:0.5*relu2_2:15"; at most 16.
                              features' and cosine's default: relu1_2:relu2_2:relu3_3, or what of these there is */
-    pxl_normalize
-        normalize; /**< none (lpips: its own); needs three channels. An image of one channel enters a network of three as
-                                  all of them */
-    int unit;      /**< features: 1: F and G are divided by their norm, see PXL_FEATURES */
+    pxl_normalize normalize; /**< none (lpips: its own); needs three channels. An image of one channel enters a network of
+                                  three as all of them */
+    int unit;                /**< features: 1: F and G are divided by their norm, see PXL_FEATURES */
     pxl_precision precision; /**< features, lpips, style, cosine, on a GPU */
 } pxl_term;
 #ifdef __cplusplus
@@ -389,9 +389,9 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; up to 32 terms
  * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic,
  *   squared (= l2), own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
- *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma,
- *   net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2, data_range (a number or auto),
- *   downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights,
+ *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate symmetric; also written padding),
+ *   window, sigma, net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2,
+ *   data_range (a number or auto), downsample (a number or auto), alpha, beta, gamma, scales (a number or auto), weights,
  *   clamp (eps relu simple none), preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  *
  * Reads no file. `context` may be NULL. net=NAME is a network that was added to the context, or vgg16-random (11, 13, 19), with

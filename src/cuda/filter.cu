@@ -231,7 +231,8 @@ void run_window(Sequence &s, const pxli_filter_call *call, const Window &window)
 void run_filter(Sequence &s, const pxli_filter_call *call) {
     const pxl_filter *filter = call->filter;
     const pxl_border border = filter->border == PXL_BORDER_DEFAULT ? PXL_ZERO : filter->border;
-    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN) return run_stencil(s, call, border);
+    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN)
+        return run_stencil(s, call, pxli_stencil_border(border));
     const bool box = filter->kind == PXL_FILTER_BOX;
     const Window window = {filter->window ? filter->window : pxli_window_size(filter->sigma), box ? 0 : filter->sigma, border};
     if (s.counts()) { // a workspace serves the filter and its adjoint
