@@ -6,7 +6,7 @@
 namespace cli {
 namespace {
 
-const char *const border_names[] = {"default", "valid", "zero", "reflect", "replicate"};
+const char *const border_names[] = {"default", "valid", "zero", "reflect", "replicate", "symmetric"};
 
 // Calls of one operator: its size and the work, on either device.
 struct Call {
@@ -73,7 +73,7 @@ class Operators {
                    wide = blur, of_axes = blur, box = PXL_FILTER(PXL_FILTER_BOX), wide_box = box, flat_box = box;
         eight.neighbours = 8, blur.sigma = 1.5, wide.sigma = 5, wide.window = 41, box.window = 3, wide_box.window = 21;
         of_axes.sigma = 0.6, of_axes.sigma_x = 2, flat_box.window = 3, flat_box.window_x = 15;
-        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) {
+        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC}) {
             filter("filter sobel", PXL_FILTER(PXL_FILTER_SOBEL), border);
             for (const pxl_filter &each : {laplacian, eight}) filter("filter laplacian", each, border);
             for (const pxl_filter &each : {blur, wide, of_axes}) filter("filter blur", each, border);
@@ -124,7 +124,7 @@ class Operators {
     }
 
     void statistics() {
-        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE})
+        for (const int border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC})
             for (const int window : {3, 11, 33}) {
                 pxl_term term = PXL_TERM(PXL_SSIM, 1);
                 term.border = pxl_border(border), term.window = window, term.sigma = window / 6.0;

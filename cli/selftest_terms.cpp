@@ -7,7 +7,7 @@ namespace {
 
 const char *const penalties[] = {
     "l2", "l1", "huber, delta=0.125", "smooth_l1, beta=0.25", "charbonnier, eps=0.02", "pseudo_huber, delta=0.125", "log_cosh"};
-const char *const borders[] = {"valid", "zero", "reflect", "replicate"};
+const char *const borders[] = {"valid", "zero", "reflect", "replicate", "symmetric"};
 const char *const reductions[] = {"mean", "sum", "spatial"};
 
 class List {

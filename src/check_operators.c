@@ -34,7 +34,7 @@ static pxl_status check_filter_enums(const pxl_filter *filter) {
                          filter->struct_size, sizeof *filter);
     if ((unsigned)filter->kind > PXL_FILTER_BOX)
         return pxli_fail(PXL_INVALID_ARGUMENT, "filter.kind is %d, which is no pxl_filter_kind", (int)filter->kind);
-    if ((unsigned)filter->border > PXL_REPLICATE)
+    if ((unsigned)filter->border > PXL_SYMMETRIC)
         return pxli_fail(PXL_INVALID_ARGUMENT, "filter.border is %d, which is no pxl_border", (int)filter->border);
     return PXL_OK;
 }

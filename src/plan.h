@@ -25,7 +25,7 @@ typedef struct pxli_radii {
 static inline int pxli_larger_radius(pxli_radii r) { return r.y > r.x ? r.y : r.x; }
 
 /* Taps near the edges of a folding border, [2 (radius + 1)][2 radius + 1] with the radius of the axis: the first radius + 1
- * positions of a line, then the last. (A mirror at pixel 0 reaches from position -radius to pixel radius.) */
+ * positions of a line, then the last. (A mirror at pixel 0 reaches from position -radius to pixel radius; of symmetric to the one before.) */
 typedef struct pxli_folds {
     double *forward_x, *adjoint_x, *adjoint_y;
 } pxli_folds;

@@ -142,9 +142,16 @@ static const synonym reductions[] = {
     {"average", "mean", NULL},     {"avg", "mean", NULL},      {"total", "sum", NULL},        {"none", NULL, PER_IMAGE},
     {"perimage", NULL, PER_IMAGE}, {"image", NULL, PER_IMAGE}, {"instance", NULL, PER_IMAGE},
 };
+#define MIRRORS "reflect is dcb|abcd|cba, symmetric (SciPy's reflect) cba|abcd|dcb"
 static const synonym borders[] = {
-    {"none", "valid", NULL},         {"same", "zero", NULL},      {"constant", "zero", NULL},     {"mirror", "reflect", NULL},
-    {"reflect101", "reflect", NULL}, {"edge", "replicate", NULL}, {"nearest", "replicate", NULL}, {"clamp", "replicate", NULL},
+    {"none", "valid", NULL},           {"same", "zero", NULL},
+    {"constant", "zero", NULL},        {"gridconstant", "zero", NULL},
+    {"edge", "replicate", NULL},       {"nearest", "replicate", NULL},
+    {"clamp", "replicate", NULL},      {"reflect101", "reflect", NULL},
+    {"wholesample", "reflect", NULL},  {"wholesamplesymmetric", "reflect", NULL},
+    {"halfsample", "symmetric", NULL}, {"halfsamplesymmetric", "symmetric", NULL},
+    {"gridmirror", "symmetric", NULL}, {"mirror", NULL, MIRRORS}, // SciPy's is reflect, that of textures symmetric
+    {"mirrored", NULL, MIRRORS},       {"mirroredrepeat", "symmetric", NULL},
 };
 static const synonym precisions[] = {
     {"float", "f32", NULL},   {"float32", "f32", NULL}, {"fp32", "f32", NULL},      {"half", "f16", NULL},

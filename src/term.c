@@ -52,7 +52,7 @@ static const char *const penalty_words[PXLI_PENALTY_COUNT] = {NULL,        "l2",
 static const char *const clamp_words[] = {NULL, "eps", "relu", "simple", "none"};
 static const char *const normalize_words[] = {NULL, "none", "imagenet", "lpips"};
 static const char *const precision_words[] = {NULL, "f32", "tf32", "f16", "bf16"};
-static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "replicate"};
+static const char *const border_words[] = {NULL, "valid", "zero", "reflect", "replicate", "symmetric"};
 
 #define AT(member) offsetof(pxl_term, member)
 #define INTEGER(member) \

@@ -13,7 +13,7 @@ std::string number(double value) {
 }
 
 const char *const penalties[] = {"", "l2", "l1", "huber", "smooth_l1", "charbonnier", "pseudo_huber", "log_cosh"};
-const char *const borders[] = {"", "valid", "zero", "reflect", "replicate"};
+const char *const borders[] = {"", "valid", "zero", "reflect", "replicate", "symmetric"};
 const char *const normalizations[] = {"", "none", "imagenet", "lpips"};
 const char *const clamps[] = {"", "eps", "relu", "simple", "none"};
 const char *const precisions[] = {"", "f32", "tf32", "f16", "bf16"};

@@ -11,7 +11,7 @@ bool one_in(std::mt19937 &random, int n) { return draw(random, n) == 0; }
 double between(std::mt19937 &random, double low, double high) {
     return std::round((low + (high - low) * draw(random, 1001) / 1000) * 1024) / 1024;
 }
-pxl_border border(std::mt19937 &random) { return static_cast<pxl_border>(1 + draw(random, 4)); }
+pxl_border border(std::mt19937 &random) { return static_cast<pxl_border>(1 + draw(random, 5)); }
 pxl_reduction reduction(std::mt19937 &random) {
     return one_in(random, 4) ? static_cast<pxl_reduction>(1 + draw(random, 2)) : PXL_MEAN;
 }

@@ -7,6 +7,7 @@ namespace {
 
 constexpr pxl_penalty penalties[] = {PXL_L2, PXL_L1, PXL_HUBER, PXL_SMOOTH_L1, PXL_CHARBONNIER, PXL_PSEUDO_HUBER, PXL_LOG_COSH};
 constexpr pxl_border borders[] = {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE};
+constexpr pxl_border every_border[] = {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC};
 constexpr pxl_reduction reductions[] = {PXL_MEAN, PXL_SUM, PXL_SPATIAL};
 
 pxl_term term_of(pxl_term_kind kind) { return PXL_TERM(kind, 1); }
@@ -74,10 +75,14 @@ void add_stencils(List &list) {
             if (neighbours == 8) list.add_reductions(laplacian);
         }
     }
-    list.family("sobel");
-    list.add(term_of(PXL_SOBEL)); // the default border
-    list.family("laplacian");
-    list.add(term_of(PXL_LAPLACIAN));
+    pxl_term sobel = term_of(PXL_SOBEL), laplacian = term_of(PXL_LAPLACIAN); // the default border, then that of replicate
+    for (const pxl_border border : {PXL_BORDER_DEFAULT, PXL_SYMMETRIC}) {
+        list.family("sobel");
+        sobel.border = laplacian.border = border;
+        list.add(sobel);
+        list.family("laplacian");
+        list.add(laplacian);
+    }
 }
 
 void add_tv(List &list) {
@@ -99,12 +104,12 @@ void add_blur(List &list) {
         int window;
         double sigma;
     } sizes[] = {{3, 0.8}, {11, 1.5}, {0, 2}, {21, 5}, {33, 4}, {35, 6}};
-    for (const pxl_border border : borders)
+    for (const pxl_border border : every_border)
         for (const auto &size : sizes) {
             pxl_term blur = term_of(PXL_BLUR);
             blur.border = border, blur.window = size.window, blur.sigma = size.sigma;
             list.add(blur);
-            if (size.window == 11) list.add_penalties(blur);
+            if (size.window == 11 && border != PXL_SYMMETRIC) list.add_penalties(blur);
             if (size.window == 3) list.add_reductions(blur);
         }
 }
@@ -146,7 +151,7 @@ void add_presets(List &list) {
 void add_ssim(List &list) {
     list.family("ssim");
     list.add(term_of(PXL_SSIM));
-    for (const pxl_border border : borders) {
+    for (const pxl_border border : every_border) {
         for (const int window : {3, 7, 11, 15, 17, 33})
             for (const int uniform : {0, 1}) {
                 pxl_term term = term_of(PXL_SSIM);
@@ -167,7 +172,7 @@ void add_ssim(List &list) {
         term.preset = "vmaf";
         list.add(term);
     }
-    for (const pxl_border border : {PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) { // valid does not fit the small shapes
+    for (const pxl_border border : {PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC}) { // valid does not fit the small shapes
         pxl_term widest = term_of(PXL_SSIM);
         widest.border = border, widest.window = 65, widest.uniform = border == PXL_REPLICATE;
         widest.sigma = widest.uniform ? 0 : 10;
@@ -177,7 +182,7 @@ void add_ssim(List &list) {
 
 void add_parts(List &list) {
     list.family("parts");
-    for (const pxl_border border : borders) {
+    for (const pxl_border border : every_border) {
         for (const pxl_term_kind kind : {PXL_LUMINANCE, PXL_CONTRAST, PXL_STRUCTURE})
             for (const int window : {0, 5, 19}) {
                 pxl_term term = term_of(kind);
@@ -249,7 +254,7 @@ void add_scales(List &list) {
     pxl_term term = term_of(PXL_MS_SSIM);
     term.window = 3, term.sigma = 0.8, term.scales = 2;
     list.add_reductions(term);
-    for (const pxl_border border : borders) {
+    for (const pxl_border border : every_border) {
         pxl_term bordered = term;
         bordered.border = border, bordered.scales = 3;
         list.add(bordered);

@@ -75,9 +75,11 @@ TEST(Introspection, WordsStandForTheirConstants) {
     EXPECT_EQ(words_of("pxl_dtype"),
               (std::map<std::string, int>{
                   {"f32", PXL_F32}, {"f16", PXL_F16}, {"bf16", PXL_BF16}, {"f64", PXL_F64}, {"u8", PXL_U8}, {"u16", PXL_U16}}));
-    EXPECT_EQ(words_of("pxl_border"),
-              (std::map<std::string, int>{
-                  {"valid", PXL_VALID}, {"zero", PXL_ZERO}, {"reflect", PXL_REFLECT}, {"replicate", PXL_REPLICATE}}));
+    EXPECT_EQ(words_of("pxl_border"), (std::map<std::string, int>{{"valid", PXL_VALID},
+                                                                  {"zero", PXL_ZERO},
+                                                                  {"reflect", PXL_REFLECT},
+                                                                  {"replicate", PXL_REPLICATE},
+                                                                  {"symmetric", PXL_SYMMETRIC}}));
     EXPECT_EQ(words_of("pxl_filter_kind"), (std::map<std::string, int>{{"sobel", PXL_FILTER_SOBEL},
                                                                        {"laplacian", PXL_FILTER_LAPLACIAN},
                                                                        {"blur", PXL_FILTER_BLUR},

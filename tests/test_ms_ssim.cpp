@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(preset, MsSsim, testing::Range(0, 6),
 
 TEST(MsSsimTerms, of_any_window_agree_with_the_oracle) {
     std::mt19937 random(5);
-    for (const pxl_border border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE})
+    for (const pxl_border border : {PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC})
         for (const int window : {3, 5, 11}) {
             pxl_term term = ms_ssim(window, 2);
             term.border = border, term.uniform = window == 5, term.sample_covariance = window == 5;

@@ -138,14 +138,26 @@ TEST(LossNamesMeant, arguments_by_the_names_of_libraries) {
 
 TEST(LossNamesMeant, values_by_the_names_of_libraries) {
     const Pairs cases = {
-        {"l1(reduction=average)", "mean"},      {"l1(reduction=MEAN)", "mean"},         {"l1(reduction=smu)", "sum"},
-        {"ssim(border=same)", "zero"},          {"ssim(padding=none)", "valid"},        {"ssim(border=mirror)", "reflect"},
-        {"ssim(border=reflect101)", "reflect"}, {"ssim(border=edge)", "replicate"},     {"ssim(border=constant)", "zero"},
-        {"features(precision=half)", "f16"},    {"features(precision=float32)", "f32"}, {"features(precision=bfloat16)", "bf16"},
+        {"l1(reduction=average)", "mean"},
+        {"l1(reduction=MEAN)", "mean"},
+        {"l1(reduction=smu)", "sum"},
+        {"ssim(border=same)", "zero"},
+        {"ssim(padding=none)", "valid"},
+        {"ssim(border=grid-mirror)", "symmetric"},
+        {"ssim(border=reflect101)", "reflect"},
+        {"ssim(border=edge)", "replicate"},
+        {"ssim(border=constant)", "zero"},
+        {"ssim(border=half_sample)", "symmetric"},
+        {"ssim(border=Symetric)", "symmetric"},
+        {"ssim(border=wholesample)", "reflect"},
+        {"features(precision=half)", "f16"},
+        {"features(precision=float32)", "f32"},
+        {"features(precision=bfloat16)", "bf16"},
     };
     for (const auto &[expression, value] : cases) expect_says(expression, std::string("'; did you mean '") + value + "'?");
     expect_says("l1(reduction=max)", "unknown reduction 'max'; there are mean, sum, spatial");
-    expect_says("ssim(border=symmetric)", "unknown border 'symmetric'; there are valid, zero, reflect, replicate");
+    expect_says("ssim(border=circular)", "unknown border 'circular'; there are valid, zero, reflect, replicate, symmetric");
+    expect_says("ssim(border=mirror)", "'; reflect is dcb|abcd|cba, symmetric (SciPy's reflect) cba|abcd|dcb"); // is either one
     expect_says("features(normalize=clip)", "unknown normalize 'clip'; there are none, imagenet, lpips");
 }
 

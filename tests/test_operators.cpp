@@ -11,7 +11,7 @@
 
 namespace {
 
-constexpr pxl_border borders[] = {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE};
+constexpr pxl_border borders[] = {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC};
 
 oracle::Image noise(int64_t n, int64_t c, int64_t h, int64_t w, uint32_t seed, pxl_dtype dtype) {
     std::mt19937 random(seed);
@@ -203,7 +203,7 @@ INSTANTIATE_TEST_SUITE_P(dtype, Filter, testing::ValuesIn(floating_types),
 
 // 1023 taps over images of a few pixels: the border is reflected hundreds of times.
 TEST(Filters, far_wider_than_the_image) {
-    for (const pxl_border border : {PXL_ZERO, PXL_REFLECT, PXL_REPLICATE})
+    for (const pxl_border border : {PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC})
         for (const pxl_filter_kind kind : {PXL_FILTER_BLUR, PXL_FILTER_BOX}) {
             pxl_filter filter = PXL_FILTER(kind);
             filter.border = border, filter.window = 1023, filter.sigma = kind == PXL_FILTER_BLUR ? 200 : 0;

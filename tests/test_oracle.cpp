@@ -25,10 +25,10 @@ TEST(Oracle, borders_read_the_right_pixel) {
     EXPECT_EQ(indices(PXL_REFLECT, 3, 7), "bcbabcbabcbabcbab");
     EXPECT_EQ(indices(PXL_REFLECT, 2, 3), "babababa");
     EXPECT_EQ(indices(PXL_REFLECT, 1, 3), "aaaaaaa");
-    EXPECT_EQ(oracle::symmetric_index(-1, 4), 0);
-    EXPECT_EQ(oracle::symmetric_index(-5, 4), 3);
-    EXPECT_EQ(oracle::symmetric_index(4, 4), 3);
-    EXPECT_EQ(oracle::symmetric_index(9, 4), 1);
+    EXPECT_EQ(indices(PXL_SYMMETRIC, 4, 3), "cbaabcddcb");
+    EXPECT_EQ(indices(PXL_SYMMETRIC, 3, 7), "aabccbaabccbaabcc");
+    EXPECT_EQ(indices(PXL_SYMMETRIC, 2, 3), "bbaabbaa");
+    EXPECT_EQ(indices(PXL_SYMMETRIC, 1, 3), "aaaaaaa");
 }
 
 TEST(Oracle, filters_are_correlations) {

@@ -273,7 +273,8 @@ typedef enum pxl_border {
     PXL_VALID = 1,          /**< nothing: only whole windows count, the map is smaller */
     PXL_ZERO = 2,           /**< zeros */
     PXL_REFLECT = 3,        /**< the image mirrored without repeating its edge pixel, `dcb|abcd|cba` */
-    PXL_REPLICATE = 4       /**< its edge pixel, `aaa|abcd|ddd` */
+    PXL_REPLICATE = 4,      /**< its edge pixel, `aaa|abcd|ddd` */
+    PXL_SYMMETRIC = 5       /**< mirrored with its edge pixel, `cba|abcd|dcb`, which SciPy calls reflect */
 } pxl_border;
 
 /** data_range: max - min of pred or of target, whichever is larger, over the pixels whose weight is not 0, of the batch, or of
@@ -389,8 +390,8 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; up to 32 terms
  * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic,
  *   squared (= l2), own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
- *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate; also written padding), window, sigma (a
- *   number, or vertical:horizontal, 11:5), net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2,
+ *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate symmetric; also written padding), window, sigma
+ *   (a number, or vertical:horizontal, 11:5), net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2,
  *   alpha, beta, gamma, data_range, downsample, scales (these a number or auto), weights, clamp (eps relu simple none),
  *   preset (in ssim, beta is the exponent; in smooth_l1 the penalty's)
  *

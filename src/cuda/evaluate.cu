@@ -75,7 +75,7 @@ Term term_of(const pxli_call *call, int k) {
     const double area = pxli_crop_area(pxli_crop_of(call, k)), pixels = static_cast<double>(call->h) * call->w;
     Term t{};
     t.kind = from.kind, t.penalty = function ? PXL_L2 : from.penalty, t.reduction = from.reduction;
-    t.border = from.window.border, t.neighbours = static_cast<unsigned char>(from.neighbours);
+    t.border = pxli_stencil_border(from.window.border), t.neighbours = static_cast<unsigned char>(from.neighbours);
     t.isotropic = from.isotropic, t.own_counts = from.own_counts, t.mean_of_images = from.mean_of_images;
     t.param = static_cast<float>(from.param), t.eps = from.param, t.weight = from.weight;
     t.alpha = static_cast<float>(from.alpha), t.beta = static_cast<float>(from.beta), t.gamma = static_cast<float>(from.gamma);

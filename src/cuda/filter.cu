@@ -230,7 +230,8 @@ void run_window(Sequence &s, const pxli_filter_call *call, const pxli_window &wi
 void run_filter(Sequence &s, const pxli_filter_call *call) {
     const pxl_filter *filter = call->filter;
     const pxli_window window = pxli_filter_window(filter);
-    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN) return run_stencil(s, call, window.border);
+    if (filter->kind == PXL_FILTER_SOBEL || filter->kind == PXL_FILTER_LAPLACIAN)
+        return run_stencil(s, call, pxli_stencil_border(window.border));
     if (s.counts()) { // a workspace serves the filter and its adjoint
         const size_t mark = s.mark();
         plan_of(s, call->adjoint ? call->to : call->from, window, !call->adjoint);

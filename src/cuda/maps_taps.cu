@@ -51,29 +51,30 @@ __device__ inline double readers(const Axis &a, int64_t from, int64_t to, int64_
     for (int64_t p = max(from, j - a.before); p < min(to, j + a.before + 1); p++) sum += tap_of(a, p - j + a.before);
     return sum;
 }
-__device__ double folded_tap(const Axis &a, bool reflect, int64_t size, int64_t i, int64_t j) {
-    const int64_t R = a.before, period = 2 * (size - 1);
+__device__ double folded_tap(const Axis &a, pxl_border border, int64_t size, int64_t i, int64_t j) {
+    const bool twice = border == PXL_SYMMETRIC; // is the edge pixel there
+    const int64_t R = a.before, period = 2 * (size - 1) + 2 * twice, mirrored = -i - twice;
     double sum = readers(a, i, i + 1, j);
-    if (!reflect || size == 1) {
+    if (border == PXL_REPLICATE || size == 1) {
         if (i == 0) sum += readers(a, -R, 0, j);
         if (i == size - 1) sum += readers(a, size, size + R, j);
         return sum;
     }
     for (int64_t p = i - period; p >= -R; p -= period) sum += readers(a, p, p + 1, j);
     for (int64_t p = i + period; p < size + R; p += period) sum += readers(a, p, p + 1, j);
-    if (i == 0 || i == size - 1) return sum; // its mirror image is the same
-    for (int64_t p = -i; p >= -R; p -= period) sum += readers(a, p, p + 1, j);
-    for (int64_t p = period - i; p < size + R; p += period) sum += readers(a, p, p + 1, j);
+    if (!twice && (i == 0 || i == size - 1)) return sum; // its mirror image is the same
+    for (int64_t p = mirrored; p >= -R; p -= period) sum += readers(a, p, p + 1, j);
+    for (int64_t p = mirrored + period; p < size + R; p += period) sum += readers(a, p, p + 1, j);
     return sum;
 }
-__global__ void make_folds(const __grid_constant__ Axis a, bool reflect, int64_t size, float *folds) {
+__global__ void make_folds(const __grid_constant__ Axis a, pxl_border border, int64_t size, float *folds) {
     const int R = a.before, row = blockIdx.x;
     const int64_t i = row <= R ? row : size - 2 * (R + 1) + row;
     if (i < 0 || i >= size) return;
     for (int k = threadIdx.x; k < a.count; k += kTapThreads) {
         const int64_t j = i - R + k;
         folds[static_cast<int64_t>(row) * a.count + k] =
-            j >= 0 && j < size ? static_cast<float>(folded_tap(a, reflect, size, i, j)) : 0;
+            j >= 0 && j < size ? static_cast<float>(folded_tap(a, border, size, i, j)) : 0;
     }
 }
 
@@ -164,7 +165,7 @@ Axis folded(Sequence &s, Axis axis, pxl_border border, int64_t size) {
     if (!pxli_border_folds(border) || axis.count == 1) return axis;
     const int rows = 2 * (axis.before + 1);
     float *const folds = s.take<float>(static_cast<int64_t>(rows) * axis.count);
-    s.launch("make_folds", make_folds, {rows, kTapThreads, 0}, axis, border == PXL_REFLECT, size, folds);
+    s.launch("make_folds", make_folds, {rows, kTapThreads, 0}, axis, border, size, folds);
     axis.folds = folds;
     return axis;
 }

@@ -18,8 +18,8 @@ void pxli_window_taps(int count, double sigma, double *taps);
 void pxli_round_taps(int count, double *taps);
 /* 2 int(3.5 sigma + 0.5) + 1, the truncation of scikit-image and torchmetrics. */
 int pxli_window_size(double sigma);
-/* Whether the taps differ near the edges: for reflect and replicate. (Outside of a zero border a backend reads zeros.) */
-static inline bool pxli_border_folds(pxl_border border) { return border == PXL_REFLECT || border == PXL_REPLICATE; }
+/* Whether the taps differ near the edges: for reflect, replicate and symmetric. (Outside of a zero border a backend reads zeros.) */
+static inline bool pxli_border_folds(pxl_border border) { return border == PXL_REPLICATE || pxli_border_mirrors(border); }
 /* Taps at position j of the filter: out[k] multiplies pixel j - radius + k; 0 for pixels that do not exist. */
 void pxli_forward_taps(const double *taps, int radius, pxl_border border, int64_t size, int64_t j, double *out);
 /* Taps at pixel i of the adjoint: out[k] multiplies the map's position i - radius + k; 0 for positions that do not exist. */

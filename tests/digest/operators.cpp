@@ -33,7 +33,7 @@ struct FilterCase {
 
 std::string name_of(const FilterCase &test) {
     static const char *const kinds[] = {"sobel", "laplacian", "blur", "box"};
-    static const char *const borders[] = {"default", "valid", "zero", "reflect", "replicate"};
+    static const char *const borders[] = {"default", "valid", "zero", "reflect", "replicate", "symmetric"};
     const pxl_filter &filter = test.filter;
     std::string text = std::string(kinds[filter.kind]) + ' ' + borders[filter.border];
     if (filter.neighbours) text += " neighbours " + std::to_string(filter.neighbours);
@@ -91,7 +91,7 @@ pxl_filter make_filter(pxl_filter_kind kind, pxl_border border, int neighbours, 
 
 std::vector<pxl_filter> filters() {
     std::vector<pxl_filter> list;
-    for (const pxl_border border : {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE}) {
+    for (const pxl_border border : {PXL_BORDER_DEFAULT, PXL_VALID, PXL_ZERO, PXL_REFLECT, PXL_REPLICATE, PXL_SYMMETRIC}) {
         list.push_back(make_filter(PXL_FILTER_SOBEL, border, 0, 0, 0));
         for (const int neighbours : {0, 4, 8}) list.push_back(make_filter(PXL_FILTER_LAPLACIAN, border, neighbours, 0, 0));
         for (const int window : {0, 1, 3, 15, 33, 35, 101})

@@ -45,7 +45,7 @@ pxl_term draw_term(Bytes &from) {
     term.weight = one_of(from, {1.0, -0.5, 0.0, 1e-3, 1e300, infinity});
     if (term.kind <= PXL_BLUR) draw_penalty(from, term);
     const bool bordered = term.kind == PXL_SOBEL || term.kind == PXL_LAPLACIAN || term.kind == PXL_BLUR || term.kind >= PXL_SSIM;
-    if (bordered) term.border = one_of_first<pxl_border>(from, 5);
+    if (bordered) term.border = one_of_first<pxl_border>(from, 6);
     if (term.kind == PXL_LAPLACIAN) term.neighbours = one_of(from, {0, 4, 8});
     if (term.kind == PXL_BLUR) {
         term.sigma = one_of(from, {1.5, 0.3, 0.0, 9.0, 18.0});

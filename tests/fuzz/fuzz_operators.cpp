@@ -7,7 +7,7 @@ namespace {
 // ---- Filters ----------------------------------------------------------------------------------------------------------
 pxl_filter draw_filter(Bytes &from) {
     pxl_filter filter = PXL_FILTER(one_of_first<pxl_filter_kind>(from, 4));
-    filter.border = one_of_first<pxl_border>(from, 5);
+    filter.border = one_of_first<pxl_border>(from, 6);
     if (filter.kind == PXL_FILTER_LAPLACIAN) filter.neighbours = one_of(from, {0, 4, 8});
     if (filter.kind >= PXL_FILTER_BLUR) filter.window = one_of(from, {3, 0, 1, 2, 11, 10, 65, 129, 128});
     if (filter.kind == PXL_FILTER_BLUR) filter.sigma = one_of(from, {1.5, 0.3, 9.0, 18.0, 1e-9});
@@ -51,7 +51,7 @@ void fuzz_filter(Bytes &from) {
 pxl_term draw_term(Bytes &from) {
     pxl_term term = PXL_TERM(one_of(from, {PXL_SSIM, PXL_STRUCTURE, PXL_PIXEL}), 1);
     term.preset = from.ConsumeBool() ? pxl_preset_name(from.ConsumeIntegralInRange<size_t>(0, 11)) : nullptr;
-    term.border = one_of_first<pxl_border>(from, 5);
+    term.border = one_of_first<pxl_border>(from, 6);
     term.window = one_of(from, {0, 3, 5, 11, 33});
     term.sigma = one_of(from, {0.0, 1.5, 40.0});
     if (term.window) term.window_x = one_of(from, {0, 3, 11, 65});

@@ -8,6 +8,7 @@ namespace oracle {
 int64_t border_index(pxl_border border, int64_t i, int64_t n) {
     if (i >= 0 && i < n) return i;
     if (border == PXL_REPLICATE) return i < 0 ? 0 : n - 1;
+    if (border == PXL_SYMMETRIC) return symmetric_index(i, n);
     if (border != PXL_REFLECT) return -1;
     if (n == 1) return 0;
     while (i < 0 || i >= n) i = i < 0 ? -i : 2 * (n - 1) - i;

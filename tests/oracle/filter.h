@@ -8,7 +8,7 @@
 namespace oracle {
 
 // Where sample i of an axis of n samples is read: itself inside; outside -1 (reads 0) for zero and valid, the mirror image
-// without the edge (as often as it takes) for reflect, the nearest edge for replicate.
+// without the edge (as often as it takes) for reflect, with it for symmetric, the nearest edge for replicate.
 int64_t border_index(pxl_border border, int64_t i, int64_t n);
 // The mirror image with the edge repeated (cba|abcd|dcb).
 int64_t symmetric_index(int64_t i, int64_t n);
