@@ -61,7 +61,8 @@ TEST(Wrapper, CallsEveryFunctionOfTheHeaders) {
         std::ifstream file(PXL_TEST_INCLUDE + std::string("/pixloss/") + name);
         return std::string(std::istreambuf_iterator<char>(file), {});
     };
-    const std::string header = read("pixloss.h") + read("networks.h") + read("operators.h"), wrapper = read("pixloss.hpp");
+    const std::string header = read("pixloss.h") + read("tensor.h") + read("networks.h") + read("operators.h");
+    const std::string wrapper = read("pixloss.hpp");
     const std::regex declaration("\nPXL_API [^(\n]*?(pxl_[a-z0-9_]+)\\(");
     std::set<std::string> functions;
     for (std::sregex_iterator it(header.begin(), header.end(), declaration), end; it != end; ++it) functions.insert((*it)[1]);
