@@ -64,6 +64,11 @@ void add_edges(List &list) {
     list.add_reductions("tv", "isotropic");
     list.group("tv own_counts");
     list.add_penalties("tv", "own_counts");
+    list.group("tv root");
+    list.add_reductions("tv", "root");
+    list.add("tv(root, own_counts)");
+    list.add("tv(mean_of_images, reduction=sum)");
+    list.add("tv(root, mean_of_images, reduction=sum)");
 }
 
 void add_blur(List &list) {

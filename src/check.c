@@ -87,7 +87,7 @@ static pxl_status check_features(const pxli_term *term, int i, const pxl_args *a
 static pxl_status check_parameter(const pxli_term *term, int i, const pxl_args *args) {
     const char *name = pxli_param_name(term->kind, term->penalty);
     const bool f64 = args->pred->dtype == PXL_F64 && !pxli_is_features(term->kind);
-    if (!name || f64 || pxli_is_function_of_mean(term->kind) || term->kind == PXL_MS_SSIM) return PXL_OK;
+    if (!name || f64 || term->kind == PXL_PSNR || term->kind == PXL_MS_SSIM) return PXL_OK;
     const float held = (float)term->param;
     const bool is_slope = term->penalty == PXL_HUBER || term->penalty == PXL_PSEUDO_HUBER;
     if (held <= FLT_MAX && (held > 0 || !is_slope)) return PXL_OK;

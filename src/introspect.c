@@ -92,6 +92,7 @@ static double default_of(const pxli_term *term, pxli_field field) {
         case PXLI_F_NORMALIZE: return term->features.normalize;
         case PXLI_F_ISOTROPIC: return term->isotropic;
         case PXLI_F_OWN_COUNTS: return term->own_counts;
+        case PXLI_F_ROOT: return term->root;
         case PXLI_F_NEIGHBOURS: return term->neighbours;
         case PXLI_F_MEAN_OF_IMAGES: return term->mean_of_images;
         case PXLI_F_BORDER: return term->window.border;
@@ -116,8 +117,10 @@ static uint32_t fields_of(pxl_term_kind kind, pxl_penalty *penalty) {
     if (!info || (unsigned)*penalty >= PXLI_PENALTY_COUNT) return 0;
     const bool takes_penalty = info->fields >> PXLI_F_PENALTY & 1;
     if (*penalty != PXL_PENALTY_DEFAULT && !takes_penalty) return 0;
+    uint32_t fields = info->fields;
+    if (*penalty != PXL_PENALTY_DEFAULT && *penalty != PXL_L2) fields &= ~(1u << PXLI_F_ROOT); /* which makes l2 the default */
     if (*penalty == PXL_PENALTY_DEFAULT) *penalty = info->penalty;
-    return pxli_param_name(kind, *penalty) ? info->fields : info->fields & ~(1u << PXLI_F_PARAM);
+    return pxli_param_name(kind, *penalty) ? fields : fields & ~(1u << PXLI_F_PARAM);
 }
 
 size_t pxl_field_count(pxl_term_kind kind, pxl_penalty penalty) {
@@ -209,22 +212,17 @@ static const pxl_member_info args_members[] = {
     MEMBER(pxl_args, pixel_map),
 };
 static const pxl_member_info term_members[] = {
-    MEMBER(pxl_term, struct_size), MEMBER(pxl_term, kind),
-    MEMBER(pxl_term, weight),      MEMBER(pxl_term, reduction),
-    MEMBER(pxl_term, penalty),     MEMBER(pxl_term, penalty_param),
-    MEMBER(pxl_term, isotropic),   MEMBER(pxl_term, own_counts),
-    MEMBER(pxl_term, neighbours),  MEMBER(pxl_term, mean_of_images),
-    MEMBER(pxl_term, border),      MEMBER(pxl_term, window),
-    MEMBER(pxl_term, window_x),    MEMBER(pxl_term, sigma),
-    MEMBER(pxl_term, sigma_x),     MEMBER(pxl_term, uniform),
-    MEMBER(pxl_term, k1),          MEMBER(pxl_term, k2),
-    MEMBER(pxl_term, data_range),  MEMBER(pxl_term, sample_covariance),
-    MEMBER(pxl_term, downsample),  MEMBER(pxl_term, alpha),
-    MEMBER(pxl_term, beta),        MEMBER(pxl_term, gamma),
-    MEMBER(pxl_term, scales),      MEMBER(pxl_term, weights),
-    MEMBER(pxl_term, clamp),       MEMBER(pxl_term, preset),
-    MEMBER(pxl_term, network),     MEMBER(pxl_term, net),
-    MEMBER(pxl_term, layers),      MEMBER(pxl_term, normalize),
+    MEMBER(pxl_term, struct_size), MEMBER(pxl_term, kind),           MEMBER(pxl_term, weight),
+    MEMBER(pxl_term, reduction),   MEMBER(pxl_term, penalty),        MEMBER(pxl_term, penalty_param),
+    MEMBER(pxl_term, isotropic),   MEMBER(pxl_term, own_counts),     MEMBER(pxl_term, root),
+    MEMBER(pxl_term, neighbours),  MEMBER(pxl_term, mean_of_images), MEMBER(pxl_term, border),
+    MEMBER(pxl_term, window),      MEMBER(pxl_term, window_x),       MEMBER(pxl_term, sigma),
+    MEMBER(pxl_term, sigma_x),     MEMBER(pxl_term, uniform),        MEMBER(pxl_term, k1),
+    MEMBER(pxl_term, k2),          MEMBER(pxl_term, data_range),     MEMBER(pxl_term, sample_covariance),
+    MEMBER(pxl_term, downsample),  MEMBER(pxl_term, alpha),          MEMBER(pxl_term, beta),
+    MEMBER(pxl_term, gamma),       MEMBER(pxl_term, scales),         MEMBER(pxl_term, weights),
+    MEMBER(pxl_term, clamp),       MEMBER(pxl_term, preset),         MEMBER(pxl_term, network),
+    MEMBER(pxl_term, net),         MEMBER(pxl_term, layers),         MEMBER(pxl_term, normalize),
     MEMBER(pxl_term, unit),        MEMBER(pxl_term, precision),
 };
 static const pxl_member_info layer_members[] = {

@@ -72,7 +72,7 @@ typedef struct pxli_term {
     pxl_reduction reduction;
     pxl_penalty penalty; /* never PXL_PENALTY_DEFAULT for a map */
     double param;        /* delta, beta, eps */
-    bool isotropic, own_counts, mean_of_images;
+    bool isotropic, own_counts, root, mean_of_images;
     int neighbours;
     double alpha, beta, gamma; /* 1 by default */
     /* Windowed terms: all of it. sobel, laplacian, blur: border, taps (3 for the stencils), sigma. psnr, features and its like:

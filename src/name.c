@@ -21,9 +21,10 @@ static bool same_scales(const pxli_scales *a, const pxli_scales *b) {
 }
 static bool same_term(const pxli_term *a, const pxli_term *b) {
     return a->reduction == b->reduction && a->penalty == b->penalty && a->param == b->param && a->isotropic == b->isotropic &&
-           a->own_counts == b->own_counts && a->mean_of_images == b->mean_of_images && a->neighbours == b->neighbours &&
-           a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma && pxli_same_window(&a->window, &b->window) &&
-           same_features(&a->features, &b->features) && same_scales(&a->scales, &b->scales);
+           a->own_counts == b->own_counts && a->root == b->root && a->mean_of_images == b->mean_of_images &&
+           a->neighbours == b->neighbours && a->alpha == b->alpha && a->beta == b->beta && a->gamma == b->gamma &&
+           pxli_same_window(&a->window, &b->window) && same_features(&a->features, &b->features) &&
+           same_scales(&a->scales, &b->scales);
 }
 
 /* Clears every field that `resolved` does not need: those that the preset gives, then the preset if it gives nothing, then in a

@@ -164,6 +164,15 @@ static pxl_status check_field(const pxl_term *from, const pxli_place *place, pxl
     return PXLI_FAIL_FIELD(place, field, "is %d; a pxl_%s, 0 to %d, is needed", value, info->name, most);
 }
 
+/* tv's root: of squares, which are the same of the magnitude and of both differences. */
+static pxl_status check_root(const pxl_term *from, const pxli_place *place, pxl_penalty penalty) {
+    if (from->root && penalty != PXL_L2)
+        return PXLI_FAIL_FIELD(place, PXLI_F_ROOT, "does not go with the penalty %s: it is the root of squares, l2",
+                               pxli_penalties[penalty].name);
+    if (from->root && from->isotropic)
+        return PXLI_FAIL_FIELD(place, PXLI_F_ROOT, "does not go with isotropic, whose squares are those of both differences");
+    return PXL_OK;
+}
 static pxl_status check_penalty(const pxl_term *from, const pxli_place *place, const pxli_kind_info *kind) {
     pxl_penalty penalty = pxli_effective_penalty(from, kind);
     if (from->penalty_param != 0 && !pxli_param_name(kind->kind, penalty))
@@ -173,7 +182,7 @@ static pxl_status check_penalty(const pxl_term *from, const pxli_place *place, c
         return PXLI_FAIL_FIELD(place, PXLI_F_OWN_COUNTS, "does not go with isotropic: a magnitude needs both differences");
     if (from->own_counts && from->reduction == PXL_SUM)
         return PXLI_FAIL_FIELD(place, PXLI_F_OWN_COUNTS, "does not go with reduction = sum, which divides by no count");
-    return PXL_OK;
+    return check_root(from, place, penalty);
 }
 
 /* The taps that follow from sigma, which only now is known to be a good number. */
@@ -249,6 +258,7 @@ void pxli_term_fill(const pxl_term *from, pxli_term *to) {
     to->param = from->penalty_param > 0 ? from->penalty_param : pxli_penalties[to->penalty].param_default;
     to->isotropic = from->isotropic;
     to->own_counts = from->own_counts;
+    to->root = from->root;
     to->mean_of_images = from->mean_of_images;
     if (uses(kind, PXLI_F_NEIGHBOURS)) to->neighbours = from->neighbours ? from->neighbours : 4;
     to->alpha = exponent(from->alpha);

@@ -17,7 +17,7 @@ const pxli_kind_info pxli_kinds[] = {
     {"pixel", PXL_PIXEL, PXL_L2, MAP},
     {"sobel", PXL_SOBEL, PXL_L1, MAP | BIT(ISOTROPIC) | BIT(BORDER)},
     {"laplacian", PXL_LAPLACIAN, PXL_L1, MAP | BIT(NEIGHBOURS) | BIT(BORDER)},
-    {"tv", PXL_TV, PXL_L1, MAP | BIT(ISOTROPIC) | BIT(OWN_COUNTS)},
+    {"tv", PXL_TV, PXL_L1, MAP | BIT(ISOTROPIC) | BIT(OWN_COUNTS) | BIT(ROOT) | BIT(MEAN_OF_IMAGES)},
     {"blur", PXL_BLUR, PXL_L2, MAP | BIT(BORDER) | BIT(WINDOW) | BIT(SIGMA)},
     {"rmse", PXL_RMSE, PXL_PENALTY_DEFAULT, BIT(MEAN_OF_IMAGES)},
     {"psnr", PXL_PSNR, PXL_PENALTY_DEFAULT, BIT(MEAN_OF_IMAGES) | BIT(PARAM) | BIT(DATA_RANGE)},
@@ -84,6 +84,7 @@ const pxli_field_info pxli_fields[PXLI_FIELDS] = {
     [PXLI_F_PRECISION] = WORD(precision, precision_words),
     [PXLI_F_ISOTROPIC] = FLAG(isotropic),
     [PXLI_F_OWN_COUNTS] = FLAG(own_counts),
+    [PXLI_F_ROOT] = FLAG(root),
     [PXLI_F_NEIGHBOURS] = INTEGER(neighbours),
     [PXLI_F_MEAN_OF_IMAGES] = FLAG(mean_of_images),
     [PXLI_F_BORDER] = WORD(border, border_words),
@@ -119,6 +120,7 @@ const char *pxli_param_name(pxl_term_kind kind, pxl_penalty penalty) {
 
 pxl_penalty pxli_effective_penalty(const pxl_term *term, const pxli_kind_info *kind) {
     if (term->penalty != PXL_PENALTY_DEFAULT) return term->penalty;
+    if (term->root) return PXL_L2;
     return term->isotropic ? PXL_CHARBONNIER : kind->penalty;
 }
 

@@ -19,6 +19,7 @@ typedef enum pxli_field {
     PXLI_F_PRECISION,
     PXLI_F_ISOTROPIC,
     PXLI_F_OWN_COUNTS,
+    PXLI_F_ROOT,
     PXLI_F_NEIGHBOURS,
     PXLI_F_MEAN_OF_IMAGES,
     PXLI_F_BORDER,

@@ -93,6 +93,7 @@ std::string expression(const pxl_term &term) {
     arguments.field(term.penalty_param > 0, parameter_name(term), number(term.penalty_param));
     arguments.flag(term.isotropic, "isotropic");
     arguments.flag(term.own_counts, "own_counts");
+    arguments.flag(term.root, "root");
     arguments.field(term.neighbours, "neighbours", std::to_string(term.neighbours));
     arguments.flag(term.mean_of_images, "mean_of_images");
     add_window(term, arguments);

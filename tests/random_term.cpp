@@ -21,6 +21,10 @@ void draw_penalty(pxl_term &term, std::mt19937 &random) {
     if (term.penalty != PXL_L1 && term.penalty != PXL_L2 && term.penalty != PXL_LOG_COSH)
         term.penalty_param = between(random, 0.02, 0.5);
 }
+void draw_root(pxl_term &term, std::mt19937 &random) {
+    term.root = one_in(random, 4);
+    if (term.root) term.penalty = PXL_L2, term.penalty_param = 0;
+}
 void draw_map(pxl_term &term, std::mt19937 &random) {
     static constexpr pxl_term_kind kinds[] = {PXL_PIXEL, PXL_SOBEL, PXL_LAPLACIAN, PXL_TV, PXL_BLUR};
     term.kind = kinds[draw(random, 5)];
@@ -28,6 +32,8 @@ void draw_map(pxl_term &term, std::mt19937 &random) {
     draw_penalty(term, random);
     if (term.kind == PXL_SOBEL || term.kind == PXL_TV) term.isotropic = one_in(random, 3);
     if (term.kind == PXL_TV && !term.isotropic && term.reduction == PXL_MEAN) term.own_counts = one_in(random, 3);
+    if (term.kind == PXL_TV && !term.isotropic) draw_root(term, random);
+    if (term.kind == PXL_TV) term.mean_of_images = one_in(random, 3);
     if (term.kind == PXL_LAPLACIAN) term.neighbours = one_in(random, 2) ? 8 : 4;
     if (term.kind != PXL_PIXEL && term.kind != PXL_TV) term.border = border(random);
     if (term.kind != PXL_BLUR) return;

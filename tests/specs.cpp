@@ -95,6 +95,17 @@ void add_tv(List &list) {
     list.add_reductions(charged(own, PXL_CHARBONNIER));
     list.add_penalties(isotropic);
     list.add_reductions(isotropic);
+    for (const int of_images : {0, 1}) {
+        pxl_term root = term_of(PXL_TV);
+        root.root = 1, root.mean_of_images = of_images;
+        list.add_reductions(root);
+        root.own_counts = 1, root.penalty = PXL_L2;
+        list.add(root);
+    }
+    for (pxl_term *of_images : {&own, &isotropic}) {
+        of_images->mean_of_images = 1;
+        list.add_reductions(*of_images);
+    }
 }
 
 void add_blur(List &list) {

@@ -73,6 +73,8 @@ TEST(LossNamesMeant, what_is_no_argument_but_elsewhere) {
     for (const char *expression : {"psnr(reduction=none)", "rmse(reduction=none)", "ssim(per_image)", "mse(per_image=1)"})
         expect_says(expression, "; per_image in pxl_args gives a value for each image. It takes ");
     expect_says("mse(spatial)", "; did you mean 'reduction=spatial'?");
+    expect_says("tv(norm_type=l2)",
+                "; a penalty is a word alone, l1 or l2; piq's l2 of tv is root, reduction=sum, mean_of_images. It");
     expect_says("sobel(MSE)", "; did you mean 'l2'?");
     expect_says("L2", "; did you mean 'l2'?");
     expect_says("L2Loss", "; did you mean 'l2'?");
@@ -116,6 +118,7 @@ TEST(LossNamesMeant, arguments_by_the_names_of_libraries) {
         {"charbonnier(epsilon=1)", "eps"},
         {"psnr(epsilon=1)", "eps"},
         {"sobel(mae)", "l1"},
+        {"tv(sqrt)", "root"},
         {"tv(smoothl1)", "smooth_l1"},
         {"lpips(network=vgg16)", "net"},
         {"lpips(net_type=vgg)", "net"},
@@ -143,7 +146,7 @@ TEST(LossNamesMeant, values_by_the_names_of_libraries) {
         {"l1(reduction=smu)", "sum"},
         {"ssim(border=same)", "zero"},
         {"ssim(padding=none)", "valid"},
-        {"ssim(border=grid-mirror)", "symmetric"},
+        {"ssim(border=grid_mirror)", "symmetric"},
         {"ssim(border=reflect101)", "reflect"},
         {"ssim(border=edge)", "replicate"},
         {"ssim(border=constant)", "zero"},

@@ -14,16 +14,17 @@ namespace {
 
 const Shape shape{2, 1, 13, 14};
 
+bool is_root(const oracle::Term &term) { return term.kind == PXL_RMSE || term.root; }
 // What a term's value is multiplied by where all pixels are multiplied by f: f to this power.
 int degree_of(const pxl_term &term) {
     const oracle::Term t = oracle::resolve(term);
-    if (t.kind == PXL_RMSE) return 1;
+    if (is_root(t)) return 1;
     if (t.kind == PXL_PSNR || t.kind >= PXL_SSIM) return 0;
     return t.penalty == PXL_L2 || t.penalty == PXL_HUBER || t.penalty == PXL_PSEUDO_HUBER ? 2 : 1;
 }
 // The largest degree of a number on the way.
 int degree_inside(const pxl_term &term) {
-    return term.kind == PXL_RMSE || term.kind == PXL_PSNR ? 2 : std::max(1, degree_of(term));
+    return is_root(oracle::resolve(term)) || term.kind == PXL_PSNR ? 2 : std::max(1, degree_of(term));
 }
 
 // The term in units of 1 / factor, `range` being the data range of the type.
@@ -179,9 +180,9 @@ void check_magnitude(const Case &test, const Case &scaled, const Way &way, const
     }
     EXPECT_TRUE(agrees(test, in_units(outcome, degree, e), expected)) << where;
 }
-// rmse and psnr go through squares, which vanish below the root of the smallest normal number: see the manual.
+// rmse, psnr and tv with root go through squares, which vanish below the root of the smallest normal number: see the manual.
 bool squares_vanish(const Case &test, int e) {
-    const bool of_mean = test.terms[0].kind == PXL_RMSE || test.terms[0].kind == PXL_PSNR;
+    const bool of_mean = is_root(oracle::resolve(test.terms[0])) || test.terms[0].kind == PXL_PSNR;
     return of_mean && e < -largest_exponent(test.dtype) / 2 + 12;
 }
 // delta, beta and eps are rounded to the type, too: gives `test` what is left of that of `scaled`. False: nothing, and 0 is the default,
@@ -404,6 +405,29 @@ TEST(UnitsEdge, functions_of_a_mean_have_slopes_wherever_their_gradient_is_a_num
                     const size_t n = static_cast<size_t>(h * w);
                     expect_right(of(kind, weight, 0), {h, w, std::vector<double>(n, pixel), {}}, PXL_F32);
                 }
+}
+
+pxl_term tv_root(pxl_reduction reduction, double weight = 1) {
+    pxl_term term = PXL_TERM(PXL_TV, weight);
+    term.root = 1, term.reduction = reduction;
+    return term;
+}
+TEST(UnitsEdge, a_root_of_total_variation_has_slopes_wherever_its_gradient_is_a_number) {
+    for (const double step : {1e-17, 1e-18, 1.0, 1e18})
+        for (const pxl_reduction reduction : {PXL_MEAN, PXL_SUM})
+            for (const auto &[h, w] : {std::pair{1, 2}, {3, 40}, {40, 3}}) {
+                std::vector<double> pixels;
+                for (int i = 0; i < h * w; ++i) pixels.push_back(i % 3 * step);
+                for (const double weight : {1.0, 1e4}) expect_right(tv_root(reduction, weight), {h, w, pixels, {}}, PXL_F32);
+                expect_right(tv_root(reduction), {h, w, pixels, {}, std::vector<double>(pixels.size(), 0.5)}, PXL_F32);
+            }
+    const std::vector<double> zeros(4, 0);
+    for (const pxl_reduction reduction : {PXL_MEAN, PXL_SUM})
+        for (const pxl_dtype dtype : {PXL_F32, PXL_F16, PXL_F64}) {
+            expect_value(tv_root(reduction), {2, 2, {.5, .5, .5, .5}, {}}, dtype, 0, zeros);
+            expect_value(tv_root(reduction), {2, 2, {1, 2, 3, 4}, {}, zeros}, dtype, 0, zeros);
+            expect_value(tv_root(reduction), {2, 2, {0, 1e-25, 0, 0}, {}}, PXL_F32, 0, zeros); // its square is 0
+        }
 }
 
 TEST(UnitsEdge, structure_is_no_number_where_squares_overflow) {

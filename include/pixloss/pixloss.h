@@ -40,7 +40,7 @@
  *   are, on a GPU in what pxl_precision says; where a sum of squares over channels is beyond f32, unit gives NaN.
  * - **Units.** Pixels, L, delta, beta and eps (psnr's: the square) times a power of two give the same bits, times the same
  *   power, but for psnr, log_cosh and exponents. Squares below the smallest normal number of the type computed in (1.2e-38
- *   for f32) lose digits or vanish: l2, huber, pseudo_huber, log_cosh, rmse, psnr of differences below 1e-19; values beyond
+ *   for f32) lose digits or vanish: l2, huber, pseudo_huber, log_cosh, rmse, psnr, root of differences below 1e-19; values beyond
  *   the largest (3.4e38) are infinite: the squares of differences above 1.8e19. Windowed terms are computed in units of L, so
  *   they are right for images of any magnitude, or not finite where pixels are 1e19 times L and more; gradients of contrast
  *   and structure fade where they are below 1e-19 times L. Below 1.2e-38 pixels themselves have few digits. delta, beta and
@@ -226,10 +226,10 @@ typedef struct pxl_term {
     double penalty_param;    /**< delta, beta or eps, > 0, default the penalty's; psnr: its eps, >= 0, default 0; ms_ssim: see
                                pxl_clamp */
     int isotropic;           /**< sobel, tv: 1: the magnitude is charged */
-    int own_counts;          /**< tv, mean: 1: each direction over its own H (W-1) or (H-1) W differences, not over H W; not with
-                               isotropic */
+    int own_counts;          /**< tv, mean, not isotropic: 1: each direction over its own H (W-1) or (H-1) W differences */
+    int root;                /**< tv: 1: the square root of the reduction, of l2, then its default; the gradient at 0 is 0 */
     int neighbours;          /**< laplacian: 4 (default) or 8 */
-    int mean_of_images;      /**< rmse, psnr: 1: the mean of each image's own; 0: from one MSE for the batch */
+    int mean_of_images;      /**< rmse, psnr, tv: 1: the mean of each image's own; 0: one value of the whole batch */
     pxl_border border;       /**< sobel, laplacian, blur, windowed terms */
     int window;              /**< taps, odd: windowed terms 3 to 65, blur 3 to 1023 (default 2 int(3.5 sigma + 0.5) + 1) */
     int window_x;            /**< taps along rows, those of `window` being down columns (window=11:5); 0: the same */
@@ -317,7 +317,7 @@ PXL_API pxl_status pxl_loss_create(const pxl_term *terms, size_t count, pxl_loss
  *   ssim dssim ms_ssim luminance contrast structure | rmse psnr |
  *   and the pixel map by its penalty: mse (= l2), l1 (= mae), huber, smooth_l1, charbonnier, pseudo_huber, log_cosh; up to 32 terms
  * - **argument**: a penalty (l1, l2 = mse, huber, smooth_l1, charbonnier, pseudo_huber, log_cosh), a flag (isotropic, anisotropic,
- *   squared (= l2), own_counts, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
+ *   squared (= l2), own_counts, root, unit, uniform, sample_covariance, mean_of_images) or field = value: delta, beta, eps,
  *   reduction (mean sum spatial), neighbours, border (valid zero reflect replicate symmetric; also written padding), window, sigma
  *   (a number, or vertical:horizontal, 11:5), net, layers, normalize (none imagenet lpips), precision (f32 tf32 f16 bf16), k1, k2,
  *   alpha, beta, gamma, data_range, downsample, scales (these a number or auto), weights, clamp (eps relu simple none),

@@ -58,12 +58,14 @@ static void count_positions(const pxli_team *team, pxli_call *call, int k, pxli_
     for (int64_t n = 0; n < call->n; n++)
         call->norm[n * call->count + k] = call->args->weight ? weights_in(team, call, c, n, parts) : pxli_crop_area(c);
 }
+static bool is_per_image(const pxli_call *call, const pxli_term *term) { return call->args->per_image || term->mean_of_images; }
 static void copy_counts(pxli_call *call, int from, int k) {
     for (int64_t n = 0; n < call->n; n++) call->norm[n * call->count + k] = call->norm[n * call->count + from];
 }
 /* tv with own_counts: from the norm of all pixels to that of the pixels that have a neighbour to the right, or below. */
 static void set_own_counts(const pxli_team *team, pxli_call *call, int k, pxli_partial *parts) {
     const pxli_crop c[2] = {{0, call->h, 0, call->w - 1}, {0, call->h - 1, 0, call->w}};
+    const bool each = is_per_image(call, &call->terms[k]);
     for (int q = 0; q < 2; q++) {
         double all = 0, own = 0;
         for (int64_t n = 0; n < call->n; n++) {
@@ -73,13 +75,11 @@ static void set_own_counts(const pxli_team *team, pxli_call *call, int k, pxli_p
         }
         for (int64_t n = 0; n < call->n; n++) {
             double *share = &call->own[2 * (n * call->count + k) + q];
-            const double counts = call->args->per_image ? call->norm[n * call->count + k] : all,
-                         mine = call->args->per_image ? *share : own;
+            const double counts = each ? call->norm[n * call->count + k] : all, mine = each ? *share : own;
             *share = mine > 0 ? counts / mine : 0;
         }
     }
 }
-static bool is_per_image(const pxli_call *call, const pxli_term *term) { return call->args->per_image || term->mean_of_images; }
 /* From counts to norms. */
 static void finish_norm(pxli_call *call, int k) {
     const pxli_term *term = &call->terms[k];
@@ -137,6 +137,7 @@ void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts
 }
 
 /* ---- Functions of a mean ------------------------------------------------------------------------------------------- */
+static bool is_function(const pxli_term *term) { return pxli_is_function_of_mean(term->kind, term->root); }
 static double function_of(const pxli_term *term, double range, double mean) {
     return pxli_function_of_mean(term->kind, term->param, range, mean);
 }
@@ -157,16 +158,13 @@ static double scale_of(const pxli_call *call, int k, int64_t n, double mean) {
     const double upstream = !args->grad_loss ? 1 : (double)args->grad_loss[args->per_image ? n : 0], weight = weight_of(call, k);
     if (weight == 0) return 0;
     double scale = weight * upstream * call->norm[n * call->count + k];
-    if (pxli_is_function_of_mean(term->kind)) {
-        scale = pxli_scaled(scale, pxli_slope_of_mean(term->kind, term->param, mean));
-        if (term->mean_of_images && !args->per_image) scale /= (double)call->n;
-    }
-    return scale;
+    if (is_function(term)) scale = pxli_scaled(scale, pxli_slope_of_mean(term->kind, term->param, mean));
+    return term->mean_of_images && !args->per_image ? scale / (double)call->n : scale;
 }
 void pxli_set_scales(pxli_call *call) {
     if (!call->args->grad_pred && !call->args->grad_target) return;
     for (int k = 0; k < call->count; k++) {
-        const bool function = pxli_is_function_of_mean(call->terms[k].kind), each = is_per_image(call, &call->terms[k]);
+        const bool function = is_function(&call->terms[k]), each = is_per_image(call, &call->terms[k]);
         double mean = function && !each ? mean_for(call, k, 0) : 0;
         for (int64_t n = 0; n < call->n; n++) {
             if (function && each) mean = mean_for(call, k, n);
@@ -179,12 +177,11 @@ void pxli_set_scales(pxli_call *call) {
 static double image_value(const pxli_call *call, int k, int64_t n) {
     const pxli_term *term = &call->terms[k];
     const double mean = call->sums[n * call->count + k] * call->norm[n * call->count + k];
-    return pxli_is_function_of_mean(term->kind) ? function_of(term, call->range[n * call->count + k], mean) : mean;
+    return is_function(term) ? function_of(term, call->range[n * call->count + k], mean) : mean;
 }
 static double batch_value(const pxli_call *call, int k) {
     const pxli_term *term = &call->terms[k];
-    if (pxli_is_function_of_mean(term->kind) && !term->mean_of_images)
-        return function_of(term, call->range[k], mean_for(call, k, 0));
+    if (is_function(term) && !term->mean_of_images) return function_of(term, call->range[k], mean_for(call, k, 0));
     double value = 0;
     for (int64_t n = 0; n < call->n; n++) value += image_value(call, k, n);
     return term->mean_of_images ? value / (double)call->n : value;

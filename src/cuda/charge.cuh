@@ -18,12 +18,12 @@ __device__ inline void read_charges(const Terms &t, const Finish &f, int64_t gro
         const int k = f.term[i];
         const Term &term = t.term[k];
         Charge c;
-        c.kind = pxli_is_function_of_mean(term.kind) ? PXL_PIXEL : term.kind;
+        c.kind = pxli_is_on_pixels(term.kind) ? PXL_PIXEL : term.kind;
         c.penalty = term.penalty, c.border = term.border, c.eight = term.neighbours == 8;
         c.isotropic = term.isotropic, c.own_counts = term.own_counts;
-        const double scale = gradients ? scale_of(t, k, group) : 0, lift = pxli_lift_of(term.kind, scale);
+        const double scale = gradients ? scale_of(t, k, group) : 0, lift = pxli_lift_of(is_function(term), scale);
         c.scale = to_float(scale / lift);
-        c.param = pxli_is_function_of_mean(term.kind) ? static_cast<float>(lift) : term.param;
+        c.param = is_function(term) ? static_cast<float>(lift) : term.param;
         for (int q = 0; q < 2; q++) c.own[q] = static_cast<float>(own_of(t, k, group, q));
         to[i] = c;
     }

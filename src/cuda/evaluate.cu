@@ -71,12 +71,12 @@ bool is_per_image(const pxl_args *args, const pxli_term &term) { return args->pe
 
 Term term_of(const pxli_call *call, int k) {
     const pxli_term &from = call->terms[k];
-    const bool function = pxli_is_function_of_mean(from.kind);
+    const bool function = pxli_is_function_of_mean(from.kind, from.root);
     const double area = pxli_crop_area(pxli_crop_of(call, k)), pixels = static_cast<double>(call->h) * call->w;
     Term t{};
     t.kind = from.kind, t.penalty = function ? PXL_L2 : from.penalty, t.reduction = from.reduction;
     t.border = pxli_stencil_border(from.window.border), t.neighbours = static_cast<unsigned char>(from.neighbours);
-    t.isotropic = from.isotropic, t.own_counts = from.own_counts, t.mean_of_images = from.mean_of_images;
+    t.isotropic = from.isotropic, t.own_counts = from.own_counts, t.mean_of_images = from.mean_of_images, t.root = from.root;
     t.param = static_cast<float>(from.param), t.eps = from.param, t.weight = from.weight;
     t.alpha = static_cast<float>(from.alpha), t.beta = static_cast<float>(from.beta), t.gamma = static_cast<float>(from.gamma);
     t.k1 = from.window.k1, t.k2 = from.window.k2;
@@ -129,10 +129,11 @@ __global__ void set_norms(const __grid_constant__ Terms t, const __grid_constant
     PXLI_SHARED(double, total, [1]);
     for (int k = 0; k < t.count; k++) {
         const Term &term = t.term[k];
+        const bool each = t.per_image || term.mean_of_images;
         const double *mine = counts.sum ? counts.sum + counts.crop_of_term[k] * t.images : nullptr;
         const double all = mine ? total_of(mine, 1, t.images, scratch, total) : 0;
         for (int64_t n = threadIdx.x; n < t.images; n += kThreads) {
-            const double count = t.per_image || term.mean_of_images ? (mine ? mine[n] : 0) : all;
+            const double count = each ? (mine ? mine[n] : 0) : all;
             const int64_t at = n * t.count + k;
             t.norm[at] = mine ? pxli_norm(term.kind, term.reduction, count, t.channels) : term.norm;
             t.range[at] = term.range == PXL_FROM_DATA ? range_from(extremes, t.per_image ? n : 0) : term.range;
@@ -142,7 +143,7 @@ __global__ void set_norms(const __grid_constant__ Terms t, const __grid_constant
             const double *component = counts.sum + counts.crop_of_component[q] * t.images;
             const double own = total_of(component, 1, t.images, scratch, total);
             for (int64_t n = threadIdx.x; n < t.images; n += kThreads) {
-                const double less = t.per_image ? component[n] : own, more = t.per_image ? mine[n] : all;
+                const double less = each ? component[n] : own, more = each ? mine[n] : all;
                 t.own[2 * (n * t.count + k) + q] = less > 0 ? more / less : 0;
             }
         }
@@ -156,7 +157,7 @@ __global__ void set_scales(const __grid_constant__ Terms t) {
     PXLI_SHARED(double, total, [1]);
     for (int k = 0; k < t.count; k++) {
         const Term &term = t.term[k];
-        const bool function = pxli_is_function_of_mean(term.kind), each = t.per_image || term.mean_of_images;
+        const bool function = is_function(term), each = t.per_image || term.mean_of_images;
         const double weight = weight_of(t, k);
         // The mean that a value is a function of is an image's, or the batch's, whose sums are one or one for each image.
         const double all = !function || each ? 0 : total_of(t.sums + k, t.count, t.groups, scratch, total);
@@ -165,8 +166,7 @@ __global__ void set_scales(const __grid_constant__ Terms t) {
             double scale = weight * upstream_of(t, n) * t.norm[at];
             if (function)
                 scale = pxli_scaled(scale, pxli_slope_of_mean(term.kind, term.eps, (each ? t.sums[at] : all) * t.norm[at]));
-            if (function && term.mean_of_images && !t.per_image) scale /= static_cast<double>(t.images);
-            t.scale[at] = weight == 0 ? 0 : scale;
+            t.scale[at] = weight == 0 ? 0 : scale * share_of(t, k);
         }
     }
 }

@@ -30,7 +30,7 @@ bool takes(const pxli_call *call, const Step &step, int term) {
     const pxl_term_kind kind = call->terms[term].kind;
     const bool both = step.gradients && call->args->grad_target;
     if (is_on_neighbours(call, term)) return step.pass->radius == kNeighboursRadius && !both && !step.pass->outputs;
-    return kind == PXL_PIXEL || pxli_is_function_of_mean(kind);
+    return pxli_is_on_pixels(kind);
 }
 
 Args args_of(const Evaluation &e, const Step &step) {

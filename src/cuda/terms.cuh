@@ -14,7 +14,7 @@ struct Term { // small: 32 of them are parameters of every kernel
     pxl_reduction reduction : 8;
     pxl_border border : 8;
     unsigned char neighbours;
-    bool isotropic, own_counts, mean_of_images;
+    bool isotropic, own_counts, mean_of_images : 1, root : 1;
     float param, alpha, beta, gamma; // param: the penalty's
     double weight, eps;              // eps: psnr's
     double k1, k2;
@@ -51,11 +51,16 @@ __device__ inline double weight_of(const Terms &t, int k) {
 __device__ inline double upstream_of(const Terms &t, int64_t n) {
     return t.upstream ? static_cast<double>(t.upstream[t.per_image ? n : 0]) : 1.0;
 }
+__device__ inline bool is_function(const Term &term) { return pxli_is_function_of_mean(term.kind, term.root); }
+// Of an image's value in that of the batch; 1 where it is not a mean of the images'.
+__device__ inline double share_of(const Terms &t, int k) {
+    return t.term[k].mean_of_images && !t.per_image ? 1 / static_cast<double>(t.images) : 1;
+}
 // d total / d sum of image n. 0: leave the gradient alone.
 __device__ inline double scale_of(const Terms &t, int k, int64_t n) {
     if (t.scale) return t.scale[n * t.count + k];
     const double weight = weight_of(t, k);
-    return weight == 0 ? 0 : weight * upstream_of(t, n) * t.term[k].norm;
+    return weight == 0 ? 0 : weight * upstream_of(t, n) * t.term[k].norm * share_of(t, k);
 }
 // A scale as float: what is finite stays so, since infinity times 0 is NaN.
 __device__ inline float to_float(double a) {
@@ -126,12 +131,12 @@ __device__ void add_partials(const Finish &f, const Terms &t, double *scratch) {
 __device__ inline double value_of(const Terms &t, int k, int64_t n) {
     const Term &term = t.term[k];
     const double mean = __ldcg(t.sums + n * t.count + k) * norm_of(t, k, n);
-    return pxli_is_function_of_mean(term.kind) ? pxli_function_of_mean(term.kind, term.eps, range_of(t, k, n), mean) : mean;
+    return is_function(term) ? pxli_function_of_mean(term.kind, term.eps, range_of(t, k, n), mean) : mean;
 }
 // Of the batch, where the images were summed apart; one warp.
 __device__ inline double batch_value(const Terms &t, int k) {
     const Term &term = t.term[k];
-    const bool function = pxli_is_function_of_mean(term.kind), of_batch = function && !term.mean_of_images;
+    const bool function = is_function(term), of_batch = function && !term.mean_of_images;
     double sum = 0;
     for (int64_t n = threadIdx.x % 32; n < t.images; n += 32)
         sum += of_batch ? __ldcg(t.sums + n * t.count + k) : value_of(t, k, n);

@@ -41,19 +41,20 @@ PXLI_INLINE double pxli_stabiliser(double k, double L, double least) {
 PXLI_INLINE bool pxli_settles(double k1, double k2) { return k1 < 1e-3 || k2 < 1e-3; }
 /* features, lpips, style, cosine: compared in the layers of a network. */
 PXLI_INLINE bool pxli_is_features(pxl_term_kind kind) { return kind >= PXL_FEATURES && kind <= PXL_COSINE; }
-/* rmse, psnr: functions of the mean square, so their gradient needs a value pass first. */
-PXLI_INLINE bool pxli_is_function_of_mean(pxl_term_kind kind) { return kind == PXL_RMSE || kind == PXL_PSNR; }
+/* pixel, and rmse and psnr, which are functions of its mean square. */
+PXLI_INLINE bool pxli_is_on_pixels(pxl_term_kind kind) { return kind == PXL_PIXEL || kind == PXL_RMSE || kind == PXL_PSNR; }
+/* rmse, psnr, and tv with root: functions of a mean of squares (or a sum: any reduction), so their gradient needs a value pass first. */
+PXLI_INLINE bool pxli_is_function_of_mean(pxl_term_kind kind, bool root) { return kind == PXL_RMSE || kind == PXL_PSNR || root; }
 /* The factor from a sum to the term's value. counts: positions, or their weights, in one channel of what is averaged over. */
 PXLI_INLINE double pxli_norm(pxl_term_kind kind, pxl_reduction reduction, double counts, double channels) {
-    const bool function = pxli_is_function_of_mean(kind);
     if (pxli_is_features(kind)) channels = 1; /* each layer has its own */
-    if (!function && reduction == PXL_SUM) return 1;
-    return counts != 0 ? 1 / (counts * (!function && reduction == PXL_SPATIAL ? 1 : channels)) : 0;
+    if (reduction == PXL_SUM) return 1;
+    return counts != 0 ? 1 / (counts * (reduction == PXL_SPATIAL ? 1 : channels)) : 0;
 }
-/* rmse or psnr of a mean square; eps: psnr's. Equal images have an infinite psnr also where L, taken from them, is 0. */
+/* psnr of a mean square, or its root; eps: psnr's. Equal images have an infinite psnr also where L, taken from them, is 0. */
 PXLI_INLINE double pxli_function_of_mean(pxl_term_kind kind, double eps, double range, double mean) {
     const double L = pxli_data_range(range);
-    if (kind == PXL_RMSE) return sqrt(mean);
+    if (kind != PXL_PSNR) return sqrt(mean);
     return mean == 0 && (eps == 0 || L == 0) ? (double)INFINITY : 20 * log10(L) - 10 * log10(mean + eps);
 }
 /* a b, but what is finite stays so: infinity times 0 is NaN. */
@@ -65,15 +66,15 @@ PXLI_INLINE double pxli_scaled(double a, double b) {
 /* Its slope; 0 where it is not finite, at 0. After an overflow it is not known. */
 PXLI_INLINE double pxli_slope_of_mean(pxl_term_kind kind, double eps, double mean) {
     if (mean - mean != 0) return (double)NAN;
-    if (kind == PXL_RMSE) return mean == 0 ? 0 : 0.5 / sqrt(mean);
+    if (kind != PXL_PSNR) return mean == 0 ? 0 : 0.5 / sqrt(mean);
     const double sum = mean + eps, least = 1e-307; /* whose reciprocal there is */
     return sum == 0 ? 0 : -10 / (2.302585092994046 * (sum < least ? least : sum));
 }
 /* d total / d sum, of a function of the mean, may be beyond f32 where the gradient, which is that times 2 d, is not: so much of it is
  * left to pxli_l2. A power of two; 1 as a rule. */
-PXLI_INLINE double pxli_lift_of(pxl_term_kind kind, double scale) {
+PXLI_INLINE double pxli_lift_of(bool function, double scale) {
     const double size = fabs(scale);
-    if (!pxli_is_function_of_mean(kind) || !(size > 0x1p100) || size - size != 0) return 1;
+    if (!function || !(size > 0x1p100) || size - size != 0) return 1;
     const int exponent = ilogb(size) - 100;
     return ldexp(1.0, exponent > 126 ? 126 : exponent);
 }

@@ -16,6 +16,7 @@ void draw_penalty(Bytes &from, pxl_term &term) {
     if (term.penalty >= PXL_HUBER) term.penalty_param = one_of(from, {0.0, 0.5, 1e-3, 1e-30, 1e30});
     term.isotropic = one_in(from, 4);
     term.own_counts = one_in(from, 8);
+    term.root = one_in(from, 8);
 }
 void draw_second_values(Bytes &from, pxl_term &term) {
     if (!from.ConsumeBool()) return;
@@ -52,7 +53,7 @@ pxl_term draw_term(Bytes &from) {
         term.window = one_of(from, {0, 3, 11, 99, 129});
         draw_second_values(from, term);
     }
-    if (term.kind == PXL_RMSE || term.kind == PXL_PSNR) term.mean_of_images = from.ConsumeBool();
+    if (term.kind == PXL_RMSE || term.kind == PXL_PSNR || term.kind == PXL_TV) term.mean_of_images = from.ConsumeBool();
     if (term.kind == PXL_PSNR) term.penalty_param = one_of(from, {0.0, 1e-8});
     if (term.kind >= PXL_SSIM) draw_window(from, term);
     if (one_in(from, 96)) term.struct_size = from.ConsumeIntegral<uint8_t>();

@@ -178,6 +178,22 @@ Charge of_mean_square(const Term &term, double mse, double range) {
     return {value, mse > 0 ? -10 / std::log(10.0) / (mse + term.param) : 0};
 }
 
+// The mean of what of_one(pred, target, weight) gives for each image alone.
+template <typename OfOne>
+TermResult mean_over_images(const Image &pred, const Image &target, const Image &weight, OfOne of_one) {
+    TermResult result{0, 0, 0, like(pred), like(pred), like(pred), like(pred)};
+    for (int64_t n = 0; n < pred.n; ++n) {
+        TermResult one = of_one(slice(pred, n), slice(target, n), weight.empty() ? Image() : slice(weight, n));
+        result.value += one.value / pred.n, result.scale += one.scale / pred.n, result.value_slack += one.value_slack / pred.n;
+        for (Image TermResult::*image :
+             {&TermResult::grad_pred, &TermResult::grad_target, &TermResult::slack_pred, &TermResult::slack_target}) {
+            for (double &g : (one.*image).v) g /= pred.n;
+            put_slice(result.*image, n, one.*image);
+        }
+    }
+    return result;
+}
+
 } // namespace
 
 double reduction_factor(const Term &term, const Image &map, const Image &weight, int64_t offset_y, int64_t offset_x) {
@@ -215,26 +231,35 @@ TermResult map_term(const Term &term, const Image &pred, const Image &target, co
     return result;
 }
 
-TermResult mean_square_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range) {
-    TermResult result{0, 0, 0, like(pred), like(pred), like(pred), like(pred)};
-    if (term.mean_of_images && pred.n > 1) {
-        for (int64_t n = 0; n < pred.n; ++n) {
-            const Image one_weight = weight.empty() ? Image() : slice(weight, n);
-            TermResult one = mean_square_term(term, slice(pred, n), slice(target, n), one_weight, range);
-            result.value += one.value / pred.n;
-            for (double &g : one.grad_pred.v) g /= pred.n;
-            put_slice(result.grad_pred, n, one.grad_pred);
-        }
-    } else {
-        const Image e = difference(pred, target);
-        const MeanSquare mean = mean_square(e, weight);
-        const Charge function = of_mean_square(term, mean.mse, range);
-        result.value = function.value;
-        each_position(e, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
-            const double w = weight_at(weight, n, y, x);
-            if (w != 0) result.grad_pred.at(n, c, y, x) = function.slope * mean.factor * 2 * w * e.at(n, c, y, x);
+TermResult image_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double rounding) {
+    if (term.mean_of_images && pred.n > 1)
+        return mean_over_images(pred, target, weight, [&](const Image &x, const Image &y, const Image &w) {
+            return image_term(term, x, y, w, rounding);
         });
-    }
+    TermResult result = map_term(term, pred, target, weight, rounding);
+    if (!term.root) return result;
+    const double root = std::sqrt(result.value), slope = root > 0 ? 0.5 / root : 0;
+    result.value = result.scale = root;
+    result.value_slack *= slope;
+    for (Image *image : {&result.grad_pred, &result.grad_target, &result.slack_pred, &result.slack_target})
+        for (double &g : image->v) g *= slope;
+    return result;
+}
+
+TermResult mean_square_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range) {
+    if (term.mean_of_images && pred.n > 1)
+        return mean_over_images(pred, target, weight, [&](const Image &x, const Image &y, const Image &w) {
+            return mean_square_term(term, x, y, w, range);
+        });
+    TermResult result{0, 0, 0, like(pred), like(pred), like(pred), like(pred)};
+    const Image e = difference(pred, target);
+    const MeanSquare mean = mean_square(e, weight);
+    const Charge function = of_mean_square(term, mean.mse, range);
+    result.value = function.value;
+    each_position(e, [&](int64_t n, int64_t c, int64_t y, int64_t x) {
+        const double w = weight_at(weight, n, y, x);
+        if (w != 0) result.grad_pred.at(n, c, y, x) = function.slope * mean.factor * 2 * w * e.at(n, c, y, x);
+    });
     add_scaled(result.grad_target, result.grad_pred, -1);
     // A relative error of the MSE is an absolute error of its logarithm.
     result.scale = std::fabs(result.value) + (term.kind == PXL_PSNR ? 10 : 0);

@@ -18,6 +18,8 @@ struct TermResult {
 // `weight` is N x 1 x H x W or empty; where it is 0, pred and target already read 0. `rounding` is the relative error of one
 // operation of the implementation under test.
 TermResult map_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double rounding);
+// The same; with `root` its square root, with `mean_of_images` the mean of the images' own.
+TermResult image_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double rounding);
 // rmse and psnr; `range` is the data range.
 TermResult mean_square_term(const Term &term, const Image &pred, const Image &target, const Image &weight, double range);
 

@@ -51,7 +51,7 @@ TermResult term_result(const Term &term, const Inputs &inputs, const Image &pred
     const double range = range_of(term, pred, target, inputs.weight, inputs.type_range);
     if (term.kind == PXL_RMSE || term.kind == PXL_PSNR) return mean_square_term(term, pred, target, inputs.weight, range);
     if (term.kind == PXL_MS_SSIM) return scales_term(term, pred, target, range, inputs.rounding);
-    if (!is_windowed(term.kind)) return map_term(term, pred, target, inputs.weight, inputs.rounding);
+    if (!is_windowed(term.kind)) return image_term(term, pred, target, inputs.weight, inputs.rounding);
     const int factor = downsample_factor(term, pred.h, pred.w);
     if (factor > 1) return pooled_term(term, factor, pred, target, range, inputs.rounding, map, stats);
     return windowed_term(term, pred, target, inputs.weight, range, inputs.rounding, map, stats);

@@ -105,6 +105,7 @@ void resolve_scales(const pxl_term &from, Term &to) {
 
 pxl_penalty default_penalty(const pxl_term &term) {
     if (term.penalty) return term.penalty;
+    if (term.root) return PXL_L2;
     if (term.isotropic) return PXL_CHARBONNIER;
     return term.kind == PXL_PIXEL || term.kind == PXL_BLUR ? PXL_L2 : PXL_L1;
 }
@@ -117,7 +118,7 @@ Term resolve(const pxl_term &from) {
     to.penalty = default_penalty(from);
     to.param = from.penalty_param > 0 ? from.penalty_param : to.penalty == PXL_CHARBONNIER ? 1e-3 : 1;
     if (from.kind == PXL_PSNR) to.param = from.penalty_param;
-    to.isotropic = from.isotropic, to.own_counts = from.own_counts, to.mean_of_images = from.mean_of_images;
+    to.isotropic = from.isotropic, to.own_counts = from.own_counts, to.root = from.root, to.mean_of_images = from.mean_of_images;
     to.neighbours = from.neighbours ? from.neighbours : 4;
     to.data_range = from.data_range;
     if (is_windowed(from.kind) || from.kind == PXL_MS_SSIM) {

@@ -13,7 +13,7 @@ struct Term {
     pxl_reduction reduction = PXL_MEAN;
     pxl_penalty penalty = PXL_L2;
     double param = 0; // delta, beta, eps
-    bool isotropic = false, own_counts = false, mean_of_images = false;
+    bool isotropic = false, own_counts = false, root = false, mean_of_images = false;
     int neighbours = 4;
     pxl_border border = PXL_ZERO;
     int window_y = 0, window_x = 0;  // taps down columns and along rows
