@@ -73,6 +73,8 @@ def test_functions():
     torch.testing.assert_close(
         compiled(P, T), pt.ssim(P, T, window=7) + pt.sobel(P, T, penalty="charbonnier", eps=0.01)
     )
+    one_thread = compiled_of(lambda a, b: pt.l1(a, b, threads=1))
+    torch.testing.assert_close(one_thread(P, T), pt.l1(P, T))
 
 
 def test_mixed_types():

@@ -27,7 +27,7 @@ def key_of(expression: str, threads: int, networks) -> str:
             {
                 "expression": expression,
                 "threads": threads,
-                "networks": {n: net.key for n, net in networks.items()},
+                "networks": {name: network.key for name, network in (networks or {}).items()},
             }
         )
     _losses[key] = _loss.cached(expression, threads, networks)
