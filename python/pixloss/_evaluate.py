@@ -80,7 +80,7 @@ class _Evaluation:
         raw = self.raw["pred"]
         if raw.dtype in ("u8", "u16"):
             raise ArgumentError(
-                f"a gradient is wanted of images of {views._NAMES[raw.dtype]}; float images are "
+                f"a gradient is wanted of images of {views.NAMES[raw.dtype]}; float images are "
                 "needed"
             )
         self.want(name, raw.shape, raw.dtype, self.order)
@@ -131,7 +131,7 @@ class _Evaluation:
 
 def _words(raw) -> str:
     place = "" if raw.cuda is None else f" on CUDA device {raw.cuda}"
-    return f"{raw.shape} of {views._NAMES[raw.dtype]}{place}"
+    return f"{raw.shape} of {views.NAMES[raw.dtype]}{place}"
 
 
 def evaluate(

@@ -202,7 +202,7 @@ def tensor(raw_array: Raw, order) -> L.Tensor:
 
 
 # ---- Arrays for results --------------------------------------------------------------------------
-_NAMES = {
+NAMES = {
     "f32": "float32",
     "f16": "float16",
     "bf16": "bfloat16",
@@ -229,13 +229,13 @@ class Framework:
         shape = tuple(int(size) for size in shape)
         if self.name == "torch":
             return self.module.empty(
-                shape, dtype=getattr(self.module, _NAMES[dtype]), device=self.device
+                shape, dtype=getattr(self.module, NAMES[dtype]), device=self.device
             )
         if self.name == "cupy":
             with self.device:
-                return self.module.empty(shape, dtype=_NAMES[dtype])
+                return self.module.empty(shape, dtype=NAMES[dtype])
         if self.name == "numpy":
-            return self.module.empty(shape, dtype=_NAMES[dtype])
+            return self.module.empty(shape, dtype=NAMES[dtype])
         count = _BYTES[dtype]
         letter = {word: letter for letter, word in _FORMAT.items()}[dtype]
         for size in shape:

@@ -95,15 +95,17 @@ def test_dynamic_sizes_take_one_graph():
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", "eager"])
+@pytest.mark.parametrize("donated", [False, True])
 @pytest.mark.parametrize("extra", [0, 1])
-def test_second_derivatives_are_refused(extra):
-    """extra=1: beside an eager loss, which a missing part would hide in. Torch itself refuses
-    create_graph where it reuses buffers."""
-    with torch._functorch.config.patch(donated_buffer=False):
-        with pytest.raises(
-            (NotImplementedError, RuntimeError), match="first derivatives alone|double backward"
-        ):
-            second_derivative(compiled_of(pt.Loss(MIX)), extra)
+def test_second_derivatives_are_refused(extra, donated, backend):
+    """extra=1: beside an eager loss, which a missing part would hide in. donated: with
+    buffers that are reused, as is torch's default."""
+    compiled = torch.compile(pt.Loss(MIX), fullgraph=True, backend=backend)
+    message = "first derivatives alone|double backward"
+    with torch._functorch.config.patch(donated_buffer=donated):
+        with pytest.raises((NotImplementedError, RuntimeError), match=message):
+            second_derivative(compiled, extra)
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
@@ -118,18 +120,15 @@ def test_forward_mode_is_refused(requires_grad):
 
 
 def test_operator_check():
-    arguments = (
-        P.clone().requires_grad_(),
-        T.clone().requires_grad_(),
-        None,
-        None,
-        MIX,
-        None,
-        False,
-        True,
-        True,
-    )
-    assert set(torch.library.opcheck(_operator.operator, arguments).values()) == {"SUCCESS"}
+    p, t = P.clone().requires_grad_(), T.clone().requires_grad_()
+    arguments = (p, t, None, None, MIX, None, False)
+    inside = (P, T, *arguments[2:], True, True)
+    for operator, given in (
+        (_operator.operator, arguments),
+        (_operator.compiled_operator, inside),
+        (_operator.bind, (torch.ones(()), [P, T])),
+    ):
+        assert set(torch.library.opcheck(operator, given).values()) == {"SUCCESS"}
 
 
 def test_export():

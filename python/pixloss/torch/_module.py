@@ -84,7 +84,9 @@ class Loss(torch.nn.Module):
         """The parts that are this process's: not copied, not pickled."""
         self._core = _loss.cached(self.expression, self.threads, self.networks)
         self._key = _operator.key_of(self.expression, self.threads, self.networks)
-        self._last = None
+        # The values of the last call, in a list: when a module's attributes change, Dynamo checks
+        # it anew.
+        self._last = [None]
 
     def __getstate__(self):
         state = self.__dict__.copy()
@@ -114,9 +116,9 @@ class Loss(torch.nn.Module):
                 None, self._key, pred, target, mask, term_weights, data_range, self._per_image
             )
             if not _is_exporting():  # an exported program has no state but its buffers
-                self._last = last
+                self._last[0] = last
             return total
-        total, self.__dict__["_last"] = evaluate(
+        total, self._last[0] = evaluate(
             self._core, None, pred, target, mask, term_weights, data_range, self._per_image
         )
         return total
@@ -125,13 +127,14 @@ class Loss(torch.nn.Module):
     def terms(self) -> dict:
         """{name of a term: its value in the last call, without its weight}, detached: for logs.
         Scalars, or N of each with reduction="none"."""
-        if self._last is None:
+        values = self._last[0]
+        if values is None:
             return {}
         columns = len(self._core.names) + 1
-        if isinstance(self._last, torch.Tensor):
-            matrix = self._last.detach().reshape(-1, columns)
+        if isinstance(values, torch.Tensor):
+            matrix = values.detach().reshape(-1, columns)
         else:
-            matrix = _run.matrix_of(self._last, len(self._last) // columns)
+            matrix = _run.matrix_of(values, len(values) // columns)
         matrix = matrix.float()
         return {
             label: matrix[:, i + 1] if self._per_image else matrix[0, i + 1]

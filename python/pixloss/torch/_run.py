@@ -8,18 +8,13 @@ import ctypes as C
 import torch
 
 from .. import _library as L
-from .. import _loss
+from .. import _loss, _views
 from .._errors import ArgumentError
 
+# By the words of the library; older versions of torch have no uint16.
 _DTYPES = {
-    torch.float32: "f32",
-    torch.float16: "f16",
-    torch.bfloat16: "bf16",
-    torch.float64: "f64",
-    torch.uint8: "u8",
+    getattr(torch, name): word for word, name in _views.NAMES.items() if hasattr(torch, name)
 }
-if hasattr(torch, "uint16"):
-    _DTYPES[torch.uint16] = "u16"
 _PAIRED = {torch.float32, torch.float16, torch.bfloat16}
 _MOST_SHAPES = 64
 _NO_STREAM = C.c_void_p(None)
@@ -72,6 +67,7 @@ class Plan:
         "args",
         "reference",
         "bytes",
+        "doubles",
         "pred",
         "target",
         "mask",
@@ -95,6 +91,7 @@ class Plan:
             self.args.term_weights = weights.data_ptr()
         self.bytes = self.call.measure()
         self.reference = C.byref(self.args)
+        self.doubles = C.c_double * (self.call.rows * self.call.columns)
         self.pred = self.views["pred"]
         self.target = self.views["target"]
         self.mask, self.grad_pred, self.grad_target = (
@@ -150,29 +147,24 @@ def gradient_like(image):
     return torch.empty_like(image, dtype=torch.float32 if image.dtype is torch.float16 else None)
 
 
-def evaluate(loss, pred, target, mask, weights, per_image, want_pred, want_target, as_tensor=False):
+def evaluate(loss, pred, target, mask, weights, per_image, want_pred, want_target):
     """(values, gradient of pred or None, of target or None). values: on the CPU an array of C
-    doubles, on CUDA or with as_tensor a tensor, all rows x (1 + terms). Images as comparable()
-    gives them, checked; mask and weights as prepare_mask() and prepare_weights() give them."""
+    doubles, on CUDA a tensor, all rows x (1 + terms). Images as comparable() gives them, checked;
+    mask and weights as prepare_mask() and prepare_weights() give them."""
     grad_pred = gradient_like(pred) if want_pred else None
     grad_target = gradient_like(target) if want_target else None
     plan, free = _take_plan(loss, pred, target, mask, weights, per_image, grad_pred, grad_target)
     if pred.is_cuda:
         values = _on_cuda(loss, plan, pred, target, mask, weights, grad_pred, grad_target)
     else:
-        values = _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target, as_tensor)
+        values = _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target)
     free.append(plan)
     return values, grad_pred, grad_target
 
 
-def _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target, as_tensor):
-    if as_tensor:
-        values = torch.empty((plan.call.rows, plan.call.columns), dtype=torch.float64)
-        address = values.data_ptr()
-    else:  # a tensor takes longer to make
-        values = (C.c_double * (plan.call.rows * plan.call.columns))()
-        address = C.addressof(values)
-    plan.point(pred, target, mask, weights, grad_pred, grad_target, address)
+def _on_cpu(loss, plan, pred, target, mask, weights, grad_pred, grad_target):
+    values = plan.doubles()  # a tensor takes longer to make
+    plan.point(pred, target, mask, weights, grad_pred, grad_target, C.addressof(values))
     block = L.blocks.take(plan.bytes)
     status = L.evaluate(
         loss.context, loss.handle, plan.reference, block.pointer, block.length, _NO_STREAM
@@ -194,6 +186,22 @@ def _on_cuda(loss, plan, pred, target, mask, weights, grad_pred, grad_target):
     stream = torch.cuda.current_stream(pred.device).cuda_stream
     plan.call.run(workspace.data_ptr(), plan.bytes, stream, prepare=True)
     return values
+
+
+def pixel_map(loss, pred, target, charges) -> None:
+    """Writes the charge of each pixel, of the loss's first term on pixels."""
+    views = {"pred": view(pred), "target": view(target), "pixel_map": view(charges)}
+    call = _loss.Call(loss, views)
+    if not pred.is_cuda:
+        values = (C.c_double * call.columns)()
+        call.args.values = C.addressof(values)
+        call.run_on_cpu()
+        return
+    values = torch.empty(call.columns, dtype=torch.float64, device=pred.device)
+    call.args.values = values.data_ptr()
+    workspace = torch.empty(call.measure(), dtype=torch.uint8, device=pred.device)
+    stream = torch.cuda.current_stream(pred.device).cuda_stream
+    call.run(workspace.data_ptr(), workspace.numel(), stream, prepare=True)
 
 
 # ---- Arguments of a step -------------------------------------------------------------------------
@@ -236,9 +244,14 @@ def prepare_weights(weights, count: int, pred):
 
 
 # ---- Results -------------------------------------------------------------------------------------
+def total_type(pred):
+    """Totals of f64 images are f64, all others f32."""
+    return torch.float64 if pred.dtype is torch.float64 else torch.float32
+
+
 def total_of(values, pred, per_image: bool):
-    """Of f64 images in f64, else in f32: a scalar, or one for each image."""
-    dtype = torch.float64 if pred.dtype is torch.float64 else torch.float32
+    """A scalar, or one for each image."""
+    dtype = total_type(pred)
     if isinstance(values, torch.Tensor):
         return values[:, 0].to(dtype, copy=True) if per_image else values[0, 0].to(dtype, copy=True)
     if not per_image:
