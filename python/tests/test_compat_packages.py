@@ -322,6 +322,7 @@ def test_kornia():
         assert_same(
             *(lambda x, y, m=m: m.losses.charbonnier_loss(x, y, reduction) for m in (ours, theirs))
         )
+    assert_same(*(m.losses.CharbonnierLoss() for m in (ours, theirs)))
 
 
 def test_skimage():

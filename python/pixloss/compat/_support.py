@@ -7,7 +7,7 @@ import functools
 import torch
 
 from .. import _loss, _terms, networks
-from ..torch import _module
+from ..torch import _module, _pixels
 from ._plain import (  # noqa: F401
     ArgumentError,
     NotCovered,
@@ -52,6 +52,12 @@ def four_axes(tensor):
         if tensor.dim() <= 4
         else tensor.reshape(1, 1, 1, -1)
     )
+
+
+def pixels(expression: str, pred, target):
+    """The charge of each pixel of tensors of one shape, any; in f32 (f64 for such images)."""
+    charges = _pixels.evaluate(expression, four_axes(pred), four_axes(target))
+    return charges.reshape(pred.shape)
 
 
 def joined_range(pred, target):

@@ -8,20 +8,42 @@ import torch
 
 from .. import _loss
 from .. import _terms
-from . import _module, _operator
+from .._errors import ArgumentError
+from . import _module, _operator, _pixels
 
 _DOC = """{title} as a function: {description}
 
     pred{target}: N x C x H x W of any strides on the CPU or a CUDA device, floats in
         [0, data_range] or uint8.
     mask: weights >= 0 of pixels, H x W, N x H x W or N x 1 x H x W.
-    reduction: "mean"{reductions}, or "none": a value for each image.
+    reduction: "mean"{reductions}, or "none": a value for each image.{pixels}
     data_range: {data_range}
     networks: {{name: pixloss.Network}} for net=name.
     threads: at most so many on the CPU; 0: as OpenMP would.
 {fields}
     Differentiable once, in pred{target_too}. Returns a scalar, or N of them, in float32 (float64
     for such images)."""
+
+
+_PIXELS = """ "pixels": a value for each
+        pixel, N x C x H x W, which frameworks call "none", with their upstream gradients; a second
+        call computes the gradient. Without a mask."""
+
+
+def _is_of_pixels(kind: _terms.Kind) -> bool:
+    return kind.value == _terms.KINDS["pixel"].value
+
+
+def _charges(kind: _terms.Kind, fields: dict, pred, target, mask, threads: int):
+    if not _is_of_pixels(kind):
+        raise ArgumentError(
+            f"reduction is 'pixels'; {kind.name} is not a function of single pixels"
+        )
+    if mask is not None:
+        raise ArgumentError("a mask is given with reduction='pixels'; multiply the result by it")
+    return _pixels.evaluate(
+        _terms.term(kind.name, reduction="sum", **fields), pred, target, threads
+    )
 
 
 def _document(kind: _terms.Kind) -> str:
@@ -46,6 +68,7 @@ def _document(kind: _terms.Kind) -> str:
             if reduction
             else ""
         ),
+        pixels=_PIXELS if _is_of_pixels(kind) else "",
         data_range=(
             "L, a number or 'auto'; by default 1 for floats, 255 for uint8."
             if has_range
@@ -91,6 +114,8 @@ def _make(kind: _terms.Kind):
             if kind.compares:
                 raise TypeError(f"{kind.name}() missing 1 required argument: 'target'")
             target = pred.detach()
+        if reduction == "pixels":
+            return _charges(kind, fields, pred, target, mask, threads)
         per_image = reduction == "none"
         if reduction not in ("mean", "none"):
             fields["reduction"] = reduction

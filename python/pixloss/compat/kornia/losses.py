@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .._support import Only, covers, evaluate, four_axes, refusing, same_shapes, term
+from .._support import Only, covers, evaluate, four_axes, pixels, refusing, same_shapes, term
 from . import metrics
 
 __all__ = [
@@ -107,16 +107,21 @@ class TotalVariation(torch.nn.Module):
         return total_variation(img)
 
 
-@covers(reduction=_REDUCED)
+@covers()
 def charbonnier_loss(img1, img2, reduction: str = "none"):
-    """sqrt(d^2 + 1) - 1, mean or sum: pseudo_huber here."""
+    """sqrt(d^2 + 1) - 1 of each pixel, their mean or sum: pseudo_huber here."""
     same_shapes(img1, img2)
+    if reduction not in ("none", "mean", "sum"):
+        raise NotImplementedError("Invalid reduction option.")
+    if reduction == "none":
+        charges = pixels(term("pseudo_huber", delta=1.0, reduction="sum"), img1, img2)
+        return charges.to(torch.promote_types(img1.dtype, img2.dtype))
     return evaluate(
         term("pseudo_huber", delta=1.0, reduction=reduction), four_axes(img1), four_axes(img2)
     )
 
 
-@covers(reduction=_REDUCED)
+@covers()
 class CharbonnierLoss(torch.nn.Module):
     """charbonnier_loss() as a module."""
 
