@@ -19,7 +19,6 @@ pxli_radii pxli_radii_of(const pxli_call *call, const pxli_term *term) {
         default: return (pxli_radii){0, 0};
     }
 }
-static bool is_on_pixels(const pxli_term *term) { return term->kind == PXL_PIXEL || pxli_is_function_of_mean(term->kind); }
 
 /* ---- Tiles: by shape alone, so that neither the shifts nor the order of sums depend on the threads ------------------------- */
 enum {
@@ -220,7 +219,7 @@ static const pxl_args *widened(const pxl_loss *loss, const pxl_args *args, pxli_
     for (int k = 0; k < loss->count; k++) {
         const pxli_term *term = &loss->terms[k];
         if (pxli_is_features(term->kind)) return args;
-        pixels = pixels && is_on_pixels(term);
+        pixels = pixels && pxli_is_on_pixels(term->kind);
     }
     return reshape_all(pixels ? pxli_flatten : turn, args, call);
 }

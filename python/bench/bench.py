@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Times losses of pixloss.torch beside other packages' in one process: forward and backward, in turns, values compared first.
+"""Times losses of pixloss.torch beside other packages' in one process: forward and backward, in
+turns, values compared first.
 
     python/bench/bench.py [--out results/cpu.json] [--rounds 15] [--filter REGEX] [--threads N]
     python/bench/table.py results/cpu.json            # the table of README.md, and the plot
 
-Packages that are not installed are named and left out (pip install pytorch-msssim torchmetrics kornia; pip install --no-deps piq). A
-round calls each contestant of a case in turn for at least 20 ms; reported are medians over the rounds, and of ratios the median and
-the 10th and 90th percentile over rounds, so that what else the machine does falls on both sides. Peak memory is that of one step in
-a process of its own, beyond images and gradient."""
+Packages that are not installed are named and left out (pip install pytorch-msssim torchmetrics
+kornia; pip install --no-deps piq). A round calls each contestant of a case in turn for at least 20
+ms; reported are medians over the rounds, and of ratios the median and the 10th and 90th percentile
+over rounds, so that what else the machine does falls on both sides. Peak memory is that of one step
+in a process of its own, beyond images and gradient."""
+
 import argparse
 import datetime
 import json
@@ -25,13 +28,19 @@ import torch.nn.functional as F
 import pixloss.torch as pt
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "tests"))
-from make_compat_signatures import import_package  # noqa: E402  piq wants torchvision, which it does not use
+from make_compat_signatures import (  # noqa: E402  piq wants torchvision, which it does not use
+    import_package,
+)
 
 SIZES = ["1x1x64x64", "16x1x256x256", "8x3x256x256", "1x3x1080x1920"]
-LAYOUTS = {"": lambda x: x, "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last), "bf16": lambda x: x.bfloat16()}
+LAYOUTS = {
+    "": lambda x: x,
+    "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "bf16": lambda x: x.bfloat16(),
+}
 
 
-# ---- Contestants: {loss: {name: a function of pred and target that gives the loss}} ----------------------------------------------
+# ---- Contestants: {loss: {name: a function of pred and target that gives the loss}} --------------
 def plain_ssim(pred, target):
     """pytorch-msssim's formula by grouped convolutions, for torch.compile."""
     x = torch.arange(11, dtype=torch.float32) - 5
@@ -39,11 +48,21 @@ def plain_ssim(pred, target):
     taps = (taps / taps.sum()).to(pred.dtype).repeat(pred.shape[1], 1, 1, 1)
 
     def blur(image):
-        return F.conv2d(F.conv2d(image, taps.transpose(2, 3), groups=image.shape[1]), taps, groups=image.shape[1])
+        return F.conv2d(
+            F.conv2d(image, taps.transpose(2, 3), groups=image.shape[1]),
+            taps,
+            groups=image.shape[1],
+        )
 
     mx, my = blur(pred), blur(target)
-    vx, vy, vxy = blur(pred * pred) - mx * mx, blur(target * target) - my * my, blur(pred * target) - mx * my
-    ssim = ((2 * mx * my + 1e-4) / (mx * mx + my * my + 1e-4)) * ((2 * vxy + 9e-4) / (vx + vy + 9e-4))
+    vx, vy, vxy = (
+        blur(pred * pred) - mx * mx,
+        blur(target * target) - my * my,
+        blur(pred * target) - mx * my,
+    )
+    ssim = ((2 * mx * my + 1e-4) / (mx * mx + my * my + 1e-4)) * (
+        (2 * vxy + 9e-4) / (vx + vy + 9e-4)
+    )
     return 1 - ssim.float().mean()
 
 
@@ -68,7 +87,9 @@ def ssim_contestants():
     if module := package("pytorch_msssim"):
         made["pytorch-msssim"] = lambda p, t: 1 - module.ssim(p, t, data_range=1.0)
     if metrics := package("torchmetrics.functional.image"):
-        made["torchmetrics"] = lambda p, t: 1 - metrics.structural_similarity_index_measure(p, t, data_range=1.0)
+        made["torchmetrics"] = lambda p, t: 1 - metrics.structural_similarity_index_measure(
+            p, t, data_range=1.0
+        )
     if piq := package("piq"):
         made["piq"] = lambda p, t: 1 - piq.ssim(p, t, downsample=False)
     if kornia := package("kornia"):
@@ -82,11 +103,14 @@ def contestants(threads):
         "ssim": {"pixloss": ssim, **ssim_contestants()},
         "l1": {"pixloss": l1, "torch": F.l1_loss, "torch.compile": torch.compile(plain_l1)},
         "overhead": {"pixloss": l1, "mse_loss": F.mse_loss},
-        "overhead compiled": {"pixloss": torch.compile(l1, fullgraph=True), "mse_loss": torch.compile(lambda p, t: F.mse_loss(p, t))},
+        "overhead compiled": {
+            "pixloss": torch.compile(l1, fullgraph=True),
+            "mse_loss": torch.compile(lambda p, t: F.mse_loss(p, t)),
+        },
     }
 
 
-# ---- Measuring -----------------------------------------------------------------------------------------------------------------
+# ---- Measuring -----------------------------------------------------------------------------------
 def images(size, layout):
     shape = [int(n) for n in size.split("x")]
     generator = torch.Generator().manual_seed(1)
@@ -102,8 +126,10 @@ def step(function, pred, target):
 
 
 def agree(functions, pred, target):
-    """Those whose value is that of pixloss for their definition: within rounding of the type that they compute in."""
-    tolerance, kept = 0.05 if pred.dtype is torch.bfloat16 else 1e-3, {}
+    """Those whose value is that of pixloss for their definition: within rounding of the type that
+    they compute in."""
+    tolerance = 0.05 if pred.dtype is torch.bfloat16 else 1e-3
+    kept = {}
     for name, function in functions.items():
         loss = pt.Loss(DEFINITIONS[name]) if name in DEFINITIONS else functions["pixloss"]
         expected = loss(pred, target).item()
@@ -115,13 +141,17 @@ def agree(functions, pred, target):
         if abs(value - expected) <= tolerance * abs(expected):
             kept[name] = function
         else:
-            print(f"  {name} is left out: its value is {value:.6g}, pixloss's {expected:.6g}", file=sys.stderr)
+            print(
+                f"  {name} is left out: its value is {value:.6g}, pixloss's {expected:.6g}",
+                file=sys.stderr,
+            )
     return kept
 
 
 def time_in_turns(functions, pred, target, rounds):
     """{name: [seconds of one call in each round]}."""
-    repeats, times = {}, {name: [] for name in functions}
+    repeats = {}
+    times = {name: [] for name in functions}
     for name, function in functions.items():
         step(function, pred, target)  # compiles what is compiled
         begun = time.perf_counter()
@@ -137,17 +167,23 @@ def time_in_turns(functions, pred, target, rounds):
 
 
 def summary(times):
-    """Medians in microseconds, and of the ratio to pixloss (and the difference) the median and percentiles over rounds."""
+    """Medians in microseconds, and of the ratio to pixloss (and the difference) the median and
+    percentiles over rounds."""
     made = {}
     for name, seconds in times.items():
         ratios = sorted(a / b for a, b in zip(seconds, times["pixloss"]))
-        made[name] = {"us": 1e6 * statistics.median(seconds), "ratio": statistics.median(ratios),
-                      "p10": ratios[len(ratios) // 10], "p90": ratios[-1 - len(ratios) // 10],
-                      "pixloss_more_us": 1e6 * statistics.median(b - a for a, b in zip(seconds, times["pixloss"]))}
+        made[name] = {
+            "us": 1e6 * statistics.median(seconds),
+            "ratio": statistics.median(ratios),
+            "p10": ratios[len(ratios) // 10],
+            "p90": ratios[-1 - len(ratios) // 10],
+            "pixloss_more_us": 1e6
+            * statistics.median(b - a for a, b in zip(seconds, times["pixloss"])),
+        }
     return made
 
 
-# ---- Memory --------------------------------------------------------------------------------------------------------------------
+# ---- Memory --------------------------------------------------------------------------------------
 def status(name):
     with open("/proc/self/status", encoding="ascii") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name))
@@ -171,12 +207,21 @@ def peak_of_a_step(loss, name, size, threads):
 
 
 def memory_of(loss, name, size, threads):
-    command = [sys.executable, os.path.abspath(__file__), "--peak", loss, name, size, "--threads", str(threads)]
+    command = [
+        sys.executable,
+        os.path.abspath(__file__),
+        "--peak",
+        loss,
+        name,
+        size,
+        "--threads",
+        str(threads),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     return int(done.stdout.split()[-1]) if done.returncode == 0 else None
 
 
-# ---- All of it -------------------------------------------------------------------------------------------------------------------
+# ---- All of it -----------------------------------------------------------------------------------
 def cases():
     for loss in ("ssim", "l1"):
         for size in SIZES:
@@ -189,22 +234,33 @@ def cases():
 
 def processor():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
-        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.processor())
+        return next(
+            (line.split(":")[1].strip() for line in file if line.startswith("model name")),
+            platform.processor(),
+        )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "cpu.json"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out",
+        default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "cpu.json"),
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--filter", default="")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--peak", nargs=3, metavar=("LOSS", "NAME", "SIZE"), help="print one step's peak memory")
+    parser.add_argument(
+        "--peak", nargs=3, metavar=("LOSS", "NAME", "SIZE"), help="print one step's peak memory"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.peak:
         print(peak_of_a_step(*options.peak, options.threads))
         return
-    all_contestants, results = contestants(options.threads), []
+    all_contestants = contestants(options.threads)
+    results = []
     for loss, size, layout in cases():
         label = f"{loss} {size} {layout}".strip()
         if not re.search(options.filter, label):
@@ -216,16 +272,33 @@ def main():
             functions = agree(functions, pred, target)
         times = summary(time_in_turns(functions, pred, target, options.rounds))
         results.append({"loss": loss, "size": size, "layout": layout, "times": times})
-        print(f"{label:34s} " + ", ".join(f"{n} {t['us']:.1f} us ({t['ratio']:.2f})" for n, t in times.items()), flush=True)
+        print(
+            f"{label:34s} "
+            + ", ".join(f"{n} {t['us']:.1f} us ({t['ratio']:.2f})" for n, t in times.items()),
+            flush=True,
+        )
     memory = []
     for size in ("16x1x256x256", "1x3x1080x1920"):
         for name in all_contestants["ssim"]:
             if re.search(options.filter, f"memory {size}"):
-                memory.append({"size": size, "name": name, "kib": memory_of("ssim", name, size, options.threads)})
+                memory.append(
+                    {
+                        "size": size,
+                        "name": name,
+                        "kib": memory_of("ssim", name, size, options.threads),
+                    }
+                )
                 print(f"memory {size} {name}: {memory[-1]['kib']} KiB", flush=True)
     versions = {"python": platform.python_version(), "torch": torch.__version__}
-    made = {"processor": processor(), "threads": options.threads, "date": datetime.date.today().isoformat(), "versions": versions,
-            "load": os.getloadavg()[0], "results": results, "memory": memory}
+    made = {
+        "processor": processor(),
+        "threads": options.threads,
+        "date": datetime.date.today().isoformat(),
+        "versions": versions,
+        "load": os.getloadavg()[0],
+        "results": results,
+        "memory": memory,
+    }
     with open(options.out, "w", encoding="utf-8") as file:
         json.dump(made, file, indent=1)
         file.write("\n")

@@ -4,6 +4,7 @@
     python/bench/table.py results/cpu.json [--readme ../README.md] [--plot results/cpu.svg]
 
 --readme puts the table between its markers there; the plot takes matplotlib."""
+
 import argparse
 import json
 import sys
@@ -22,8 +23,14 @@ def rows(data):
         times = case["times"]
         others = {name: t for name, t in times.items() if name != "pixloss"}
         fastest = min(others, key=lambda name: others[name]["us"])
-        cells = [f"`{case['loss']}`", " ".join(filter(None, (case["size"], case["layout"]))), time(times["pixloss"]["us"]),
-                 f"{fastest}, {time(others[fastest]['us'])}", ratio(others[fastest]), ratio(others.get("pytorch-msssim"))]
+        cells = [
+            f"`{case['loss']}`",
+            " ".join(filter(None, (case["size"], case["layout"]))),
+            time(times["pixloss"]["us"]),
+            f"{fastest}, {time(others[fastest]['us'])}",
+            ratio(others[fastest]),
+            ratio(others.get("pytorch-msssim")),
+        ]
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -32,19 +39,36 @@ def ratio(found):
 
 
 def table(data):
-    lines = [f"{data['processor']}, threads: {data['threads']}, torch {data['versions']['torch']}, {data['date']}; load of the machine "
-             f"{data['load']:.1f}. Forward and backward; ratios: median over rounds (10th to 90th percentile).", "",
-             "| loss | size | pixloss | fastest other | times pixloss | pytorch-msssim, times pixloss |", "|---|---|--:|---|--:|--:|"]
+    lines = [
+        f"{data['processor']}, threads: {data['threads']}, torch {data['versions']['torch']}, "
+        f"{data['date']}; load of the machine {data['load']:.1f}. Forward and backward; ratios: "
+        "median over rounds (10th to 90th percentile).",
+        "",
+        "| loss | size | pixloss | fastest other | times pixloss | pytorch-msssim, times pixloss |",
+        "|---|---|--:|---|--:|--:|",
+    ]
     lines += rows(data)
     for case in data["results"]:
         if case["loss"].startswith("overhead"):
             name = "compiled" if "compiled" in case["loss"] else "eager"
-            lines += ["", f"`l1` at {case['size']}, {name}: {time(case['times']['pixloss']['us'])}, "
-                          f"{case['times']['mse_loss']['pixloss_more_us']:.0f} µs more than torch's `mse_loss`."]
+            lines += [
+                "",
+                f"`l1` at {case['size']}, {name}: {time(case['times']['pixloss']['us'])}, "
+                f"{case['times']['mse_loss']['pixloss_more_us']:.0f} µs more than torch's "
+                "`mse_loss`.",
+            ]
     for size in dict.fromkeys(m["size"] for m in data["memory"]):
-        found = {m["name"]: m["kib"] for m in data["memory"] if m["size"] == size and m["kib"] is not None}
-        lines += ["", f"Peak memory of a step of `ssim` at {size} beyond images and gradient: "
-                  + ", ".join(f"{name} {kib / 1024:.1f} MiB" for name, kib in found.items()) + "."]
+        found = {
+            m["name"]: m["kib"]
+            for m in data["memory"]
+            if m["size"] == size and m["kib"] is not None
+        }
+        lines += [
+            "",
+            f"Peak memory of a step of `ssim` at {size} beyond images and gradient: "
+            + ", ".join(f"{name} {kib / 1024:.1f} MiB" for name, kib in found.items())
+            + ".",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -59,25 +83,36 @@ def put(path, text):
 
 def plot(path, data):
     import matplotlib
+
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
+
     cases = [case for case in data["results"] if case["loss"] == "ssim"]
     names = list(dict.fromkeys(name for case in cases for name in case["times"]))
     figure, axes = plt.subplots(figsize=(9, 4))
     for i, name in enumerate(names):
-        at = [(x, case["times"][name]["us"]) for x, case in enumerate(cases) if name in case["times"]]
-        axes.bar([x + (i - len(names) / 2) * 0.13 for x, _ in at], [us for _, us in at], 0.13, label=name)
+        at = [
+            (x, case["times"][name]["us"]) for x, case in enumerate(cases) if name in case["times"]
+        ]
+        axes.bar(
+            [x + (i - len(names) / 2) * 0.13 for x, _ in at], [us for _, us in at], 0.13, label=name
+        )
     axes.set_yscale("log")
     axes.set_ylabel("µs, forward and backward")
     axes.set_xticks(range(len(cases)), [f"{case['size']}\n{case['layout']}" for case in cases])
     axes.legend(ncols=3, fontsize="small")
-    axes.set_title(f"SSIM with its gradient; {data['processor']}, threads: {data['threads']}, {data['date']}", fontsize="small")
+    axes.set_title(
+        f"SSIM with its gradient; {data['processor']}, threads: {data['threads']}, {data['date']}",
+        fontsize="small",
+    )
     figure.tight_layout()
     figure.savefig(path)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results")
     parser.add_argument("--readme")
     parser.add_argument("--plot")

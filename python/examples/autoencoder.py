@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Trains a small convolutional autoencoder on photographs with four losses, and shows what each is good at.
+"""Trains a small convolutional autoencoder on photographs with four losses, and shows what each is
+good at.
 
     pip install torch matplotlib pillow numpy          # tensorboard too, for curves there
     python python/examples/autoencoder.py [--seeds 3] [--steps 400] [--out build/autoencoder]
     tensorboard --logdir build/autoencoder/runs
 
-Random crops of two photographs train it; a third one, which it never sees, is reconstructed from 1/24 of its numbers. Written are
-autoencoder.png (reconstructions with a crop, curves) and autoencoder.md, a table in which every loss is scored by every metric:
-medians over seeds. A minute or two on two cores. Features are those of random weights unless --vgg names a file of
+Random crops of two photographs train it; a third one, which it never sees, is reconstructed from
+1/24 of its numbers. Written are autoencoder.png (reconstructions with a crop, curves) and
+autoencoder.md, a table in which every loss is scored by every metric: medians over seeds. A minute
+or two on two cores. Features are those of random weights unless --vgg names a file of
 scripts/convert_weights.py: they show how such a loss is used, not what trained ones give.
 """
+
 import argparse
 import pathlib
 import statistics
@@ -52,10 +55,21 @@ class Autoencoder(nn.Module):
             return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
 
         def up(inputs, outputs):
-            return nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(inputs, outputs, 3, padding=1))
+            return nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="bilinear"),
+                nn.Conv2d(inputs, outputs, 3, padding=1),
+            )
 
         self.encode = nn.Sequential(down(3, 24), nn.ReLU(), down(24, 32), nn.ReLU(), down(32, 8))
-        self.decode = nn.Sequential(nn.Conv2d(8, 32, 3, padding=1), nn.ReLU(), up(32, 32), nn.ReLU(), up(32, 16), nn.ReLU(), up(16, 3))
+        self.decode = nn.Sequential(
+            nn.Conv2d(8, 32, 3, padding=1),
+            nn.ReLU(),
+            up(32, 32),
+            nn.ReLU(),
+            up(32, 16),
+            nn.ReLU(),
+            up(16, 3),
+        )
 
     def forward(self, image):
         return torch.sigmoid(self.decode(self.encode(image)))
@@ -65,8 +79,11 @@ def crops(photographs, generator):
     batch = []
     for _ in range(BATCH):
         photograph = photographs[int(torch.randint(len(photographs), (), generator=generator))]
-        y, x = (int(torch.randint(side - CROP + 1, (), generator=generator)) for side in photograph.shape[2:])
-        crop = photograph[0, :, y:y + CROP, x:x + CROP]
+        y, x = (
+            int(torch.randint(side - CROP + 1, (), generator=generator))
+            for side in photograph.shape[2:]
+        )
+        crop = photograph[0, :, y : y + CROP, x : x + CROP]
         batch.append(crop.flip(2) if torch.rand((), generator=generator) < 0.5 else crop)
     return torch.stack(batch)
 
@@ -81,8 +98,12 @@ def writer_for(folder):
 
 
 def log(writer, step, total, loss, reconstruction, target):
-    scalars = {"total": total, **loss.terms, "ssim": 1 - pixloss.torch.ssim(reconstruction, target),
-               "psnr": pixloss.torch.psnr(reconstruction, target)}
+    scalars = {
+        "total": total,
+        **loss.terms,
+        "ssim": 1 - pixloss.torch.ssim(reconstruction, target),
+        "psnr": pixloss.torch.psnr(reconstruction, target),
+    }
     for name, value in scalars.items():
         writer.add_scalar(name, float(value), step)
 
@@ -91,9 +112,12 @@ def train(expression, seed, steps, networks, writer):
     """The model, and SSIM of the held-out photograph along the way: [(step, ssim)]."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model, loss = Autoencoder(), pixloss.torch.Loss(expression, networks=networks)
+    model = Autoencoder()
+    loss = pixloss.torch.Loss(expression, networks=networks)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    photographs, held_out, curve = [read(path) for path in TRAINING], read(HELD_OUT), []
+    photographs = [read(path) for path in TRAINING]
+    held_out = read(HELD_OUT)
+    curve = []
     for step in range(steps):
         target = crops(photographs, generator)
         reconstruction = model(target)
@@ -119,24 +143,42 @@ def score(model, network):
 
 def table(scores, seeds):
     """Markdown: a row for each loss, medians over seeds; the best of each metric is bold."""
-    metrics = [name for name in next(iter(scores.values()))[0] if name not in ("rmse", "dssim", "lpips")]
+    metrics = [
+        name for name in next(iter(scores.values()))[0] if name not in ("rmse", "dssim", "lpips")
+    ]
     larger = {"psnr", "ssim", "ms_ssim"}
-    medians = {loss: {name: statistics.median(score[name] for score in found) for name in metrics} for loss, found in scores.items()}
-    best = {name: (max if name in larger else min)(row[name] for row in medians.values()) for name in metrics}
+    medians = {
+        loss: {name: statistics.median(score[name] for score in found) for name in metrics}
+        for loss, found in scores.items()
+    }
+    best = {
+        name: (max if name in larger else min)(row[name] for row in medians.values())
+        for name in metrics
+    }
     lines = [f"| trained with | {' | '.join(metrics)} |", f"|---{'|--:' * len(metrics)}|"]
     for loss, row in medians.items():
-        cells = [f"**{row[name]:.4g}**" if row[name] == best[name] else f"{row[name]:.4g}" for name in metrics]
+        cells = [
+            f"**{row[name]:.4g}**" if row[name] == best[name] else f"{row[name]:.4g}"
+            for name in metrics
+        ]
         lines.append(f"| `{LOSSES[loss]}` | {' | '.join(cells)} |")
-    return "\n".join(lines) + f"\n\nMedians over {seeds} seeds, of a photograph that was not trained with.\n"
+    return (
+        "\n".join(lines)
+        + f"\n\nMedians over {seeds} seeds, of a photograph that was not trained with.\n"
+    )
 
 
 def draw(path, pictures, curves):
     """Above reconstructions with a crop below each, beneath curves of SSIM."""
     import matplotlib
+
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
+
     figure = plt.figure(figsize=(13, 6.2))
-    grid = figure.add_gridspec(3, len(pictures), height_ratios=(3, 3, 2.6), hspace=0.05, wspace=0.04)
+    grid = figure.add_gridspec(
+        3, len(pictures), height_ratios=(3, 3, 2.6), hspace=0.05, wspace=0.04
+    )
     for i, (name, picture) in enumerate(pictures.items()):
         image = picture[0].permute(1, 2, 0).numpy()
         for row, part in enumerate((image, image[70:150, 130:250])):
@@ -148,7 +190,14 @@ def draw(path, pictures, curves):
     axes = figure.add_subplot(grid[2, :])
     for name, found in curves.items():
         steps = [step for step, _ in found[0]]
-        axes.plot(steps, [statistics.median(values) for values in zip(*([v for _, v in curve] for curve in found))], label=name)
+        axes.plot(
+            steps,
+            [
+                statistics.median(values)
+                for values in zip(*([v for _, v in curve] for curve in found))
+            ],
+            label=name,
+        )
     axes.set_xlabel("step")
     axes.set_ylabel("SSIM of the photograph\nthat was not trained with")
     axes.legend(ncols=4)
@@ -156,15 +205,27 @@ def draw(path, pictures, curves):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "autoencoder")
-    parser.add_argument("--vgg", help="safetensors of torchvision's VGG (scripts/convert_weights.py); default: random weights")
+    parser.add_argument(
+        "--vgg",
+        help="safetensors of torchvision's VGG (scripts/convert_weights.py); default: random "
+        "weights",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    network = pixloss.Network.load(options.vgg) if options.vgg else pixloss.Network.random("3:16,16,M,32,32,M,64,64,64")
-    scores, curves, pictures = {}, {}, {"photograph": read(HELD_OUT)}
+    network = (
+        pixloss.Network.load(options.vgg)
+        if options.vgg
+        else pixloss.Network.random("3:16,16,M,32,32,M,64,64,64")
+    )
+    scores = {}
+    curves = {}
+    pictures = {"photograph": read(HELD_OUT)}
     for name, expression in LOSSES.items():
         for seed in range(options.seeds):
             begun = time.perf_counter()
@@ -174,8 +235,11 @@ def main():
             scores.setdefault(name, []).append(found)
             curves.setdefault(name, []).append(curve)
             pictures.setdefault(name, picture)
-            print(f"{name:14s} seed {seed}: psnr {found['psnr']:.2f} dB, ssim {found['ssim']:.4f}, "
-                  f"{time.perf_counter() - begun:.1f} s", flush=True)
+            print(
+                f"{name:14s} seed {seed}: psnr {found['psnr']:.2f} dB, ssim {found['ssim']:.4f}, "
+                f"{time.perf_counter() - begun:.1f} s",
+                flush=True,
+            )
     text = table(scores, options.seeds)
     (options.out / "autoencoder.md").write_text(text, encoding="utf-8")
     draw(options.out / "autoencoder.png", pictures, curves)

@@ -1,20 +1,31 @@
 """pixloss: image losses and their exact gradients in one pass over memory.
 
-    pixloss.evaluate("0.84*ssim + 0.16*l1", pred, target, layout="NCHW", gradient=True)     # NumPy, CuPy, DLPack, buffers
-    pixloss.compare("original.png", "compressed.jpg")                                       # every metric of two images
-    pixloss.operators.sobel(image)                                                          # the filters, with adjoints
-    pixloss.torch.Loss("0.84*ssim + 0.16*l1")(pred, target).backward()                      # import pixloss.torch
-    import pixloss.compat.pytorch_msssim as pytorch_msssim                                  # the one changed line of a script
+    # NumPy, CuPy, DLPack, buffers
+    pixloss.evaluate("0.84*ssim + 0.16*l1", pred, target, layout="NCHW", gradient=True)
+    pixloss.compare("original.png", "compressed.jpg")  # every metric of two images
+    pixloss.operators.sobel(image)  # the filters, with adjoints
 
-Importing the package imports no framework and does not load the library: that happens at the first use, so that a framework
-imported meanwhile shares its OpenMP runtime.
+    import pixloss.torch
+    pixloss.torch.Loss("0.84*ssim + 0.16*l1")(pred, target).backward()
+    import pixloss.compat.pytorch_msssim as pytorch_msssim  # the one changed line of a script
+
+Importing the package imports no framework and does not load the library: that happens at the first
+use, so that a framework imported meanwhile shares its OpenMP runtime.
 """
+
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
 
-from ._errors import ArgumentError, DeviceError, Error, FileError, OutOfMemoryError, UnsupportedError
+from ._errors import (
+    ArgumentError,
+    DeviceError,
+    Error,
+    FileError,
+    OutOfMemoryError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from . import compat, operators, torch
@@ -23,11 +34,36 @@ if TYPE_CHECKING:
     from .info import devices, fields, presets, terms, version
     from .networks import Network
 
-__all__ = ["evaluate", "Evaluation", "compare", "operators", "Network", "terms", "fields", "presets", "devices", "version", "Error",
-           "ArgumentError", "UnsupportedError", "OutOfMemoryError", "FileError", "DeviceError"]
+__all__ = [
+    "evaluate",
+    "Evaluation",
+    "compare",
+    "operators",
+    "Network",
+    "terms",
+    "fields",
+    "presets",
+    "devices",
+    "version",
+    "Error",
+    "ArgumentError",
+    "UnsupportedError",
+    "OutOfMemoryError",
+    "FileError",
+    "DeviceError",
+]
 
-_HOMES = {"evaluate": "_evaluate", "Evaluation": "_evaluate", "compare": "_compare", "Network": "networks", "terms": "info",
-          "fields": "info", "presets": "info", "devices": "info", "version": "info"}
+_HOMES = {
+    "evaluate": "_evaluate",
+    "Evaluation": "_evaluate",
+    "compare": "_compare",
+    "Network": "networks",
+    "terms": "info",
+    "fields": "info",
+    "presets": "info",
+    "devices": "info",
+    "version": "info",
+}
 _MODULES = ("operators", "networks", "torch", "compat", "info")
 
 

@@ -1,4 +1,5 @@
 """What pixloss raises. Each is also the built-in exception that a caller would expect."""
+
 from __future__ import annotations
 
 import re
@@ -9,7 +10,8 @@ class Error(Exception):
 
 
 class ArgumentError(Error, ValueError):
-    """An argument is outside its documented range, two do not fit, or an expression is wrong (the message names the column)."""
+    """An argument is outside its documented range, two do not fit, or an expression is wrong (the
+    message names the column)."""
 
 
 class UnsupportedError(Error, NotImplementedError):
@@ -28,8 +30,14 @@ class DeviceError(Error, RuntimeError):
     """A CUDA call failed; the message names it."""
 
 
-_CLASSES = {"PXL_INVALID_ARGUMENT": ArgumentError, "PXL_SYNTAX_ERROR": ArgumentError, "PXL_UNSUPPORTED": UnsupportedError,
-            "PXL_OUT_OF_MEMORY": OutOfMemoryError, "PXL_IO_ERROR": FileError, "PXL_DEVICE_ERROR": DeviceError}
+_CLASSES = {
+    "PXL_INVALID_ARGUMENT": ArgumentError,
+    "PXL_SYNTAX_ERROR": ArgumentError,
+    "PXL_UNSUPPORTED": UnsupportedError,
+    "PXL_OUT_OF_MEMORY": OutOfMemoryError,
+    "PXL_IO_ERROR": FileError,
+    "PXL_DEVICE_ERROR": DeviceError,
+}
 
 
 def raise_error(status: str, message: str, column_prefix: bool = True):

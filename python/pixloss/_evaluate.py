@@ -1,4 +1,5 @@
 """pixloss.evaluate: a loss on arrays of any framework."""
+
 from __future__ import annotations
 
 import ctypes as C
@@ -11,7 +12,8 @@ from ._errors import ArgumentError
 
 
 class Evaluation(NamedTuple):
-    """What evaluate() computed. Values are Python floats, or with per_image lists of one for each image."""
+    """What evaluate() computed. Values are Python floats, or with per_image lists of one for each
+    image."""
 
     value: Any
     """The weighted total."""
@@ -22,7 +24,8 @@ class Evaluation(NamedTuple):
     gradient_target: Optional[Any] = None
     """d value / d target, the same."""
     map: Optional[Any] = None
-    """SSIM (or l, c, s) of the first windowed term at each position, N x C x H' x W' in float32 (float64 for such images)."""
+    """SSIM (or l, c, s) of the first windowed term at each position, N x C x H' x W' in float32
+    (float64 for such images)."""
 
 
 class _Evaluation:
@@ -34,7 +37,9 @@ class _Evaluation:
         self.raw = {name: views.raw(name, array) for name, array in self.given.items()}
         a, b = self.raw["pred"], self.raw["target"]
         if a.shape != b.shape or a.dtype != b.dtype or a.cuda != b.cuda:
-            raise ArgumentError(f"pred is {_words(a)} and target {_words(b)}; one shape, type and device is needed")
+            raise ArgumentError(
+                f"pred is {_words(a)} and target {_words(b)}; one shape, type and device is needed"
+            )
         self.order = views.axes("pred", a.shape, layout)
         self.views = {name: views.tensor(raw, self.order) for name, raw in self.raw.items()}
         self.framework = views.Framework(pred)
@@ -45,26 +50,39 @@ class _Evaluation:
         size = self.views["pred"].size
         shape = (1,) * (3 - len(raw.shape)) + raw.shape  # H,W or N,H,W or N,1,H,W
         if len(raw.shape) == 4 and raw.shape[1] == 1:
-            order, shape = [0, None, 2, 3], (raw.shape[0], *raw.shape[2:])
+            order = [0, None, 2, 3]
+            shape = (raw.shape[0], *raw.shape[2:])
         else:
-            order = [0 if len(raw.shape) == 3 else None, None, len(raw.shape) - 2, len(raw.shape) - 1]
+            order = [
+                0 if len(raw.shape) == 3 else None,
+                None,
+                len(raw.shape) - 2,
+                len(raw.shape) - 1,
+            ]
         if len(shape) != 3 or shape[0] not in (1, size[0]) or shape[1:] != (size[2], size[3]):
-            raise ArgumentError(f"mask has shape {raw.shape}; height and width of pred are needed, ({size[2]}, {size[3]}), or one "
-                                f"of these for each of the {size[0]} images")
+            raise ArgumentError(
+                f"mask has shape {raw.shape}; height and width of pred are needed, ({size[2]}, "
+                f"{size[3]}), or one of these for each of the {size[0]} images"
+            )
         view = self.views["weight"] = views.tensor(raw, order)
         if shape[0] == 1:
-            view.size[0], view.stride[0] = size[0], 0
+            view.size[0] = size[0]
+            view.stride[0] = 0
         self.raw["weight"] = raw
 
     def want(self, name: str, shape, dtype: str, order) -> None:
         array = self.framework.empty(shape, dtype)
         raw = views.raw(name, array)
-        self.made[name], self.views[name] = array, views.tensor(raw, order)
+        self.made[name] = array
+        self.views[name] = views.tensor(raw, order)
 
     def want_gradient(self, name: str) -> None:
         raw = self.raw["pred"]
         if raw.dtype in ("u8", "u16"):
-            raise ArgumentError(f"a gradient is wanted of images of {views._NAMES[raw.dtype]}; float images are needed")
+            raise ArgumentError(
+                f"a gradient is wanted of images of {views.NAMES[raw.dtype]}; float images are "
+                "needed"
+            )
         self.want(name, raw.shape, raw.dtype, self.order)
 
     def want_map(self) -> None:
@@ -76,8 +94,10 @@ class _Evaluation:
         if term_weights is not None:
             given = [float(weight) for weight in term_weights]
             if len(given) != len(self.loss.names):
-                raise ArgumentError(f"term_weights has {len(given)} numbers; the loss has {len(self.loss.names)} terms: "
-                                    + ", ".join(self.loss.names))
+                raise ArgumentError(
+                    f"term_weights has {len(given)} numbers; the loss has {len(self.loss.names)} "
+                    "terms: " + ", ".join(self.loss.names)
+                )
         if self.raw["pred"].cuda is None:
             return self._run_on_cpu(call, None if term_weights is None else given)
         return self._run_on_cuda(call, None if term_weights is None else given)
@@ -92,7 +112,8 @@ class _Evaluation:
         return list(values)
 
     def _run_on_cuda(self, call, weights):
-        """Everything lies on the device, in the framework's memory, in the order of its current stream."""
+        """Everything lies on the device, in the framework's memory, in the order of its current
+        stream."""
         values = self.framework.empty((call.rows * call.columns,), "f64")
         call.args.values = views.raw("values", values).address
         if weights is not None:
@@ -102,32 +123,52 @@ class _Evaluation:
             call.args.term_weights = views.raw("term_weights", floats).address
         size = call.measure()
         workspace = self.framework.empty((size,), "u8")
-        call.run(views.raw("workspace", workspace).address, size, self.framework.stream(), prepare=True)
+        call.run(
+            views.raw("workspace", workspace).address, size, self.framework.stream(), prepare=True
+        )
         return values.tolist()
 
 
 def _words(raw) -> str:
     place = "" if raw.cuda is None else f" on CUDA device {raw.cuda}"
-    return f"{raw.shape} of {views._NAMES[raw.dtype]}{place}"
+    return f"{raw.shape} of {views.NAMES[raw.dtype]}{place}"
 
 
-def evaluate(expression: str, pred, target, *, layout: Optional[str] = None, gradient: bool = False, gradient_target: bool = False,
-             mask=None, term_weights=None, data_range=None, per_image: bool = False, map: bool = False, networks=None,
-             threads: int = 0) -> Evaluation:
+def evaluate(
+    expression: str,
+    pred,
+    target,
+    *,
+    layout: Optional[str] = None,
+    gradient: bool = False,
+    gradient_target: bool = False,
+    mask=None,
+    term_weights=None,
+    data_range=None,
+    per_image: bool = False,
+    map: bool = False,
+    networks=None,
+    threads: int = 0,
+) -> Evaluation:
     """Evaluates a loss, and if asked for its gradient, on two images or batches.
 
-    expression: "0.84*ssim + 0.16*l1"; README.md has the grammar. ssim, ms_ssim, lpips, ... are distances, 0 for equal images.
-    pred, target: arrays of one shape and type (float32, float16, bfloat16, float64, uint8, uint16) on the CPU or one CUDA device:
-        NumPy, torch, CuPy, DLPack or the buffer protocol. Any strides; nothing is copied.
+    expression: "0.84*ssim + 0.16*l1"; README.md has the grammar. ssim, ms_ssim, lpips, ... are
+        distances, 0 for equal images.
+    pred, target: arrays of one shape and type (float32, float16, bfloat16, float64, uint8, uint16)
+        on the CPU or one CUDA device: NumPy, torch, CuPy, DLPack or the buffer protocol. Any
+        strides; nothing is copied.
     layout: what their axes are, "HW", "HWC", "CHW", "NCHW" or "NHWC"; only two axes need no saying.
-    gradient, gradient_target: the exact gradient of the value with regard to pred, to target (float images).
-    mask: weights >= 0 of pixels, float32 (float64 for such images): H x W, N x H x W or N x 1 x H x W.
+    gradient, gradient_target: the exact gradient of the value with regard to pred, to target (float
+        images).
+    mask: weights >= 0 of pixels, float32 (float64 for such images): H x W, N x H x W or N x 1 x H x
+        W.
     term_weights: numbers in place of the expression's, one for each term.
-    data_range: the L of SSIM's and PSNR's definitions and of networks, for terms that state none; "auto": from the images. By default
-        1 for floats, 255 for uint8, 65535 for uint16.
+    data_range: the L of SSIM's and PSNR's definitions and of networks, for terms that state none;
+        "auto": from the images. By default 1 for floats, 255 for uint8, 65535 for uint16.
     per_image: a value for each image of the batch; the gradient is that of their sum.
     map: also the map of SSIM of the first windowed term.
-    networks: {name: pixloss.Network} for net=name; a term without net takes the one called vgg16, or the only one.
+    networks: {name: pixloss.Network} for net=name; a term without net takes the one called vgg16,
+        or the only one.
     threads: at most so many on the CPU; 0: as many as OpenMP would use.
     """
     loss = _loss.cached(expression, threads, networks)
@@ -143,6 +184,14 @@ def evaluate(expression: str, pred, target, *, layout: Optional[str] = None, gra
     if map:
         call.want_map()
     values = call.run(per_image, term_weights)
-    columns = [values[i::1 + len(loss.names)] if per_image else values[i] for i in range(1 + len(loss.names))]
-    return Evaluation(columns[0], dict(zip(labels, columns[1:])), call.made.get("grad_pred"), call.made.get("grad_target"),
-                      call.made.get("map"))
+    columns = [
+        values[i :: 1 + len(loss.names)] if per_image else values[i]
+        for i in range(1 + len(loss.names))
+    ]
+    return Evaluation(
+        columns[0],
+        dict(zip(labels, columns[1:])),
+        call.made.get("grad_pred"),
+        call.made.get("grad_target"),
+        call.made.get("map"),
+    )

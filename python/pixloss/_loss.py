@@ -1,4 +1,5 @@
 """Losses as handles, and the evaluation of one on views."""
+
 from __future__ import annotations
 
 import ctypes as C
@@ -10,12 +11,19 @@ from . import _terms as terms
 
 
 class Loss:
-    """A parsed expression with its networks and its limit of threads. Never changes; threads may share it."""
+    """A parsed expression with its networks and its limit of threads. Never changes; threads may
+    share it."""
 
-    def __init__(self, expression: str, threads: int = 0, networks=None, column_prefix: bool = True):
-        self.handle, self.networks = C.c_void_p(), dict(networks or {})
+    def __init__(
+        self, expression: str, threads: int = 0, networks=None, column_prefix: bool = True
+    ):
+        self.handle = C.c_void_p()
+        self.networks = dict(networks or {})
         if not isinstance(expression, str):
-            raise TypeError(f"the expression is of type {type(expression).__name__}; a str is needed, such as '0.84*ssim + 0.16*l1'")
+            raise TypeError(
+                f"the expression is of type {type(expression).__name__}; a str is needed, such as "
+                "'0.84*ssim + 0.16*l1'"
+            )
         named = L.make_context(0, {name: network.handle for name, network in self.networks.items()})
         try:
             L.check(L.loss_parse(expression.encode(), named, C.byref(self.handle)), column_prefix)
@@ -24,22 +32,30 @@ class Loss:
         weakref.finalize(self, L.loss_destroy, self.handle)
         self.context = L.make_context(threads, {})
         weakref.finalize(self, L.context_destroy, self.context)
-        self.expression, self.threads = expression, threads
-        self.names = [L.loss_term_name(self.handle, i).decode() for i in range(L.loss_term_count(self.handle))]
+        self.expression = expression
+        self.threads = threads
+        self.names = [
+            L.loss_term_name(self.handle, i).decode() for i in range(L.loss_term_count(self.handle))
+        ]
         self.weights = [L.loss_term_weight(self.handle, i) for i in range(len(self.names))]
         self.labels = _distinct(self.names)
         self.plans: dict = {}  # pixloss.torch: the structs of calls, by shapes
         self._ranges: dict = {}
 
     def with_data_range(self, data_range) -> Loss:
-        """The same loss where terms without a data range of their own have this one: a number, or "auto"."""
+        """The same loss where terms without a data range of their own have this one: a number, or
+        "auto"."""
         data_range = data_range if isinstance(data_range, str) else float(data_range)
         if data_range not in self._ranges:
-            pieces = [f"{terms.number(weight)}*{terms.with_data_range(name, data_range)}"
-                      for name, weight in zip(self.names, self.weights)]
+            pieces = [
+                f"{terms.number(weight)}*{terms.with_data_range(name, data_range)}"
+                for name, weight in zip(self.names, self.weights)
+            ]
             if len(self._ranges) >= _MOST:
                 self._ranges.clear()
-            self._ranges[data_range] = Loss(" + ".join(pieces), self.threads, self.networks, column_prefix=False)
+            self._ranges[data_range] = Loss(
+                " + ".join(pieces), self.threads, self.networks, column_prefix=False
+            )
         return self._ranges[data_range]
 
     def map_size(self, pred) -> tuple:
@@ -65,7 +81,11 @@ _MOST = 256  # expressions, not steps: a script has a few
 
 def cached(expression: str, threads: int = 0, networks=None, column_prefix: bool = True) -> Loss:
     """A loss that is parsed once. Networks count by identity."""
-    key = (expression, threads, tuple(sorted((name, id(network)) for name, network in (networks or {}).items())))
+    key = (
+        expression,
+        threads,
+        tuple(sorted((name, id(network)) for name, network in (networks or {}).items())),
+    )
     try:
         return _cache[key]
     except KeyError:
@@ -77,14 +97,15 @@ def cached(expression: str, threads: int = 0, networks=None, column_prefix: bool
 
 
 class Call:
-    """The structs of one evaluation, made once for a set of shapes: each later call sets addresses in them. ctypes lets other
-    threads run during a call, so a Call serves one at a time.
+    """The structs of one evaluation, made once for a set of shapes: each later call sets addresses
+    in them. ctypes lets other threads run during a call, so a Call serves one at a time.
 
-    `views` are pxl_tensor structs by the names of pxl_args: pred, target, weight, grad_pred, grad_target, map, statistics,
-    feature_map. The values are `rows` rows of 1 + terms doubles."""
+    `views` are pxl_tensor structs by the names of pxl_args: pred, target, weight, grad_pred,
+    grad_target, map, statistics, feature_map. The values are `rows` rows of 1 + terms doubles."""
 
     def __init__(self, loss: Loss, views: dict, per_image: bool = False):
-        self.loss, self.views = loss, views
+        self.loss = loss
+        self.views = views
         self.args = L.sized(L.Args, per_image=int(per_image))
         for name, view in views.items():
             setattr(self.args, name, C.addressof(view))
@@ -95,11 +116,16 @@ class Call:
     def measure(self) -> int:
         """Bytes of workspace; reads no pixel, but checks everything else."""
         self.args.values = self.args.values or 16  # any address: outputs may not overlap
-        L.check(L.workspace_size(self.loss.context, self.loss.handle, C.byref(self.args), C.byref(self.bytes)))
+        L.check(
+            L.workspace_size(
+                self.loss.context, self.loss.handle, C.byref(self.args), C.byref(self.bytes)
+            )
+        )
         return self.bytes.value
 
     def run(self, workspace: int, size: int, stream=None, prepare: bool = False) -> None:
-        """Evaluates in `size` bytes at `workspace`. prepare: a workspace on a GPU, before its first evaluation."""
+        """Evaluates in `size` bytes at `workspace`. prepare: a workspace on a GPU, before its first
+        evaluation."""
         handles = self.loss.context, self.loss.handle, C.byref(self.args)
         memory = C.c_void_p(workspace), C.c_size_t(size), C.c_void_p(stream)
         if prepare:

@@ -1,4 +1,6 @@
-"""The terms that a loss can have and the fields of each, as the library lists them, and expressions made of them."""
+"""The terms that a loss can have and the fields of each, as the library lists them, and expressions
+made of them."""
+
 from __future__ import annotations
 
 import ctypes as C
@@ -28,14 +30,28 @@ class Field(NamedTuple):
     automatic: bool
 
     def describe(self) -> str:
-        """"a whole number from 3 to 65 in steps of 2; default 11", for docstrings."""
-        default = {"text": lambda: None, "flag": lambda: bool(self.default)}.get(self.type, lambda: self.default)()
-        text = {"text": "a text", "flag": "True or False", "word": " | ".join(map(repr, self.words))}.get(self.type) or self._range()
-        text += ", or 'auto'" if self.automatic else ", or (vertical, horizontal)" if self.member_x else ""
+        """ "a whole number from 3 to 65 in steps of 2; default 11", for docstrings."""
+        default = {"text": lambda: None, "flag": lambda: bool(self.default)}.get(
+            self.type, lambda: self.default
+        )()
+        text = {
+            "text": "a text",
+            "flag": "True or False",
+            "word": " | ".join(map(repr, self.words)),
+        }.get(self.type) or self._range()
+        text += (
+            ", or 'auto'"
+            if self.automatic
+            else ", or (vertical, horizontal)" if self.member_x else ""
+        )
         return text + ("" if default is None else f"; default {default!r}")
 
     def _range(self) -> str:
-        low = "above 0" if self.low < 1e-300 and not self.exact_zero and self.low else f"from {self.low:g}"
+        low = (
+            "above 0"
+            if self.low < 1e-300 and not self.exact_zero and self.low
+            else f"from {self.low:g}"
+        )
         high = "" if math.isinf(self.high) or self.high >= 2**31 - 1 else f" to {self.high:g}"
         step = f" in steps of {self.step:g}" if self.step > 1 else ""
         return ("a whole number " if self.type == "integer" else "a number ") + low + high + step
@@ -53,15 +69,29 @@ class Kind(NamedTuple):
 def _describe(kind: int, penalty: int, index: int) -> Field:
     info = L.sized(L.FieldInfo)
     L.check(L.field_describe(kind, penalty, index, C.byref(info)))
-    text = [C.string_at(address).decode() if address else None for address in (info.name, info.member, info.member_x, info.enumeration)]
+    text = [
+        C.string_at(address).decode() if address else None
+        for address in (info.name, info.member, info.member_x, info.enumeration)
+    ]
     words = L.words(text[3]) if text[3] else {}
     default = None if math.isnan(info.standard) else info.standard
     if words and default is not None:
         default = next((word for word, value in words.items() if value == default), None)
     elif default is not None and _TYPES[info.type] in ("flag", "integer"):
         default = int(default)
-    return Field(text[0], text[1], text[2], _TYPES[info.type], words, default, info.low, info.high, info.step, bool(info.exact_zero),
-                 bool(info.automatic))
+    return Field(
+        text[0],
+        text[1],
+        text[2],
+        _TYPES[info.type],
+        words,
+        default,
+        info.low,
+        info.high,
+        info.step,
+        bool(info.exact_zero),
+        bool(info.automatic),
+    )
 
 
 def _fields(kind: int, penalty: int) -> dict:
@@ -70,7 +100,8 @@ def _fields(kind: int, penalty: int) -> dict:
 
 
 def _kinds() -> dict:
-    kinds, penalties = {}, {0: None, **{value: word for word, value in L.words("pxl_penalty").items()}}
+    kinds = {}
+    penalties = {0: None, **{value: word for word, value in L.words("pxl_penalty").items()}}
     for name, value in L.words("pxl_term_kind").items():
         fields = _fields(value, 0)
         for penalty in penalties:  # delta, beta and eps, each of one penalty
@@ -89,19 +120,22 @@ def _kinds() -> dict:
 KINDS: dict = _kinds()
 PRESETS: dict = {}  # {name: the terms that take it}
 while L.preset_name(len(PRESETS)):
-    PRESETS[L.preset_name(len(PRESETS)).decode()] = [name for name, kind in KINDS.items()
-                                                     if L.preset_fits(len(PRESETS), kind.value)]
+    PRESETS[L.preset_name(len(PRESETS)).decode()] = [
+        name for name, kind in KINDS.items() if L.preset_fits(len(PRESETS), kind.value)
+    ]
 
 
 def describe(kind: Kind) -> dict:
     """{name: what it takes and its default} of a term's fields."""
     texts = {name: field.describe() for name, field in kind.fields.items()}
     if "preset" in texts:
-        texts["preset"] = ", ".join(preset for preset, takers in PRESETS.items() if kind.name in takers)
+        texts["preset"] = ", ".join(
+            preset for preset, takers in PRESETS.items() if kind.name in takers
+        )
     return texts
 
 
-# ---- Expressions -------------------------------------------------------------------------------------------------------------
+# ---- Expressions ---------------------------------------------------------------------------------
 def number(value: float) -> str:
     """A number as expressions have it."""
     return repr(float(value))
@@ -115,12 +149,23 @@ def _items(value) -> str:
         return ":".join(f"{number(weight)}*{layer}" for layer, weight in value.items())
     if isinstance(value, Sequence) or hasattr(value, "tolist"):
         values = value if isinstance(value, Sequence) else value.tolist()
-        return ":".join(item if isinstance(item, str) else f"{item:d}" if isinstance(item, int) else number(item) for item in values)
+        return ":".join(
+            (
+                item
+                if isinstance(item, str)
+                else f"{item:d}" if isinstance(item, int) else number(item)
+            )
+            for item in values
+        )
     return str(value)
 
 
 def _one(value) -> str:
-    return str(value) if isinstance(value, str) else f"{value:d}" if isinstance(value, int) else number(value)
+    return (
+        str(value)
+        if isinstance(value, str)
+        else f"{value:d}" if isinstance(value, int) else number(value)
+    )
 
 
 def by_axis(name: str, value):
@@ -135,7 +180,7 @@ def by_axis(name: str, value):
 
 
 def _argument(field: Field, value) -> str:
-    """"" for a flag that is not set."""
+    """ "" for a flag that is not set."""
     if field.type == "flag":
         return field.name if value else ""
     if field.member == "penalty":
@@ -144,16 +189,25 @@ def _argument(field: Field, value) -> str:
         return f"{field.name}={_items(value)}"
     if field.member_x:
         down, along = by_axis(field.name, value)
-        return f"{field.name}={_one(down)}" if down == along else f"{field.name}={_one(down)}:{_one(along)}"
+        return (
+            f"{field.name}={_one(down)}"
+            if down == along
+            else f"{field.name}={_one(down)}:{_one(along)}"
+        )
     return f"{field.name}={value if field.type == 'word' else _one(value)}"
 
 
 def term(name: str, **arguments) -> str:
-    """One term as an expression: term("ssim", window=7) is "ssim(window=7)". Arguments that are None are left out."""
-    kind, written = KINDS[name], []
+    """One term as an expression: term("ssim", window=7) is "ssim(window=7)". Arguments that are
+    None are left out."""
+    kind = KINDS[name]
+    written = []
     for key, value in arguments.items():
         if key not in kind.fields:
-            raise TypeError(f"{name}() got an unexpected keyword argument {key!r}; it has {', '.join(kind.fields)}")
+            raise TypeError(
+                f"{name}() got an unexpected keyword argument {key!r}; it has "
+                f"{', '.join(kind.fields)}"
+            )
         if value is not None:
             written.append(_argument(kind.fields[key], value))
     written = [argument for argument in written if argument]
@@ -161,7 +215,8 @@ def term(name: str, **arguments) -> str:
 
 
 def with_data_range(term_name: str, data_range) -> str:
-    """The term, as pxl_loss_term_name() has it, with a data range where it can have one and has none."""
+    """The term, as pxl_loss_term_name() has it, with a data range where it can have one and has
+    none."""
     name, _, arguments = term_name.partition("(")
     if "data_range" not in KINDS[name].fields or "data_range=" in arguments:
         return term_name

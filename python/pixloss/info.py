@@ -1,4 +1,5 @@
 """What the library that is loaded can do."""
+
 from __future__ import annotations
 
 import ctypes as C
@@ -8,7 +9,7 @@ from . import _terms
 
 
 def version() -> str:
-    """"major.minor.patch" of the library."""
+    """ "major.minor.patch" of the library."""
     return L.version().decode()
 
 
@@ -28,11 +29,16 @@ def presets(term: str = "ssim") -> list:
 
 
 def devices() -> list:
-    """A line for each device: "cpu  CPU, avx512 (of avx512, avx2, sse2), 2 threads", "cuda:0  ..."."""
-    lines, count, text = [], C.c_int(), C.create_string_buffer(256)
+    """A line for each device: "cpu  CPU, avx512 (of avx512, avx2, sse2), 2 threads", "cuda:0
+    ..."."""
+    lines = []
+    count = C.c_int()
+    text = C.create_string_buffer(256)
     for word, kind in L.words("pxl_device_type").items():
         L.check(L.device_count(kind, C.byref(count)))
         for index in range(count.value):
-            L.check(L.device_describe(L.Device(type=kind, index=index), C.addressof(text), len(text)))
+            L.check(
+                L.device_describe(L.Device(type=kind, index=index), C.addressof(text), len(text))
+            )
             lines.append(f"{word if kind == L.CPU else f'{word}:{index}'}  {text.value.decode()}")
     return lines

@@ -1,4 +1,6 @@
-"""What the tests share. They run on the installed package: scripts/test.sh installs the sdist into a fresh environment."""
+"""What the tests share. They run on the installed package: scripts/test.sh installs the sdist into
+a fresh environment."""
+
 import json
 import pathlib
 import sys

@@ -1,4 +1,6 @@
-"""Processes and threads: data loaders' workers, forks after threads have computed, many threads on one loss, OpenMP runtimes."""
+"""Processes and threads: data loaders' workers, forks after threads have computed, many threads on
+one loss, OpenMP runtimes."""
+
 import subprocess
 import sys
 import threading
@@ -36,14 +38,17 @@ def test_workers_of_data_loaders(method):
     p = P.clone().requires_grad_()
     expected = loss(p, T)  # the parent has computed with all its threads when it forks
     expected.backward()
-    loader = torch.utils.data.DataLoader(Scored(loss), batch_size=3, num_workers=2, multiprocessing_context=method, timeout=100)
+    loader = torch.utils.data.DataLoader(
+        Scored(loss), batch_size=3, num_workers=2, multiprocessing_context=method, timeout=100
+    )
     totals, sums = (torch.cat(column) for column in zip(*loader))
     torch.testing.assert_close(totals, expected.detach() * torch.arange(1, 7))
     torch.testing.assert_close(sums, p.grad.sum().expand(6))
 
 
 def test_threads_share_a_loss():
-    loss, wrong = pt.Loss(MIX), []
+    loss = pt.Loss(MIX)
+    wrong = []
     images = [(torch.rand(1, 3, size, size), torch.rand(1, 3, size, size)) for size in (32, 48, 64)]
 
     def gradient(pred, target):
@@ -67,16 +72,34 @@ def test_threads_share_a_loss():
     assert not wrong
 
 
-@pytest.mark.parametrize("order", ["import pixloss, torch", "import pixloss; pixloss.version(); import torch"])
+@pytest.mark.parametrize(
+    "order", ["import pixloss, torch", "import pixloss; pixloss.version(); import torch"]
+)
 def test_either_may_be_imported_first(order):
-    code = (f"{order}\nimport pixloss.torch as pt\n"
-            "p = torch.rand(1, 3, 256, 256, requires_grad=True)\n"
-            "for _ in range(3): (pt.ssim(p, torch.zeros(1, 3, 256, 256)) + torch.sigmoid(p).mean()).backward()\n"
-            "print(p.grad.isfinite().all().item())")
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100).stdout == "True\n"
+    code = (
+        f"{order}\nimport pixloss.torch as pt\n"
+        "p = torch.rand(1, 3, 256, 256, requires_grad=True)\n"
+        "for _ in range(3): (pt.ssim(p, torch.zeros(1, 3, 256, 256)) + "
+        "torch.sigmoid(p).mean()).backward()\n"
+        "print(p.grad.isfinite().all().item())"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100
+        ).stdout
+        == "True\n"
+    )
 
 
 def test_torch_and_pixloss_use_one_openmp_runtime():
-    code = ("import torch, pixloss.torch as pt, re\npt.ssim(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))\n"
-            "print(len(set(re.findall(r'/\\S*lib[gi]omp\\S*', open('/proc/self/maps').read()))))")
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100).stdout == "1\n"
+    code = (
+        "import torch, pixloss.torch as pt, re\npt.ssim(torch.rand(1, 3, 64, 64), torch.rand(1, "
+        "3, 64, 64))\n"
+        "print(len(set(re.findall(r'/\\S*lib[gi]omp\\S*', open('/proc/self/maps').read()))))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100
+        ).stdout
+        == "1\n"
+    )

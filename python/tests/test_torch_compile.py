@@ -1,4 +1,5 @@
 """torch.compile and torch.export: one graph, the same numbers, the same refusals."""
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -12,7 +13,8 @@ NET = torch.nn.Conv2d(3, 3, 3, padding=1)
 
 
 def compiled_of(function, **options):
-    """By Dynamo and AOTAutograd, which decide what this module tests; Inductor compiles C++ for seconds and has two tests below."""
+    """By Dynamo and AOTAutograd, which decide what this module tests; Inductor compiles C++ for
+    seconds and has two tests below."""
     return torch.compile(function, fullgraph=True, backend="aot_eager", **options)
 
 
@@ -39,14 +41,17 @@ def test_module_alone():
 
 
 def test_all_arguments():
-    module, weights = pt.Loss("ssim + psnr", reduction="none", data_range=2.0), torch.tensor([1.0, -0.01])
+    module = pt.Loss("ssim + psnr", reduction="none", data_range=2.0)
+    weights = torch.tensor([1.0, -0.01])
     mask = torch.rand(32, 32)
     w = weights.clone().requires_grad_()
     eager = module(P, T, mask, w)
     compiled = compiled_of(module)(P, T, mask, w)
     torch.testing.assert_close(compiled, eager)
     upstream = torch.tensor([1.0, 2.0])
-    torch.testing.assert_close(torch.autograd.grad(compiled, w, upstream), torch.autograd.grad(eager, w, upstream))
+    torch.testing.assert_close(
+        torch.autograd.grad(compiled, w, upstream), torch.autograd.grad(eager, w, upstream)
+    )
     by_range = compiled_of(lambda a, b: module(a, b, data_range=5.0))(P, T)
     torch.testing.assert_close(by_range, module(P, T, data_range=5.0))
 
@@ -54,15 +59,22 @@ def test_all_arguments():
 def test_both_gradients():
     module = pt.Loss(MIX)
     for f in (module, compiled_of(module)):
-        p, t = P.clone().requires_grad_(), T.clone().requires_grad_()
+        p = P.clone().requires_grad_()
+        t = T.clone().requires_grad_()
         (2 * f(p, t)).backward()
         torch.testing.assert_close(p.grad, 2 * REFERENCE)
         torch.testing.assert_close(t.grad, 2 * gradient(module, T, P), atol=1e-8, rtol=1e-4)
 
 
 def test_functions():
-    compiled = compiled_of(lambda a, b: pt.ssim(a, b, window=7) + pt.sobel(a, b, penalty="charbonnier", eps=0.01))
-    torch.testing.assert_close(compiled(P, T), pt.ssim(P, T, window=7) + pt.sobel(P, T, penalty="charbonnier", eps=0.01))
+    compiled = compiled_of(
+        lambda a, b: pt.ssim(a, b, window=7) + pt.sobel(a, b, penalty="charbonnier", eps=0.01)
+    )
+    torch.testing.assert_close(
+        compiled(P, T), pt.ssim(P, T, window=7) + pt.sobel(P, T, penalty="charbonnier", eps=0.01)
+    )
+    one_thread = compiled_of(lambda a, b: pt.l1(a, b, threads=1))
+    torch.testing.assert_close(one_thread(P, T), pt.l1(P, T))
 
 
 def test_mixed_types():
@@ -70,7 +82,9 @@ def test_mixed_types():
     p = P.bfloat16()
     assert gradient(compiled, p, T).dtype == torch.bfloat16
     half = P.half()
-    torch.testing.assert_close(gradient(compiled, half, T.half()), gradient(pt.Loss(MIX), half, T.half()))
+    torch.testing.assert_close(
+        gradient(compiled, half, T.half()), gradient(pt.Loss(MIX), half, T.half())
+    )
 
 
 def test_dynamic_sizes_take_one_graph():
@@ -81,12 +95,17 @@ def test_dynamic_sizes_take_one_graph():
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", "eager"])
+@pytest.mark.parametrize("donated", [False, True])
 @pytest.mark.parametrize("extra", [0, 1])
-def test_second_derivatives_are_refused(extra):
-    """extra=1: beside an eager loss, which a missing part would hide in. Torch itself refuses create_graph where it reuses buffers."""
-    with torch._functorch.config.patch(donated_buffer=False):
-        with pytest.raises((NotImplementedError, RuntimeError), match="first derivatives alone|double backward"):
-            second_derivative(compiled_of(pt.Loss(MIX)), extra)
+def test_second_derivatives_are_refused(extra, donated, backend):
+    """extra=1: beside an eager loss, which a missing part would hide in. donated: with
+    buffers that are reused, as is torch's default."""
+    compiled = torch.compile(pt.Loss(MIX), fullgraph=True, backend=backend)
+    message = "first derivatives alone|double backward"
+    with torch._functorch.config.patch(donated_buffer=donated):
+        with pytest.raises((NotImplementedError, RuntimeError), match=message):
+            second_derivative(compiled, extra)
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
@@ -101,8 +120,15 @@ def test_forward_mode_is_refused(requires_grad):
 
 
 def test_operator_check():
-    arguments = (P.clone().requires_grad_(), T.clone().requires_grad_(), None, None, MIX, None, False, True, True)
-    assert set(torch.library.opcheck(_operator.operator, arguments).values()) == {"SUCCESS"}
+    p, t = P.clone().requires_grad_(), T.clone().requires_grad_()
+    arguments = (p, t, None, None, MIX, None, False)
+    inside = (P, T, *arguments[2:], True, True)
+    for operator, given in (
+        (_operator.operator, arguments),
+        (_operator.compiled_operator, inside),
+        (_operator.bind, (torch.ones(()), [P, T])),
+    ):
+        assert set(torch.library.opcheck(operator, given).values()) == {"SUCCESS"}
 
 
 def test_export():

@@ -1,4 +1,6 @@
-"""pytorch_msssim 1.0: `import pixloss.compat.pytorch_msssim as pytorch_msssim`. Values are SSIM and MS-SSIM, 1 for equal images."""
+"""pytorch_msssim 1.0: `import pixloss.compat.pytorch_msssim as pytorch_msssim`. Values are SSIM and
+MS-SSIM, 1 for equal images."""
+
 from __future__ import annotations
 
 from typing import Optional, Sequence
@@ -15,10 +17,14 @@ _VOLUMES = "windows of three dimensions"
 
 
 def _images(X, Y, win_size: int):
-    """As the package takes them: axes of length 1 behind the channels are dropped there, which these keep."""
+    """As the package takes them: axes of length 1 behind the channels are dropped there, which
+    these keep."""
     same_shapes(X, Y)
     if X.dim() != 4:
-        raise ValueError(f"the images have {X.dim()} dimensions; N x C x H x W is needed (volumes: {_VOLUMES} are not computed)")
+        raise ValueError(
+            f"the images have {X.dim()} dimensions; N x C x H x W is needed (volumes: {_VOLUMES} "
+            "are not computed)"
+        )
     if win_size % 2 == 0:
         raise ValueError(f"win_size is {win_size}; an odd number is needed")
     return X, Y
@@ -29,9 +35,19 @@ def _mean(loss, X, Y, data_range, size_average: bool):
 
 
 @covers(win=_WINDOW)
-def ssim(X, Y, data_range: float = 255, size_average: bool = True, win_size: int = 11, win_sigma: float = 1.5,
-         win: Optional[torch.Tensor] = None, K: Sequence[float] = (0.01, 0.03), nonnegative_ssim: bool = False):
-    """SSIM, a scalar, or with size_average=False one value for each image. X, Y: N x C x H x W in [0, data_range]."""
+def ssim(
+    X,
+    Y,
+    data_range: float = 255,
+    size_average: bool = True,
+    win_size: int = 11,
+    win_sigma: float = 1.5,
+    win: Optional[torch.Tensor] = None,
+    K: Sequence[float] = (0.01, 0.03),
+    nonnegative_ssim: bool = False,
+):
+    """SSIM, a scalar, or with size_average=False one value for each image. X, Y: N x C x H x W in
+    [0, data_range]."""
     X, Y = _images(X, Y, win_size)
     loss = term("ssim", preset="vainf", window=win_size, sigma=win_sigma, k1=K[0], k2=K[1])
     if not nonnegative_ssim:
@@ -41,11 +57,28 @@ def ssim(X, Y, data_range: float = 255, size_average: bool = True, win_size: int
 
 
 @covers(win=_WINDOW)
-def ms_ssim(X, Y, data_range: float = 255, size_average: bool = True, win_size: int = 11, win_sigma: float = 1.5,
-            win: Optional[torch.Tensor] = None, weights: Optional[Sequence[float]] = None, K: Sequence[float] = (0.01, 0.03)):
+def ms_ssim(
+    X,
+    Y,
+    data_range: float = 255,
+    size_average: bool = True,
+    win_size: int = 11,
+    win_sigma: float = 1.5,
+    win: Optional[torch.Tensor] = None,
+    weights: Optional[Sequence[float]] = None,
+    K: Sequence[float] = (0.01, 0.03),
+):
     """MS-SSIM, a scalar, or with size_average=False one value for each image."""
     X, Y = _images(X, Y, win_size)
-    loss = term("ms_ssim", preset="vainf", window=win_size, sigma=win_sigma, k1=K[0], k2=K[1], weights=text_of(weights))
+    loss = term(
+        "ms_ssim",
+        preset="vainf",
+        window=win_size,
+        sigma=win_sigma,
+        k1=K[0],
+        k2=K[1],
+        weights=text_of(weights),
+    )
     return _mean(loss, X, Y, data_range, size_average)
 
 
@@ -60,11 +93,26 @@ class SSIM(_Module):
 
     _function = staticmethod(ssim)
 
-    def __init__(self, data_range: float = 255, size_average: bool = True, win_size: int = 11, win_sigma: float = 1.5,
-                 channel: int = 3, spatial_dims: int = 2, K: Sequence[float] = (0.01, 0.03), nonnegative_ssim: bool = False):
+    def __init__(
+        self,
+        data_range: float = 255,
+        size_average: bool = True,
+        win_size: int = 11,
+        win_sigma: float = 1.5,
+        channel: int = 3,
+        spatial_dims: int = 2,
+        K: Sequence[float] = (0.01, 0.03),
+        nonnegative_ssim: bool = False,
+    ):
         super().__init__()
-        self._arguments = dict(data_range=data_range, size_average=size_average, win_size=win_size, win_sigma=win_sigma, K=K,
-                               nonnegative_ssim=nonnegative_ssim)
+        self._arguments = dict(
+            data_range=data_range,
+            size_average=size_average,
+            win_size=win_size,
+            win_sigma=win_sigma,
+            K=K,
+            nonnegative_ssim=nonnegative_ssim,
+        )
 
 
 @covers(spatial_dims=_VOLUMES)
@@ -73,9 +121,23 @@ class MS_SSIM(_Module):
 
     _function = staticmethod(ms_ssim)
 
-    def __init__(self, data_range: float = 255, size_average: bool = True, win_size: int = 11, win_sigma: float = 1.5,
-                 channel: int = 3, spatial_dims: int = 2, weights: Optional[Sequence[float]] = None,
-                 K: Sequence[float] = (0.01, 0.03)):
+    def __init__(
+        self,
+        data_range: float = 255,
+        size_average: bool = True,
+        win_size: int = 11,
+        win_sigma: float = 1.5,
+        channel: int = 3,
+        spatial_dims: int = 2,
+        weights: Optional[Sequence[float]] = None,
+        K: Sequence[float] = (0.01, 0.03),
+    ):
         super().__init__()
-        self._arguments = dict(data_range=data_range, size_average=size_average, win_size=win_size, win_sigma=win_sigma, K=K,
-                               weights=weights)
+        self._arguments = dict(
+            data_range=data_range,
+            size_average=size_average,
+            win_size=win_size,
+            win_sigma=win_sigma,
+            K=K,
+            weights=weights,
+        )

@@ -9,6 +9,7 @@
 
 Importing this module imports torch first, so that both use one OpenMP runtime.
 """
+
 import torch as _torch  # noqa: F401  before the library
 
 from ._functions import FUNCTIONS as _FUNCTIONS

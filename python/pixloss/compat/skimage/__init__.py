@@ -1,1 +1,2 @@
-"""scikit-image's metrics: `from pixloss.compat.skimage import metrics`. By NumPy arrays, without torch."""
+"""scikit-image's metrics: `from pixloss.compat.skimage import metrics`. By NumPy arrays, without
+torch."""

@@ -1,4 +1,6 @@
-"""torchmetrics 1.9, for the metrics that terms exist for: `import pixloss.compat.torchmetrics as torchmetrics`."""
+"""torchmetrics 1.9, for the metrics that terms exist for: `import pixloss.compat.torchmetrics as
+torchmetrics`."""
+
 from __future__ import annotations
 
 from .._support import covers, refusing

@@ -1,4 +1,6 @@
-"""torchmetrics.functional: mean_squared_error; image metrics as in torchmetrics.functional.image."""
+"""torchmetrics.functional: mean_squared_error; image metrics as in
+torchmetrics.functional.image."""
+
 from __future__ import annotations
 
 from ..._support import covers, evaluate, four_axes, refusing, same_shapes
