@@ -123,7 +123,8 @@ def _apply(made: L.Filter, image, layout):
 
 def sobel(image, *, layout: Optional[str] = None, border: Optional[str] = None):
     """Both derivatives, `[-1 0 1; -2 0 2; -1 0 1]` and its transpose, not normalised: 2 C channels,
-    the first C of them across. border: "zero" (default), "valid", "reflect", "replicate"."""
+    the first C of them across. border: "zero" (default), "valid", "reflect", "replicate",
+    "symmetric"."""
     return _apply(_filter("sobel", border), image, layout)
 
 

@@ -285,6 +285,13 @@ def test_piq_asserts(images):
     p = x.clone().requires_grad_()
     piq.TVLoss()(p).backward()
     assert p.grad.isfinite().all()
+    squares = piq.total_variation(x, "none", "l2_squared")
+    assert torch.allclose(piq.total_variation(x, "none"), squares.sqrt()) and torch.allclose(
+        piq.TVLoss()(x), squares.sqrt().mean()
+    )
+    constant = torch.full((2, 3, 8, 9), 0.5, requires_grad=True)
+    piq.total_variation(constant).backward()
+    assert (constant.grad == 0).all()  # piq's is NaN
 
 
 def test_kornia_asserts(images):
@@ -334,6 +341,15 @@ def test_skimage_asserts():
         ),
         rel=1e-5,
     )
+    value, each = skimage_metrics.structural_similarity(
+        stack, stack[::-1], channel_axis=2, full=True
+    )
+    assert value == skimage_metrics.structural_similarity(stack, stack[::-1], channel_axis=2)
+    assert (
+        each.shape == stack.shape
+        and each[3:-3, 3:-3].mean() == pytest.approx(value)
+        and each.dtype == np.float64
+    )
     for code, message in (
         (lambda: skimage_metrics.structural_similarity(x, y[1:]), "same dimensions"),
         (
@@ -349,6 +365,44 @@ def test_skimage_asserts():
     ):
         with pytest.raises(ValueError, match=message):
             code()
+
+
+# scikit-image 0.26.0's map at its corners, an edge and in its middle.
+FULL = [
+    (
+        {},
+        -0.052713959980568416,
+        [
+            0.3921990666890121,
+            -0.09998635016704852,
+            -0.0727343489560085,
+            -0.07380534313373849,
+            -0.3123415654709311,
+        ],
+    ),
+    (
+        dict(gaussian_weights=True, sigma=0.8, use_sample_covariance=False),
+        0.13704045641350102,
+        [
+            0.8765634410081377,
+            -0.27123546029416173,
+            0.48795128763756956,
+            -0.4057131493878067,
+            -0.1974728261943843,
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("options,mean,expected", FULL)
+def test_the_full_map_of_skimage(options, mean, expected):
+    i, j = np.indices((9, 10))
+    x, y = (31 * i + 17 * j) % 23 / 22, (29 * i + 11 * j) % 19 / 18
+    value, full = skimage_metrics.structural_similarity(x, y, data_range=1.0, full=True, **options)
+    assert value == pytest.approx(mean, abs=1e-12) and full.shape == x.shape
+    assert [full[at] for at in ((0, 0), (0, 9), (4, 5), (8, 3), (8, 9))] == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_signatures_are_inspectable():

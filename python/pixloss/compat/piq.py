@@ -126,16 +126,12 @@ def psnr(
 @covers()
 def total_variation(x, reduction: str = "mean", norm_type: str = "l2"):
     """Of each image the sum of |differences| ("l1"), of their squares ("l2_squared"), or the root
-    of that ("l2")."""
+    of that ("l2"), whose gradient is 0 where it is 0 (piq's is NaN)."""
     if norm_type not in ("l1", "l2", "l2_squared"):
         raise ValueError("Incorrect norm type, should be one of {'l1', 'l2', 'l2_squared'}")
-    values = evaluate(
-        term("tv", penalty="l1" if norm_type == "l1" else "l2", reduction="sum"),
-        x,
-        x.detach(),
-        per_image=True,
-    )
-    values = values.sqrt() if norm_type == "l2" else values
+    penalty = "l1" if norm_type == "l1" else "l2"
+    loss = term("tv", penalty=penalty, root=norm_type == "l2", reduction="sum")
+    values = evaluate(loss, x, x.detach(), per_image=True)
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"reduction is {reduction!r}; 'mean', 'sum' or 'none' is needed")
     return {"mean": values.mean, "sum": values.sum, "none": lambda: values}[reduction]()

@@ -53,9 +53,7 @@ def _range_of(dtype, data_range):
 
 @_plain.covers(
     gradient="scikit-image's is not the gradient of the value beside it; "
-    "pixloss.evaluate(gradient=True) has the exact one",
-    full="at the edges of that map the image is mirrored with its edge pixel twice, a border that "
-    "no preset has",
+    "pixloss.evaluate(gradient=True) has the exact one"
 )
 def structural_similarity(
     im1,
@@ -69,7 +67,7 @@ def structural_similarity(
     full=False,
     **kwargs,
 ):
-    """Mean SSIM. kwargs: K1, K2, sigma, use_sample_covariance."""
+    """Mean SSIM; with full also the map of SSIM, of the images' size. kwargs: K1, K2, sigma, use_sample_covariance."""
     known = {"K1": 0.01, "K2": 0.03, "sigma": 1.5, "use_sample_covariance": True}
     unknown = set(kwargs) - set(known)
     if unknown:
@@ -89,7 +87,22 @@ def structural_similarity(
         )
     window = {"sigma": sigma} if gaussian_weights else {"uniform": True}
     loss = term("ssim", window=win_size, k1=k1, k2=k2, sample_covariance=sample, **window)
-    return 1 - evaluate(loss, *images, layout=layout, data_range=data_range).value
+    if not full:
+        return 1 - evaluate(loss, *images, layout=layout, data_range=data_range).value
+    # The mean is over whole windows, the map over all: SciPy mirrors with the edge pixel, which is symmetric here.
+    mirrored = term(
+        "ssim",
+        window=win_size,
+        k1=k1,
+        k2=k2,
+        sample_covariance=sample,
+        border="symmetric",
+        **window,
+    )
+    found = evaluate(
+        f"0*{mirrored} + {loss}", *images, layout=layout, data_range=data_range, map=True
+    )
+    return 1 - found.value, _as_given(found.map[0], np.asarray(im1).dtype, channel_axis)
 
 
 def _images(im1, im2, channel_axis):
@@ -102,6 +115,12 @@ def _images(im1, im2, channel_axis):
             "channels are computed; volumes are not"
         )
     return (a, b), "HW" if channel_axis is None else "HWC"
+
+
+def _as_given(planes, dtype, channel_axis):
+    """A map of C x H x W in the images' axes, and in the type that scikit-image computes such images in."""
+    planes = planes.astype("f4" if dtype in (np.float16, np.float32) else "f8", copy=False)
+    return planes[0] if channel_axis is None else np.moveaxis(planes, 0, channel_axis)
 
 
 def _check_window(shape, layout, win_size) -> None:
