@@ -270,8 +270,8 @@ def vgg():
 
 @pytest.mark.parametrize("name", ["ContentLoss", "StyleLoss"])
 def test_piq_features(name):
-    """Beside the package in float64: in float32 it puts features that are all but equal on the other
-    side of the kink of mae."""
+    """Beside the package in float64: in float32 it puts features that are all but equal on the
+    other side of the kink of mae."""
     import pixloss.compat.piq as ours
 
     theirs = package("piq")

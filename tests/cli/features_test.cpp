@@ -83,7 +83,11 @@ double style(const Samples &a, const Samples &b) {
 } // namespace
 
 TEST_F(Features, FitTheirDefinitions) {
-    const Samples reference = picture(41, 29, 3, 8, 1), test = picture(41, 29, 3, 8, 2);
+    const Samples reference = picture(41, 29, 3, 8, 1);
+    Samples test = picture(41, 29, 3, 8, 2);
+    // Darker: of images with nearly the same products style is a difference of sums, whose rounding depends on oneDNN's order of them.
+    for (uint16_t &value : test.values) value /= 2;
+    write_png(b, test);
     const nlohmann::ordered_json json = compare({"--features", weights, "--lpips", lpips});
     const auto expect_near = [&](const char *name, double expected) {
         EXPECT_NEAR(json[name], expected, 1e-5 * expected) << name;

@@ -67,7 +67,8 @@ def structural_similarity(
     full=False,
     **kwargs,
 ):
-    """Mean SSIM; with full also the map of SSIM, of the images' size. kwargs: K1, K2, sigma, use_sample_covariance."""
+    """Mean SSIM; with full also the map of SSIM, of the images' size. kwargs: K1, K2, sigma,
+    use_sample_covariance."""
     known = {"K1": 0.01, "K2": 0.03, "sigma": 1.5, "use_sample_covariance": True}
     unknown = set(kwargs) - set(known)
     if unknown:
@@ -89,7 +90,8 @@ def structural_similarity(
     loss = term("ssim", window=win_size, k1=k1, k2=k2, sample_covariance=sample, **window)
     if not full:
         return 1 - evaluate(loss, *images, layout=layout, data_range=data_range).value
-    # The mean is over whole windows, the map over all: SciPy mirrors with the edge pixel, which is symmetric here.
+    # The mean is over whole windows, the map over all: SciPy mirrors with the edge pixel, which is
+    # symmetric here.
     mirrored = term(
         "ssim",
         window=win_size,
@@ -118,7 +120,8 @@ def _images(im1, im2, channel_axis):
 
 
 def _as_given(planes, dtype, channel_axis):
-    """A map of C x H x W in the images' axes, and in the type that scikit-image computes such images in."""
+    """A map of C x H x W in the images' axes, and in the type that scikit-image computes such images
+    in."""
     planes = planes.astype("f4" if dtype in (np.float16, np.float32) else "f8", copy=False)
     return planes[0] if channel_axis is None else np.moveaxis(planes, 0, channel_axis)
 
