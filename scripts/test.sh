@@ -127,6 +127,7 @@ if step setup setup; then
     "-DPIXLOSS_CUDA_HOST_SANITIZED=$sanitized" && [ "$architectures$cuda" = ON ] &&
     [ ! -e "$report/skipped-setup" ] && kernels >$checked
   if [ "$full" = yes ]; then
+    step "digest: build" cmake --build --preset release -j "$jobs" --target pixloss_digest
     # Everything, tests and program too: the release suite has the library alone.
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}

@@ -7,7 +7,6 @@
 
 namespace {
 
-constexpr pxl_dtype floating_types[] = {PXL_F32, PXL_F64, PXL_F16, PXL_BF16};
 constexpr int threads = 2;
 
 oracle::Image noise(int64_t n, int64_t c, int64_t h, int64_t w, uint32_t seed) {
