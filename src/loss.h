@@ -75,7 +75,7 @@ typedef struct pxli_term {
     bool isotropic, own_counts, root, mean_of_images;
     int neighbours;
     double alpha, beta, gamma; /* 1 by default */
-    /* Windowed terms: all of it. sobel, laplacian, blur: border, taps (3 for the stencils), sigma. psnr, features and its like:
+    /* Windowed terms: all of it. sobel, laplacian, blur: border and axes (3 taps for the stencils). psnr, features and its like:
      * data_range. Else zero. */
     pxli_window window;
     pxli_features features;
@@ -95,6 +95,8 @@ static inline bool pxli_is_windowed(pxl_term_kind kind) { return pxli_has_statis
 
 /* Whether charges lie at places of a layer. */
 static inline bool pxli_has_feature_map(const pxli_term *term) { return pxli_is_features(term->kind) && term->kind != PXL_STYLE; }
+
+static inline bool pxli_is_function(const pxli_term *term) { return pxli_is_function_of_mean(term->kind, term->root); }
 
 /* Whether two terms are scored from the same statistics. */
 static inline bool pxli_same_window(const pxli_window *a, const pxli_window *b) {

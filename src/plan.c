@@ -169,7 +169,7 @@ static void place_mean(pxli_call *call) {
     const bool needed = call->mean.gradients;
     call->mean.gradients = false;
     for (int k = 0; k < call->count && needed; k++)
-        if (pxli_is_function_of_mean(call->terms[k].kind, call->terms[k].root)) add_residual(call, &call->mean, k);
+        if (pxli_is_function(&call->terms[k])) add_residual(call, &call->mean, k);
 }
 
 /* Residual terms beside ms_ssim alone. On CUDA they have launches of their own. */

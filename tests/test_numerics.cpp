@@ -292,4 +292,38 @@ TEST(FlatWindows, count_as_equal_without_stabilisers) {
             }
 }
 
+// What a stabiliser covers is scored by it, however faint.
+TEST(FlatWindows, that_are_faint_keep_their_digits_under_a_stabiliser) {
+    for (const double k2 : {0.01, 0.005, 9.99e-4}) {
+        pxl_term term = windowed(PXL_SSIM);
+        term.k1 = PXL_EXACT_ZERO, term.k2 = k2;
+        const Case test = make_case({term}, {1, 1, 48, 48});
+        oracle::Inputs inputs = make_inputs(test);
+        const oracle::Image noise = texture(test.shape, 9);
+        for (size_t i = 0; i < noise.v.size(); ++i) {
+            inputs.target.v[i] = i % 48 < 24 ? 0.1 : 1;
+            inputs.pred.v[i] = inputs.target.v[i] + 2e-3 * (noise.v[i] - 0.5);
+        }
+        inputs.pred = rounded(inputs.pred, PXL_F32), inputs.target = rounded(inputs.target, PXL_F32);
+        const double expected = reference(test, inputs).values[1];
+        for (const Way &way : tested_ways()) {
+            const Outcome outcome = run(way, test, inputs);
+            EXPECT_NEAR(outcome.values[1], expected, 0.02 * expected) << way.name() << ' ' << describe(test);
+        }
+    }
+}
+TEST(FlatWindows, are_not_those_whose_squares_overflow) {
+    for (const pxl_term_kind kind : {PXL_SSIM, PXL_MS_SSIM}) {
+        pxl_term term = windowed(kind);
+        term.k1 = term.k2 = PXL_EXACT_ZERO, term.scales = kind == PXL_MS_SSIM ? 1 : 0;
+        const Case test = make_case({term}, {1, 1, 11, 11});
+        oracle::Inputs inputs = make_inputs(test);
+        inputs.pred.v[0] = inputs.target.v[10] = 3e19;
+        for (const Way &way : tested_ways()) {
+            const double value = run(way, test, inputs).values[1];
+            EXPECT_TRUE(!std::isfinite(value) || std::fabs(value - 1) < 1e-3) << way.name() << ' ' << value;
+        }
+    }
+}
+
 } // namespace

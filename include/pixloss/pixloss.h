@@ -237,7 +237,8 @@ typedef struct pxl_term {
     double sigma_x;          /**< along rows likewise (sigma=1.5:0.8); 0: the same. Default taps follow from each */
     int uniform;             /**< windowed terms: 1: all taps equal */
     double k1;               /**< windowed terms: C1 = (k1 L)^2, up to 1e15, or PXL_EXACT_ZERO; default 0.01. Below 1e-15 it
-                               counts as 1e-15, so that flat windows have a score */
+                               counts as 1e-15, so that flat windows have a score: 1 where C1 or C2 is below the rounding
+                               of the statistics (docs/numerics.md) */
     double k2;               /**< windowed terms: C2 = (k2 L)^2, the same; default 0.03 */
     double data_range;       /**< L > 0, or PXL_FROM_DATA; windowed terms, psnr, networks. Default 1, 255 (u8) or 65535 (u16) */
     int sample_covariance;   /**< windowed terms: 1: variances times n / (n - 1), n taps in all */

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes as C
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple, Optional
 
 from . import _library as L
@@ -174,8 +175,10 @@ def by_axis(name: str, value):
         value = value.tolist()
     if isinstance(value, str) or not isinstance(value, Sequence):
         return value, value
-    if len(value) != 2:
-        raise ArgumentError(f"{name} is {value!r}; a number, or (vertical, horizontal), is needed")
+    if len(value) != 2 or not all(isinstance(each, Real) and each > 0 for each in value):
+        raise ArgumentError(
+            f"{name} is {value!r}; a number, or (vertical, horizontal), both above 0, is needed"
+        )
     return tuple(value)
 
 

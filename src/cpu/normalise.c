@@ -137,7 +137,6 @@ void pxli_set_ranges(const pxli_team *team, pxli_call *call, pxli_partial *parts
 }
 
 /* ---- Functions of a mean ------------------------------------------------------------------------------------------- */
-static bool is_function(const pxli_term *term) { return pxli_is_function_of_mean(term->kind, term->root); }
 static double function_of(const pxli_term *term, double range, double mean) {
     return pxli_function_of_mean(term->kind, term->param, range, mean);
 }
@@ -158,13 +157,13 @@ static double scale_of(const pxli_call *call, int k, int64_t n, double mean) {
     const double upstream = !args->grad_loss ? 1 : (double)args->grad_loss[args->per_image ? n : 0], weight = weight_of(call, k);
     if (weight == 0) return 0;
     double scale = weight * upstream * call->norm[n * call->count + k];
-    if (is_function(term)) scale = pxli_scaled(scale, pxli_slope_of_mean(term->kind, term->param, mean));
+    if (pxli_is_function(term)) scale = pxli_scaled(scale, pxli_slope_of_mean(term->kind, term->param, mean));
     return term->mean_of_images && !args->per_image ? scale / (double)call->n : scale;
 }
 void pxli_set_scales(pxli_call *call) {
     if (!call->args->grad_pred && !call->args->grad_target) return;
     for (int k = 0; k < call->count; k++) {
-        const bool function = is_function(&call->terms[k]), each = is_per_image(call, &call->terms[k]);
+        const bool function = pxli_is_function(&call->terms[k]), each = is_per_image(call, &call->terms[k]);
         double mean = function && !each ? mean_for(call, k, 0) : 0;
         for (int64_t n = 0; n < call->n; n++) {
             if (function && each) mean = mean_for(call, k, n);
@@ -177,11 +176,11 @@ void pxli_set_scales(pxli_call *call) {
 static double image_value(const pxli_call *call, int k, int64_t n) {
     const pxli_term *term = &call->terms[k];
     const double mean = call->sums[n * call->count + k] * call->norm[n * call->count + k];
-    return is_function(term) ? function_of(term, call->range[n * call->count + k], mean) : mean;
+    return pxli_is_function(term) ? function_of(term, call->range[n * call->count + k], mean) : mean;
 }
 static double batch_value(const pxli_call *call, int k) {
     const pxli_term *term = &call->terms[k];
-    if (is_function(term) && !term->mean_of_images) return function_of(term, call->range[k], mean_for(call, k, 0));
+    if (pxli_is_function(term) && !term->mean_of_images) return function_of(term, call->range[k], mean_for(call, k, 0));
     double value = 0;
     for (int64_t n = 0; n < call->n; n++) value += image_value(call, k, n);
     return term->mean_of_images ? value / (double)call->n : value;

@@ -215,8 +215,7 @@ static void push_back(residual *z, residual_term *t, int64_t row, double *sum) {
 
 /* ---- One term alone ----------------------------------------------------------------------------------------------------- */
 /* Functions of a mean are those of squares. */
-static bool is_function(const pxli_term *term) { return pxli_is_function_of_mean(term->kind, term->root); }
-static pxl_penalty penalty_of(const pxli_term *term) { return is_function(term) ? PXL_L2 : term->penalty; }
+static pxl_penalty penalty_of(const pxli_term *term) { return pxli_is_function(term) ? PXL_L2 : term->penalty; }
 bool residual_is_single(const pxli_call *call, const pxli_pass *pass) {
     const plane x = plane_of(call->args->pred, 0, 0), y = plane_of(call->args->target, 0, 0);
     const bool tv = call->terms[pass->residual[0]].kind == PXL_TV; /* which does not read the target */
@@ -262,8 +261,9 @@ static void start_term(residual *z, int k) {
     const int64_t entry = z->tile.image * call->count + z->pass->residual[k];
     const pxli_radii radii = t->map.R;
     const int lead = lead_of(z, t), R = radii.y;
-    const double scale = z->gradients ? call->scale[entry] : 0, lift = PXLI_DOUBLE ? 1 : pxli_lift_of(is_function(term), scale);
-    t->scale = to_real(scale / lift), t->param = is_function(term) ? (real)lift : (real)term->param;
+    const double scale = z->gradients ? call->scale[entry] : 0,
+                 lift = PXLI_DOUBLE ? 1 : pxli_lift_of(pxli_is_function(term), scale);
+    t->scale = to_real(scale / lift), t->param = pxli_is_function(term) ? (real)lift : (real)term->param;
     if (z->single && term->kind == PXL_TV && t->scale != 0) start_tv(z);
     for (int q = 0; q < MAX_COMPONENTS; q++) t->own[q] = term->own_counts ? (real)call->own[2 * entry + q] : 1;
     /* past the last pixel tv reads that pixel again: a difference of 0 */

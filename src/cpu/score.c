@@ -297,8 +297,8 @@ static void settle(const strip *s) {
     real *restrict uu = (real *)f[MAP_UU], *restrict vv = (real *)f[MAP_VV];
     const bool squares = s->forward > MEANS;
     for (int i = 0; i < POSITIONS; i++) {
-        const pxli_flat_window read = {u[i], v[i], squares ? uu[i] : 0, squares ? vv[i] : 0};
-        const pxli_flat_window to = pxli_settle(read, s->two_c, s->gap, s->C1, s->C2);
+        const pxli_maps read = {u[i], v[i], squares ? uu[i] : 0, squares ? vv[i] : 0};
+        const pxli_maps to = pxli_settle(read, s->two_c, s->gap, s->C1, s->C2);
         u[i] = to.u, v[i] = to.v;
         if (squares) uu[i] = to.uu, vv[i] = to.vv;
     }

@@ -71,7 +71,7 @@ bool is_per_image(const pxl_args *args, const pxli_term &term) { return args->pe
 
 Term term_of(const pxli_call *call, int k) {
     const pxli_term &from = call->terms[k];
-    const bool function = pxli_is_function_of_mean(from.kind, from.root);
+    const bool function = pxli_is_function(&from);
     const double area = pxli_crop_area(pxli_crop_of(call, k)), pixels = static_cast<double>(call->h) * call->w;
     Term t{};
     t.kind = from.kind, t.penalty = function ? PXL_L2 : from.penalty, t.reduction = from.reduction;

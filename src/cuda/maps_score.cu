@@ -61,7 +61,7 @@ __device__ inline pxli_moments moments_at(const ScoreArgs &g, const Position &p)
 }
 __device__ inline void settle(const Position &p) {
     float *const v = p.value + p.step, *const uu = v + p.step, *const vv = uu + p.step;
-    const pxli_flat_window to = pxli_settle({*p.value, *v, *uu, *vv}, p.s->sum, p.s->gap, p.s->C1, p.s->C2);
+    const pxli_maps to = pxli_settle({*p.value, *v, *uu, *vv}, p.s->sum, p.s->gap, p.s->C1, p.s->C2);
     *v = to.v, *uu = to.uu, *vv = to.vv;
 }
 // Derivatives to the statistics -> to the filtered maps, whose variances are of shifted values.

@@ -57,23 +57,23 @@ PXLI_INLINE pxli_score pxli_structure(pxli_moments s, PXLI_REAL noise, PXLI_REAL
     return pxli_from_variances(b, (-gap - b * d.y) * r * d.dx, (gap - b * d.x) * r * d.dy, 0, r / 2);
 }
 
-/* The filtered maps of a window, with units and stabilisers of its tile. */
-typedef struct pxli_flat_window {
+/* The filtered maps of a window. */
+typedef struct pxli_maps {
     PXLI_REAL u, v, uu, vv;
-} pxli_flat_window;
-/* Stabilisers this small do not cover what rounding leaves of a flat window, so that 0 / 0 would be a ratio of rounding errors: where
- * neither the means M and m, or neither of the variances, are above theirs, they are given as if x and y were equal there. The shifts
- * `sum` and `gap` are what the means' errors are relative to. */
-PXLI_INLINE pxli_flat_window pxli_settle(pxli_flat_window f, PXLI_REAL sum, PXLI_REAL gap, PXLI_REAL C1, PXLI_REAL C2) {
-    const PXLI_REAL unit = sizeof sum == 4 ? (PXLI_REAL)1e-6 : (PXLI_REAL)2e-15, error_M = unit * pxli_abs(sum),
-                    error_m = unit * pxli_abs(gap);
-    const PXLI_REAL M = f.u + sum, m = f.v + gap, noise = pxli_variance_noise(f.uu, f.vv);
-    const PXLI_REAL su = f.uu - f.u * f.u, sv = f.vv - f.v * f.v;
-    if (C1 < 10000 * (error_M * error_M + error_m * error_m) && pxli_abs(M) <= error_M && pxli_abs(m) <= error_m) {
-        f.vv += (-gap - f.v) * (f.v - gap); /* sv stays */
+} pxli_maps;
+/* A stabiliser may be so small that it does not cover what rounding leaves of a flat window, and 0 / 0 would be a ratio of rounding
+ * errors. Where it is below the square of the means' error, and neither mean is above it, or below the error of the variances, and
+ * they are not above that, they are given as if both images were equal there. `sum` and `gap`, the shifts, are what the means' errors
+ * are relative to. Infinite squares are no error of rounding. */
+PXLI_INLINE pxli_maps pxli_settle(pxli_maps f, PXLI_REAL sum, PXLI_REAL gap, PXLI_REAL C1, PXLI_REAL C2) {
+    const PXLI_REAL unit = sizeof sum == 4 ? (PXLI_REAL)2.5e-7 : (PXLI_REAL)5e-16;
+    const PXLI_REAL error_M = unit * pxli_abs(sum), error_m = unit * pxli_abs(gap), noise = unit * (f.uu + f.vv);
+    const PXLI_REAL M = f.u + sum, m = f.v + gap, variances = (f.uu - f.u * f.u) + (f.vv - f.v * f.v);
+    if (C1 < error_M * error_M + error_m * error_m && pxli_abs(M) <= error_M && pxli_abs(m) <= error_m) {
+        f.vv += (-gap - f.v) * (f.v - gap); /* its variance stays */
         f.v = -gap;
     }
-    if (C2 < 100 * noise && su + sv <= noise) f.uu = f.u * f.u + 1, f.vv = f.v * f.v;
+    if (C2 < noise && variances <= noise && noise - noise == 0) f.uu = f.u * f.u + 1, f.vv = f.v * f.v;
     return f;
 }
 

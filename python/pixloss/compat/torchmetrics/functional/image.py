@@ -51,10 +51,9 @@ def _ranged(preds, target, data_range):
 
 
 def _window(gaussian_kernel: bool, sigma, kernel_size) -> dict:
-    if gaussian_kernel:
-        # torchmetrics takes the taps from sigma, whatever kernel_size says
-        return {"sigma": _axes("sigma", sigma)}
-    return {"uniform": True, "window": _axes("kernel_size", kernel_size)}
+    sigma, kernel_size = _axes("sigma", sigma), _axes("kernel_size", kernel_size)
+    # Of a Gaussian torchmetrics takes the taps from sigma, whatever kernel_size says
+    return {"sigma": sigma} if gaussian_kernel else {"uniform": True, "window": kernel_size}
 
 
 def _similarity(loss: str, preds, target, reduction, data_range):
