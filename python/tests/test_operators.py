@@ -127,6 +127,9 @@ def test_statistics_and_adjoint():
     by_axis = operators.statistics(A, B, layout="NCHW", sigma=(0.8, 1.2), window=(7, 9))
     kernel = np.outer(taps(0.8), taps(1.2))
     assert np.abs(by_axis[:, :3] - correlate(A, kernel, "valid")).max() < 1e-12
+    for pair in ((5, 0), (5, None), (0, 5), (5, float("nan"))):
+        with pytest.raises(pixloss.ArgumentError, match="both above 0"):
+            operators.box(A, window=pair, layout="NCHW")
     with pytest.raises(
         pixloss.ArgumentError, match="window is .1, 2, 3.; a number, or .vertical, horizontal."
     ):

@@ -190,7 +190,7 @@ def test_functions_take_a_value_for_each_axis():
     assert "or (vertical, horizontal)" in pt.ssim.__doc__
     with pytest.raises(
         pixloss.ArgumentError,
-        match=r"window is \(7,\); a number, or \(vertical, horizontal\), is needed",
+        match=r"window is \(7,\); a number, or \(vertical, horizontal\), both above 0",
     ):
         pt.ssim(P, T, window=(7,))
 
