@@ -9,7 +9,6 @@
 
 namespace {
 
-
 bool has_cuda() { return run({"info"}).out.find("\ncuda:0") != std::string::npos; }
 
 class Cuda : public testing::Test {
