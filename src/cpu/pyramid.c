@@ -150,7 +150,10 @@ static void combine(int64_t n, real slope, const real *g, real times, const real
 static const pxl_tensor *gradient_of(const pxli_scale *s, bool of_target) { return of_target ? &s->grad_target : &s->grad_pred; }
 void weigh_take(weighing *g, const pxli_call *call, pxli_arena *arena) {
     const size_t bytes = (size_t)weigh_pitch(call->w) * sizeof(real);
-    for (int i = 0; i < 2; i++) g->spread[i] = (real *)pxli_take(arena, bytes) + WEIGH_PAD;
+    for (int i = 0; i < 2; i++) {
+        real *const row = pxli_take(arena, bytes);
+        g->spread[i] = row ? row + WEIGH_PAD : NULL; /* NULL where the arena only counts */
+    }
     g->row = pxli_take(arena, bytes);
 }
 void weigh_start(weighing *g, const pxli_pyramid *p, int j, int64_t n, int64_t c) {
