@@ -172,10 +172,13 @@ static void place_mean(pxli_call *call) {
         if (pxli_is_function(&call->terms[k])) add_residual(call, &call->mean, k);
 }
 
-/* Residual terms beside ms_ssim alone. On CUDA they have launches of their own. */
+/* Residual terms beside ms_ssim alone. On CUDA those on pixels only: stencils march down strips, which leaves no registers. */
 static bool can_ride(const pxli_call *call) {
-    return call->args->pred->device.type == PXL_CPU && call->pyramids && call->passes == 1 && !call->pass[0].window &&
-           call->pass[0].gradients;
+    const pxli_pass *pass = &call->pass[0];
+    if (!call->pyramids || call->passes != 1 || pass->window || !pass->gradients) return false;
+    bool pixels = true;
+    for (int i = 0; i < pass->residual_count; i++) pixels = pixels && pxli_is_on_pixels(call->terms[pass->residual[i]].kind);
+    return pixels || call->args->pred->device.type == PXL_CPU;
 }
 
 /* ---- Narrow images: other views of the same pixels --------------------------------------------------------------------- */

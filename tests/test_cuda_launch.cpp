@@ -65,6 +65,29 @@ TEST_P(CudaStrip, asks_for_shared_memory_whatever_was_asked_for_before) {
 INSTANTIATE_TEST_SUITE_P(code_for, CudaStrip, testing::Values(75, 80, 86, 90), testing::PrintToStringParamName());
 #endif
 
+#ifdef PXLI_CUDA_HOST
+size_t launches_of(std::vector<pxl_term> terms, bool grad_target = false) {
+    Case test = make_case(std::move(terms), {2, 3, 45, 50});
+    test.grad_target = grad_target;
+    const oracle::Inputs inputs = make_inputs(test);
+    Evaluation evaluation(tested_device(), test, inputs);
+    EXPECT_EQ(evaluation.prepare(), PXL_OK) << pxl_error_message();
+    const size_t before = cuda_host::counts().launches;
+    EXPECT_EQ(evaluation.evaluate(), PXL_OK) << pxl_error_message();
+    return cuda_host::counts().launches - before;
+}
+TEST(CudaLaunch, of_ms_ssim_takes_terms_on_pixels_and_the_other_gradient_along) {
+    pxl_term ms_ssim = PXL_TERM(PXL_MS_SSIM, 0.84), l1 = weighted(0.16, pixel(PXL_L1)), sobel = PXL_TERM(PXL_SOBEL, 0.1);
+    ms_ssim.scales = 3, ms_ssim.window = 7;
+    const size_t alone = launches_of({ms_ssim});
+    EXPECT_GT(alone, 8u);
+    EXPECT_EQ(launches_of({ms_ssim, l1, pixel(PXL_HUBER)}), alone);
+    EXPECT_EQ(launches_of({ms_ssim, l1}, true), alone);
+    EXPECT_EQ(launches_of({ms_ssim, sobel}), alone + 1);
+    EXPECT_EQ(launches_of({ms_ssim, l1, sobel}), alone + 1);
+}
+#endif
+
 TEST(CudaLaunch, of_different_sizes_by_host_threads_at_once) {
     const Case tests[] = {strip_case(11, 1, {1, 1, 24, 24}, true, false), strip_case(11, 4, {1, 1, 24, 24}, true, false)};
     std::string failures[2];

@@ -88,6 +88,26 @@ TEST(MsSsimTerms, beside_others_agree_with_the_oracle) {
     expect_agrees(make_case({weighted(0, ms_ssim(7, 2))}, {1, 1, 40, 51}));
 }
 
+// These ride: they are charged while the finest gradient is weighed.
+TEST(MsSsimTerms, beside_terms_on_pixels_agree_with_the_oracle) {
+    pxl_term rmse = weighted(-0.3, PXL_TERM(PXL_RMSE, 1));
+    rmse.mean_of_images = 1;
+    const std::vector<pxl_term> riders[] = {{weighted(0.16, pixel(PXL_L1))},
+                                            {pixel(PXL_CHARBONNIER), rmse, weighted(0, pixel(PXL_L2)), PXL_TERM(PXL_PSNR, 0.01)},
+                                            {weighted(0.5, ms_ssim(5, 1)), weighted(0.1, pixel(PXL_HUBER))}};
+    for (const std::vector<pxl_term> &others : riders)
+        for (const int scales : {1, 3})
+            for (const bool both : {false, true}) {
+                Case test = make_case({ms_ssim(7, scales)}, both ? Shape{2, 3, 45, 50} : Shape{3, 2, 29, 52});
+                test.terms.insert(test.terms.end(), others.begin(), others.end());
+                test.grad_target = test.per_image = test.accumulate = both;
+                if (both) test.grad_dtype = PXL_F16, test.pred_layout = Layout::nhwc, test.grad_layout = Layout::crop;
+                expect_agrees(test);
+                test.grad_pred = both, test.grad_target = !both;
+                expect_agrees(test);
+            }
+}
+
 TEST(MsSsimTerms, have_as_many_scales_as_fit) {
     for (const int64_t size : {11, 21, 22, 40, 41, 81}) {
         Case test = make_case({ms_ssim(0, PXL_SCALES_AUTO)}, {1, 1, size, size + 3});

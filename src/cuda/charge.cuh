@@ -68,5 +68,22 @@ __device__ void add_values(const float (&value)[N], double *to) {
     *to += exact;
 }
 
+// Charges the first `count` of N differences of pixels by one term; adds its slopes to the gradients.
+template <int N>
+__device__ __forceinline__ void charge_pixels(const Charge &c, const float (&e)[N], int count, float (&pred)[N],
+                                              float (&target)[N], double *sum) {
+    float slope[N], value[N];
+#pragma unroll
+    for (int k = 0; k < N; k++) slope[k] = k < count ? e[k] : 0;
+    penalise(c.penalty, c.param, slope, value);
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        if (k >= count) value[k] = 0; // charbonnier charges a difference of 0
+        const float step = c.scale == 0 ? 0 : c.scale * slope[k];
+        pred[k] += step, target[k] -= step;
+    }
+    add_values(value, sum);
+}
+
 } // namespace pxli
 #endif

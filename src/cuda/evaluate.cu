@@ -52,9 +52,17 @@ void add_steps(const pxli_call *call, const pxli_pass *pass, Steps &steps) {
     Step &scored = add_step(steps, folds || strip_does(call, strip) ? Step::STRIP : Step::MAPS, pass);
     for (int i = 0; i < strip.count; i++) scored.term[scored.count++] = strip.term[i];
 }
+// The pass that rides, if there is one: see plan.h.
+Step riding_of(const pxli_call *call) {
+    Step step{};
+    if (!pxli_rides(call)) return step;
+    step.kind = Step::RESIDUAL, step.pass = &call->pass[0], step.gradients = true, step.last = !call->walks;
+    add_residual(call, step.pass, step);
+    return step;
+}
 Steps steps_of(const pxli_call *call) {
     Steps steps{};
-    for (int p = 0; p < call->passes; p++) add_steps(call, &call->pass[p], steps);
+    for (int p = pxli_rides(call); p < call->passes; p++) add_steps(call, &call->pass[p], steps);
     if (steps.count && !call->pyramids && !call->walks) steps.step[steps.count - 1].last = true;
     if (call->statistics.window) add_step(steps, Step::MAPS, &call->statistics);
     bool written = call->args->accumulate;
@@ -318,7 +326,7 @@ void evaluate(Sequence &s, pxli_call *call) {
     e.grad_pred = take_sum(s, e, pred, steps), e.grad_target = take_sum(s, e, target, steps);
     for (int i = 0; i < steps.count; i++) run_step(s, e, steps.step[i]);
     const bool accumulate = call->args->accumulate, written = accumulate || any_gradient(steps);
-    run_pyramids(s, e, written);
+    run_pyramids(s, e, riding_of(call), written);
     run_walks(s, e, call, written || call->pyramids > 0);
     if (call->charged) run_pixel_map(s, e);
     if (e.grad_pred.data != pred.data) run_round(s, e, e.grad_pred, pred, accumulate);

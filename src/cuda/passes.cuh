@@ -41,8 +41,8 @@ bool strip_does(const pxli_call *call, const Step &step); // whether run_strip c
 void run_strip(Sequence &s, const Evaluation &e, const Step &step);
 void run_maps(Sequence &s, const Evaluation &e, const Step &step);
 
-// The call's ms_ssim terms, which add to gradients that were written before: scales.cu.
-void run_pyramids(Sequence &s, const Evaluation &e, bool written);
+// The call's ms_ssim terms, which add to gradients that were written before, and with the last the terms that ride: scales.cu.
+void run_pyramids(Sequence &s, const Evaluation &e, const Step &riding, bool written);
 // What the sums and differences of averaged pixels are less, [planes][2]: medians of p + q and of p - q at nine places of a plane, so
 // that no outlier is chosen. pool.cu
 void run_bases(Sequence &s, const Evaluation &e, double *base);

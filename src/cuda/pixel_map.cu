@@ -17,9 +17,7 @@ struct PixelMap {
 };
 
 __device__ void read_quad(const PixelMap &m, int view, const Quad &q, float (&to)[4]) {
-    const View &v = m.axes.view[view];
-    const bool packed = v.vector && q.last >= 3;
-    convert(v, fetch(v, offset_of(m.axes, view, q, 0), q.last, packed), packed, to);
+    load_quad(m.axes.view[view], offset_of(m.axes, view, q, 0), to, q.last);
 }
 __global__ void __launch_bounds__(kThreads) map_charges(const __grid_constant__ PixelMap m) {
     const Quad q = quad_at(m.axes, run_from(m.axes, static_cast<int64_t>(blockIdx.x) * kThreads), threadIdx.x);

@@ -2,6 +2,7 @@
 // scale, since coarse ones are narrow.
 #include "pyramid.cuh"
 
+#include "charge.cuh"
 #include "quad.cuh"
 #include "shifts.cuh"
 
@@ -14,14 +15,18 @@ constexpr int kThreads = 256;
 struct Place {
     int64_t plane, image, channel, y, x;
 };
-// Of this thread, which has `each` columns of a row; plane == planes.count: none.
-__device__ inline Place place_of(const Planes &p, int each) {
-    const int64_t index = blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x, per_row = (p.w + each - 1) / each;
+// Of number `index` of the pieces of `each` columns that rows are cut into; plane == planes.count: there are fewer.
+__device__ inline Place place_of(const Planes &p, int each, int64_t index) {
+    const int64_t per_row = (p.w + each - 1) / each;
     const int64_t row = divide(index, per_row, index | per_row), plane = min(divide(row, p.h, row | p.h), p.count);
     const int64_t image = divide(plane, p.channels, plane | p.channels);
     return {plane, image, plane - image * p.channels, row - plane * p.h, (index - row * per_row) * each};
 }
-int64_t blocks_for(const Planes &p, int each) { return divide_up(p.count * p.h * divide_up(p.w, each), kThreads); }
+__device__ inline Place place_of(const Planes &p, int each) {
+    return place_of(p, each, blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x);
+}
+int64_t pieces_of(const Planes &p, int each) { return p.count * p.h * divide_up(p.w, each); }
+int64_t blocks_for(const Planes &p, int each) { return divide_up(pieces_of(p, each), kThreads); }
 
 // ---- Halving ----------------------------------------------------------------------------------------------------------------
 struct Offset { // what sums and differences are less
@@ -162,34 +167,88 @@ __global__ void __launch_bounds__(kProducts) multiply(const __grid_constant__ Te
 constexpr int kQuad = 4; // columns of a thread
 // What has overflown stays infinite: with an infinite one of the other sign the sum would be no number.
 __device__ inline float sum_of(float a, float b) { return a - a != 0 && a == a && b == b ? a : a + b; }
-__device__ inline void add_coarser(const Weighing &g, const Place &p, int last, float unit, float (&to)[kQuad]) {
+__device__ inline void add_coarser(const Weighing &g, const View &coarser, const Place &p, int last, float (&to)[kQuad]) {
+    const float unit = g.coarser_slope ? to_float(g.coarser_slope[p.plane]) : 1;
     const int times = pxli_halved_readers(g.rows, p.y);
     if (unit == 0 || times == 0) return;
-    const int64_t row = row_of(g.coarser, p.image, p.channel, (p.y + g.rows.before) / 2);
+    const int64_t row = row_of(coarser, p.image, p.channel, (p.y + g.rows.before) / 2);
     const float share = 0.25f * unit * static_cast<float>(times);
 #pragma unroll
     for (int k = 0; k < kQuad; k++) {
         const int readers = k <= last ? pxli_halved_readers(g.columns, p.x + k) : 0;
         if (readers)
-            to[k] = sum_of(to[k], static_cast<float>(readers) * share * load(g.coarser, row + (p.x + k + g.columns.before) / 2));
+            to[k] = sum_of(to[k], static_cast<float>(readers) * share * load(coarser, row + (p.x + k + g.columns.before) / 2));
     }
 }
-// Where a slope is 0, what it multiplies does not count, whatever it is.
+__device__ inline int64_t offset_of(const View &v, const Place &p) {
+    return row_of(v, p.image, p.channel, p.y) + p.x * v.stride[3];
+}
+__device__ inline int last_of(const Planes &planes, const Place &p) {
+    return static_cast<int>(min(planes.w - p.x, int64_t{kQuad})) - 1;
+}
+// Adds to `to` the gradient by image i (0: pred, 1: target), and stores the sum. Where a slope is 0, what it multiplies does not
+// count, whatever it is.
+__device__ inline void weigh_quad(const Weighing &g, int i, const Place &p, int last, float (&to)[kQuad]) {
+    const float slope = to_float(g.slope[p.plane]);
+    float own[kQuad] = {0, 0, 0, 0};
+    if (slope != 0) {
+        load_quad(g.own[i], offset_of(g.own[i], p), own, last);
+#pragma unroll
+        for (int k = 0; k < kQuad; k++) own[k] *= slope;
+    }
+    if (g.has_coarser) add_coarser(g, g.coarser[i], p, last, own);
+#pragma unroll
+    for (int k = 0; k < kQuad; k++) to[k] += own[k];
+    const int64_t at = offset_of(g.to[i], p);
+    if (g.add) load_and_add(g.to[i], at, to, last);
+    store_quad(g.to[i], at, to, last);
+}
 __global__ void __launch_bounds__(kThreads) weigh(const __grid_constant__ Weighing g) {
     const Place p = place_of(g.planes, kQuad);
     if (p.plane >= g.planes.count) return;
-    const int last = static_cast<int>(min(g.planes.w - p.x, int64_t{kQuad})) - 1;
-    const float slope = to_float(g.slope[p.plane]);
-    float out[kQuad] = {0, 0, 0, 0};
-    if (slope != 0) {
-        load_and_add(g.own, row_of(g.own, p.image, p.channel, p.y) + p.x * g.own.stride[3], out, last);
-#pragma unroll
-        for (int k = 0; k < kQuad; k++) out[k] *= slope;
+#pragma unroll 1
+    for (int i = 0; i < 2; i++) {
+        float gradient[kQuad] = {0, 0, 0, 0};
+        if (g.to[i].data) weigh_quad(g, i, p, last_of(g.planes, p), gradient);
     }
-    if (g.has_coarser) add_coarser(g, p, last, g.coarser_slope ? to_float(g.coarser_slope[p.plane]) : 1, out);
-    const int64_t to = row_of(g.to, p.image, p.channel, p.y) + p.x * g.to.stride[3];
-    if (g.add) load_and_add(g.to, to, out, last);
-    store_quad(g.to, to, out, last);
+}
+
+// ---- The same of the images, with terms on their pixels ---------------------------------------------------------------------
+constexpr int kChargers = 128; // threads, each with a sum of each term
+struct Pixels {
+    View pred, target;
+    int64_t blocks, quads; // of a group of images, of a block
+};
+static_assert(sizeof(Terms) + sizeof(Finish) + sizeof(Weighing) + sizeof(Pixels) <= 4096, "a kernel's parameters");
+
+__device__ inline void charge_quad(const Pixels &pixels, const Charge *charges, int slots, const Place &p, int last, double *sums,
+                                   float (&pred)[kQuad], float (&target)[kQuad]) {
+    float e[kQuad], y[kQuad];
+    load_quad(pixels.pred, offset_of(pixels.pred, p), e, last), load_quad(pixels.target, offset_of(pixels.target, p), y, last);
+#pragma unroll
+    for (int k = 0; k < kQuad; k++) e[k] -= y[k];
+    for (int i = 0; i < slots; i++) charge_pixels(charges[i], e, last + 1, pred, target, sums + i * kChargers);
+}
+// g.planes: of a group.
+__global__ void __launch_bounds__(kChargers)
+    weigh_and_charge(const __grid_constant__ Terms t, const __grid_constant__ Finish f, const __grid_constant__ Weighing g,
+                     const __grid_constant__ Pixels pixels) {
+    PXLI_DYNAMIC_SHARED(double, mine);
+    PXLI_SHARED(Charge, charges, [PXLI_MAX_TERMS]);
+    const int64_t group = blockIdx.x / pixels.blocks, block = blockIdx.x - group * pixels.blocks;
+    read_charges(t, f, group, true, charges);
+    for (int i = 0; i < f.slots; i++) mine[i * kChargers + threadIdx.x] = 0;
+    for (int64_t done = threadIdx.x; done < pixels.quads; done += kChargers) {
+        Place p = place_of(g.planes, kQuad, block * pixels.quads + done);
+        if (p.plane >= g.planes.count) break;
+        p.plane += group * g.planes.count, p.image += group * (g.planes.count / g.planes.channels);
+        const int last = last_of(g.planes, p);
+        float pred[kQuad] = {0, 0, 0, 0}, target[kQuad] = {0, 0, 0, 0};
+        charge_quad(pixels, charges, f.slots, p, last, mine + threadIdx.x, pred, target);
+        if (g.to[0].data) weigh_quad(g, 0, p, last, pred);
+        if (g.to[1].data) weigh_quad(g, 1, p, last, target);
+    }
+    finish<kChargers>(f, t, mine);
 }
 
 } // namespace
@@ -210,6 +269,17 @@ void launch_multiply(Sequence &s, const Terms &t, const Multiplying &m) {
     s.launch("multiply", multiply, {1, kProducts, 0}, t, m);
 }
 void launch_weigh(Sequence &s, const Weighing &g) { s.launch("weigh", weigh, {blocks_for(g.planes, kQuad), kThreads, 0}, g); }
+void launch_weigh_and_charge(Sequence &s, const Evaluation &e, const Step &step, Weighing g) {
+    constexpr int64_t most = 8, enough = 4096; // many quads for each block where there are enough blocks
+    const int64_t groups = e.terms.groups;
+    g.planes.count /= groups;
+    const int64_t quads = pieces_of(g.planes, kQuad);
+    Pixels pixels = {e.pred, e.target, 0, kChargers * std::max<int64_t>(1, std::min(most, quads / (kChargers * enough)))};
+    pixels.blocks = divide_up(quads, pixels.quads);
+    const Finish f = finish_of(s, e, step, groups * pixels.blocks);
+    const size_t shared = static_cast<size_t>(step.count) * kChargers * sizeof(double);
+    s.launch("weigh_and_charge", weigh_and_charge, {groups * pixels.blocks, kChargers, shared}, e.terms, f, g, pixels);
+}
 
 } // namespace pyramid
 } // namespace pxli

@@ -51,15 +51,17 @@ struct Multiplying {
 };
 void launch_multiply(Sequence &s, const Terms &t, const Multiplying &m);
 
-// A scale's gradient times its slope, and what the coarser scale brings.
+// A scale's gradients times its slopes, and what the coarser scale brings.
 struct Weighing {
     Planes planes;
-    View own, coarser, to;
+    View own[2], coarser[2], to[2];      // by pred and by target; where `to` has no data, not wanted
     pxli_halved rows, columns;           // how the coarser one was made
     const double *slope, *coarser_slope; // [planes]; the latter NULL: what it brings has been weighed
     bool has_coarser, add;
 };
 void launch_weigh(Sequence &s, const Weighing &g);
+// The finest scale's, with the step's terms, which are on pixels.
+void launch_weigh_and_charge(Sequence &s, const Evaluation &e, const Step &step, Weighing g);
 
 } // namespace pyramid
 } // namespace pxli

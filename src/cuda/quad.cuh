@@ -105,6 +105,11 @@ __device__ inline void convert(const View &v, Raw raw, bool packed, float (&out)
 #pragma unroll
     for (int k = 0; k < 4; k++) out[k] = in_units(v, out[k]);
 }
+// Elements 0 to `last` at p, p + v.stride[3], ..., in the view's units; the others are 0.
+__device__ inline void load_quad(const View &v, const char *p, float (&to)[4], int last) {
+    const bool packed = v.vector && last >= 3;
+    convert(v, fetch(v, p, last, packed), packed, to);
+}
 // Stores elements 0 to `last` at p, p + v.stride[3], ...
 __device__ inline void store_quad(const View &v, char *p, const float (&a)[4], int last) {
     View from = v;
@@ -128,6 +133,7 @@ __device__ inline void load_and_add(const View &v, const char *p, float (&a)[4],
 
 // The same of the elements from number `at` of a view on.
 __device__ inline Raw fetch(const View &v, int64_t at, int last, bool packed) { return fetch(v, address(v, at), last, packed); }
+__device__ inline void load_quad(const View &v, int64_t at, float (&to)[4], int last) { load_quad(v, address(v, at), to, last); }
 __device__ inline void store_quad(const View &v, int64_t at, const float (&a)[4], int last) {
     store_quad(v, address(v, at), a, last);
 }

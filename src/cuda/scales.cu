@@ -86,37 +86,45 @@ void multiply(const Run &r, bool values) {
         m.area[j] = r.p.scale[j].area, m.loss[j] = r.p.scale[j].loss, m.slope[j] = r.p.scale[j].slope;
     launch_multiply(r.s, r.e.terms, m);
 }
-// The finest scale's goes to the call's gradient.
-void weigh(const Run &r, int j, bool of_target, bool add) {
+// The finest scale's go to the call's gradients.
+Weighing weighing_of(const Run &r, int j) {
     const pxli_scale *s = &r.p.scale[j], *coarser = j + 1 < r.p.count ? s + 1 : nullptr;
-    const View &gradient = of_target ? r.e.grad_target : r.e.grad_pred;
-    if (!gradient.data) return;
     Weighing g{};
     g.planes = planes_of(r, j), g.slope = s->slope, g.has_coarser = coarser != nullptr;
-    g.own = view_of(of_target ? &s->grad_target : &s->grad_pred);
-    g.to = j ? g.own : gradient, g.add = j == 0 && add;
-    if (coarser) {
-        g.coarser = view_of(of_target ? &coarser->grad_target : &coarser->grad_pred);
-        g.rows = coarser->rows, g.columns = coarser->columns;
-        g.coarser_slope = j + 2 == r.p.count ? coarser->slope : nullptr;
-    }
-    launch_weigh(r.s, g);
+    g.own[0] = view_of(&s->grad_pred), g.own[1] = view_of(&s->grad_target);
+    g.to[0] = j ? g.own[0] : r.e.grad_pred, g.to[1] = j ? g.own[1] : r.e.grad_target;
+    if (!coarser) return g;
+    g.coarser[0] = view_of(&coarser->grad_pred), g.coarser[1] = view_of(&coarser->grad_target);
+    g.rows = coarser->rows, g.columns = coarser->columns;
+    g.coarser_slope = j + 2 == r.p.count ? coarser->slope : nullptr;
+    return g;
+}
+void weigh(const Run &r, const Step &riding, bool add) {
+    if (!r.e.grad_pred.data && !r.e.grad_target.data) return;
+    for (int j = r.p.count - 2; j > 0; j--) launch_weigh(r.s, weighing_of(r, j));
+    Weighing finest = weighing_of(r, 0);
+    finest.add = add;
+    if (riding.count)
+        launch_weigh_and_charge(r.s, r.e, riding, finest);
+    else
+        launch_weigh(r.s, finest);
 }
 
-void run_pyramid(Sequence &s, const Evaluation &e, int i, bool written) {
+void run_pyramid(Sequence &s, const Evaluation &e, int i, const Step &riding, bool add) {
     const size_t mark = s.mark();
     Run r = lay_out(s, e, i);
     halve_all(r);
     for (int j = 0; j < r.p.count; j++) set_range(r, j), run_scale(r, j);
-    multiply(r, i + 1 == e.call->pyramids && !e.call->walks);
-    for (int j = r.p.count > 1 ? r.p.count - 2 : 0; j >= 0; j--) weigh(r, j, false, written), weigh(r, j, true, written);
+    multiply(r, i + 1 == e.call->pyramids && !e.call->walks && !riding.count);
+    weigh(r, riding, add);
     s.release(mark);
 }
 
 } // namespace
 
-void run_pyramids(Sequence &s, const Evaluation &e, bool written) {
-    for (int i = 0; i < e.call->pyramids; i++) run_pyramid(s, e, i, written || i > 0);
+void run_pyramids(Sequence &s, const Evaluation &e, const Step &riding, bool written) {
+    for (int i = 0; i < e.call->pyramids; i++)
+        run_pyramid(s, e, i, i + 1 == e.call->pyramids ? riding : Step{}, written || i > 0);
 }
 
 } // namespace pxli

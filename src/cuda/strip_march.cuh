@@ -179,23 +179,11 @@ __device__ __forceinline__ void pull_back(const Block<K> &b, int row, float (&x)
     for (int j = 0; j < K::P; j++) target[j] = scale * (unit * fmaf(-y[j], vv[j], fmaf(x[j], uu[j], a[j])));
 }
 template <class K>
-__device__ __forceinline__ void charge_pixels(const Block<K> &b, const float (&e)[K::P], int count, float (&pred)[K::P],
+__device__ __forceinline__ void charge_others(const Block<K> &b, const float (&e)[K::P], int count, float (&pred)[K::P],
                                               float (&target)[K::P]) {
 #pragma unroll 1
-    for (int k = 1; k <= b.g.others; k++) {
-        const Charge &c = b.shared.charge[k];
-        float slope[K::P], value[K::P];
-#pragma unroll
-        for (int j = 0; j < K::P; j++) slope[j] = j < count ? e[j] : 0;
-        penalise(c.penalty, c.param, slope, value);
-#pragma unroll
-        for (int j = 0; j < K::P; j++) {
-            if (j >= count) value[j] = 0; // charbonnier charges a difference of 0
-            const float step = c.scale == 0 ? 0 : c.scale * slope[j];
-            pred[j] += step, target[j] -= step;
-        }
-        add_values(value, b.sums + k * K::T + threadIdx.x);
-    }
+    for (int k = 1; k <= b.g.others; k++)
+        charge_pixels(b.shared.charge[k], e, count, pred, target, b.sums + k * K::T + threadIdx.x);
 }
 template <class K>
 __device__ __forceinline__ void finish_task(const Block<K> &b, int first, int slot, int row) {
@@ -209,7 +197,7 @@ __device__ __forceinline__ void finish_task(const Block<K> &b, int first, int sl
 #pragma unroll
     for (int j = 0; j < K::P; j++) e[j] = u[j] - v[j];
     if (K::BACK != NONE) pull_back(b, row, u, v, pred, target);
-    if (K::OTHERS == PIXELS) charge_pixels(b, e, count, pred, target);
+    if (K::OTHERS == PIXELS) charge_others(b, e, count, pred, target);
     if constexpr (K::OTHERS == NEIGHBOURS) add_neighbours(b, first, row, pred);
     const Args &g = b.g;
     if constexpr (K::OTHERS == NEIGHBOURS) {
