@@ -122,6 +122,11 @@ static void set_window(const pxli_call *call, pxli_pass *pass, const pxli_window
         weight_inside(pass->taps_y, pass->radii.y, pass->h) * weight_inside(pass->taps_x, pass->radii.x, pass->w) < 0.5;
 }
 
+/* With a range of its own a constant image has stabilisers of 0. Then all of its windows are flat, unless they reach zeros. */
+static bool settles(const pxli_call *call, const pxli_window *w, bool padded) {
+    const bool zeros = w->border == PXL_ZERO || padded || call->args->weight;
+    return pxli_settles(w->k1, w->k2) || (w->data_range == PXL_FROM_DATA && zeros);
+}
 static bool has_exponents(const pxli_term *t) {
     return !(t->alpha == 1 && t->beta == 1 && t->gamma == 1);
 } /* ssim, dssim alone */
@@ -131,7 +136,7 @@ static void add_scored(const pxli_call *call, pxli_pass *pass, int k) {
     pass->mode = pass->scored_count == 0 && plain ? PXLI_SCORE_SSIM : PXLI_SCORE_TERMS;
     pass->means = (pass->means || pass->scored_count == 0) && term->kind == PXL_LUMINANCE;
     pass->scored[pass->scored_count++] = k;
-    pass->settles = pxli_settles(term->window.k1, term->window.k2);
+    pass->settles = settles(call, &term->window, false);
     pass->covariance = pass->covariance || term->kind == PXL_CONTRAST || term->kind == PXL_STRUCTURE || has_exponents(term);
 }
 static pxli_pass *pass_for(pxli_call *call, const pxli_term *term) {
@@ -297,7 +302,7 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;
     pass->scored_count = 1, pass->scored[0] = 0;
-    pass->settles = pxli_settles(p->whole.k1, p->whole.k2);
+    pass->settles = settles(to, pass->window, p->term->scales.halving == PXLI_HALVE_PAD);
     pass->reads_sums = j > 0;
     set_tiles(to, pass);
 }

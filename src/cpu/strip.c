@@ -284,7 +284,8 @@ static void set_units(strip *s) {
     const double scale = p->scored_count ? pxli_window_scale(range, pixel, PXLI_DOUBLE ? 1022 : 126) : 1;
     const double L = pxli_data_range(range) * scale;
     s->scale = (real)scale;
-    s->C1 = (real)pxli_stabiliser(p->window->k1, L, least), s->C2 = (real)pxli_stabiliser(p->window->k2, L, least);
+    s->C1 = (real)pxli_stabiliser(p->window->k1, L, least);
+    s->C2 = (real)pxli_variance_stabiliser(p->window->k2, L, pixel * scale, least, p->settles);
     s->c *= s->scale, s->d *= s->scale, s->two_c *= s->scale, s->gap *= s->scale;
     const bool zero = p->window->border == PXL_ZERO;
     s->outside[MAP_U] = zero ? -s->two_c : 0, s->outside[MAP_V] = zero ? -s->gap : 0;

@@ -85,7 +85,7 @@ struct ConstantsArgs {
     const double *base; // of sums and differences; NULL: of images
     Constants *constants;
     int64_t first; // tile of this launch
-    bool windowed, gradients, mostly_outside;
+    bool windowed, gradients, mostly_outside, settles;
     int slots; // of the step's terms
     unsigned char term[PXLI_MAX_TERMS];
 };
@@ -109,12 +109,12 @@ __device__ void set_shifts(const ConstantsArgs &g, const Tile &t, Samples &sampl
     c.c = shifts.c, c.d = shifts.d, c.exact = shifts.exact;
     c.sum = 2 * c.c + base, c.gap = c.d + gap;
 }
-__device__ void set_units(const Term &term, double range, Constants &c) {
+__device__ void set_units(const Term &term, double range, bool settles, Constants &c) {
     const double pixel = max(fabs(static_cast<double>(c.sum)), fabs(static_cast<double>(c.gap)));
     const double scale = pxli_window_scale(range, pixel, 126), unit = pxli_data_range(range) * scale, least = 1e-36;
     c.scale = static_cast<float>(scale);
     c.C1 = static_cast<float>(pxli_stabiliser(term.k1, unit, least));
-    c.C2 = static_cast<float>(pxli_stabiliser(term.k2, unit, least));
+    c.C2 = static_cast<float>(pxli_variance_stabiliser(term.k2, unit, pixel * scale, least, settles));
     c.c *= c.scale, c.d *= c.scale, c.sum *= c.scale, c.gap *= c.scale;
 }
 // One block of 32 threads for each tile.
@@ -128,7 +128,7 @@ __global__ void set_constants(const __grid_constant__ ConstantsArgs g, const __g
     Constants c{};
     c.scale = 1;
     if (g.windowed) set_shifts(g, t, samples[0], c);
-    if (g.windowed && g.slots) set_units(terms.term[g.term[0]], range_of(terms, g.term[0], t.image), c);
+    if (g.windowed && g.slots) set_units(terms.term[g.term[0]], range_of(terms, g.term[0], t.image), g.settles, c);
     c.pulls = g.gradients && g.slots == 0;
     for (int i = 0; i < g.slots && g.gradients; i++) c.pulls = c.pulls || scale_of(terms, g.term[i], t.image) != 0;
     g.constants[index] = c;
@@ -175,7 +175,7 @@ void launch_constants(Sequence &s, const Evaluation &e, const Step &step, const 
     g.tiles = p.tiles, g.x = p.images.x, g.y = p.images.y, g.weight = p.images.weight;
     g.base = p.images.base;
     g.constants = p.constants, g.windowed = p.maps > 1, g.gradients = step.gradients && p.backs;
-    g.mostly_outside = p.mostly_outside, g.slots = step.count;
+    g.mostly_outside = p.mostly_outside, g.settles = step.pass->settles, g.slots = step.count;
     for (int i = 0; i < step.count; i++) g.term[i] = static_cast<unsigned char>(step.term[i]);
     const int64_t most = int64_t{1} << 30;
     for (; g.first < p.count; g.first += most)

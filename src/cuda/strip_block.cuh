@@ -110,8 +110,8 @@ __device__ inline void set_units(const Args &g, const Tile &t, const Term &term,
     const double scale = pxli_window_scale(range, pixel, 126), unit = pxli_data_range(range) * scale, least = 16 * 1e-36;
     s.scale = static_cast<float>(scale);
     s.C1 = g.contrast_structure ? kNever : static_cast<float>(pxli_stabiliser(term.k1, unit, least) / 16);
-    s.C2 =
-        static_cast<float>(pxli_stabiliser(term.k2, unit, least) / 16 / g.variance_factor); // in place of a factor on variances
+    const double C2 = pxli_variance_stabiliser(term.k2, unit, pixel * scale, least, false);
+    s.C2 = static_cast<float>(C2 / 16 / g.variance_factor); // in place of a factor on variances
     to.c = pixel * scale > 0x1p61 ? NAN : to.c * s.scale, to.d *= s.scale;
     s.sum = pixel * scale > 0x1p61 ? NAN : static_cast<float>(sum * scale / 4), s.gap = static_cast<float>(gap * scale / 4);
 }

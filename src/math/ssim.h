@@ -73,7 +73,8 @@ PXLI_INLINE pxli_maps pxli_settle(pxli_maps f, PXLI_REAL sum, PXLI_REAL gap, PXL
         f.vv += (-gap - f.v) * (f.v - gap); /* its variance stays */
         f.v = -gap;
     }
-    if (C2 < noise && variances <= noise && noise - noise == 0) f.uu = f.u * f.u + 1, f.vv = f.v * f.v;
+    if (C2 < noise && variances <= noise && noise - noise == 0)
+        f.uu = f.u * f.u + (1 + sum * sum + gap * gap), f.vv = f.v * f.v; /* of the size of pixels, lest it vanish beside them */
     return f;
 }
 

@@ -37,6 +37,11 @@ PXLI_INLINE double pxli_stabiliser(double k, double L, double least) {
     const double own = k > 1e-15 ? k * L : 1e-15 * L, c = own * own, most = 1 / least;
     return c < least ? least : c > most ? most : c;
 }
+/* That of variances. L is 0 for constant images; where all of their windows are flat and none is settled, it is the square of a pixel,
+ * beside which nothing remains of what rounding left of a variance. */
+PXLI_INLINE double pxli_variance_stabiliser(double k, double L, double pixel, double least, bool settles) {
+    return L == 0 && !settles ? pxli_stabiliser(1, pixel, least) : pxli_stabiliser(k, L, least);
+}
 /* Whether stabilisers of these are so small that flat windows have to be settled: see pxli_settle. */
 PXLI_INLINE bool pxli_settles(double k1, double k2) { return k1 < 1e-3 || k2 < 1e-3; }
 /* features, lpips, style, cosine: compared in the layers of a network. */
