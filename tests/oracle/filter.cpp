@@ -60,26 +60,53 @@ int64_t first_sample(int taps, pxl_border border) { return border == PXL_VALID ?
 
 namespace {
 
-// Calls visit(output index, input index, weight) for each pair that the filter connects.
-template <typename Visit>
-void each_pair(const Image &output, const Image &input, const Kernel &kernel, pxl_border border, Visit visit) {
-    const int64_t y0 = first_sample(kernel.h, border), x0 = first_sample(kernel.w, border);
-    std::vector<int64_t> columns(static_cast<size_t>(output.w) * kernel.w); // the border's index function, tabulated
-    for (int64_t x = 0; x < output.w; ++x)
-        for (int j = 0; j < kernel.w; ++j) columns[x * kernel.w + j] = border_index(border, x + x0 + j, input.w);
-    for (int64_t plane = 0; plane < output.n * output.c; ++plane)
-        for (int64_t y = 0; y < output.h; ++y)
-            for (int i = 0; i < kernel.h; ++i) {
-                const int64_t from_y = border_index(border, y + y0 + i, input.h);
-                if (from_y < 0) continue;
-                for (int64_t x = 0; x < output.w; ++x)
-                    for (int j = 0; j < kernel.w; ++j) {
-                        const int64_t from_x = columns[x * kernel.w + j];
-                        if (from_x < 0) continue;
-                        visit((plane * output.h + y) * output.w + x, (plane * input.h + from_y) * input.w + from_x,
-                              kernel.v[i * kernel.w + j]);
+// Along one axis: by which tap an output reads which input.
+struct Reading {
+    int tap;
+    int64_t output, input;
+};
+std::vector<Reading> readings_of(int taps, pxl_border border, int64_t inputs) {
+    std::vector<Reading> all;
+    for (int64_t output = 0; output < filtered_size(inputs, taps, border); ++output)
+        for (int tap = 0; tap < taps; ++tap) {
+            const int64_t input = border_index(border, output + first_sample(taps, border) + tap, inputs);
+            if (input >= 0) all.push_back({tap, output, input});
+        }
+    return all;
+}
+// What each place of one axis is connected with.
+struct Link {
+    int tap;
+    int64_t at;
+};
+using Links = std::vector<std::vector<Link>>;
+Links inputs_of_outputs(int taps, pxl_border border, int64_t inputs) {
+    Links links(static_cast<size_t>(std::max<int64_t>(filtered_size(inputs, taps, border), 0)));
+    for (const Reading &r : readings_of(taps, border, inputs)) links[r.output].push_back({r.tap, r.input});
+    return links;
+}
+Links outputs_of_inputs(int taps, pxl_border border, int64_t inputs) {
+    Links links(static_cast<size_t>(inputs));
+    for (const Reading &r : readings_of(taps, border, inputs)) links[r.input].push_back({r.tap, r.output});
+    return links;
+}
+// Each place's sum over those that it is connected with, of weight times element.
+Image weighted_sums(const Image &from, const Kernel &kernel, const Links &rows, const Links &columns) {
+    Image to(from.n, from.c, static_cast<int64_t>(rows.size()), static_cast<int64_t>(columns.size()));
+    double *next = to.v.data();
+    for (int64_t plane = 0; plane < to.n * to.c; ++plane)
+        for (const std::vector<Link> &row : rows)
+            for (const std::vector<Link> &column : columns) {
+                long double sum = 0; // of up to a million terms
+                for (const Link &y : row)
+                    for (const Link &x : column) {
+                        const double weight = kernel.v[y.tap * kernel.w + x.tap]; // a tap of 0 does not carry a NaN
+                        if (weight != 0)
+                            sum += static_cast<long double>(weight) * from.v[(plane * from.h + y.at) * from.w + x.at];
                     }
+                *next++ = static_cast<double>(sum);
             }
+    return to;
 }
 
 int64_t pooled_size(int64_t n, int factor, bool decimate) { return decimate ? n / factor + (n & 1) : n / factor; }
@@ -101,23 +128,13 @@ void each_pooled_pair(const Image &output, const Image &input, int factor, bool 
 } // namespace
 
 Image filter(const Image &image, const Kernel &kernel, pxl_border border) {
-    Image result(image.n, image.c, filtered_size(image.h, kernel.h, border), filtered_size(image.w, kernel.w, border));
-    std::vector<long double> sums(result.v.size()); // of up to a million terms
-    each_pair(result, image, kernel, border, [&](int64_t to, int64_t from, double weight) {
-        if (weight != 0) sums[to] += static_cast<long double>(weight) * image.v[from]; // a tap of 0 does not carry a NaN
-    });
-    std::copy(sums.begin(), sums.end(), result.v.begin());
-    return result;
+    return weighted_sums(image, kernel, inputs_of_outputs(kernel.h, border, image.h),
+                         inputs_of_outputs(kernel.w, border, image.w));
 }
 
 Image filter_adjoint(const Image &grad_output, const Kernel &kernel, pxl_border border, const Image &sizes) {
-    Image result(grad_output.n, grad_output.c, sizes.h, sizes.w);
-    std::vector<long double> sums(result.v.size());
-    each_pair(grad_output, result, kernel, border, [&](int64_t from, int64_t to, double weight) {
-        if (weight != 0) sums[to] += static_cast<long double>(weight) * grad_output.v[from];
-    });
-    std::copy(sums.begin(), sums.end(), result.v.begin());
-    return result;
+    return weighted_sums(grad_output, kernel, outputs_of_inputs(kernel.h, border, sizes.h),
+                         outputs_of_inputs(kernel.w, border, sizes.w));
 }
 
 Image pool(const Image &image, int factor, bool decimate) {

@@ -72,12 +72,11 @@ bool has_window(const Term &scale, int64_t h, int64_t w) {
 // A product of one image's scales, or of one of its channels: its value, and its derivatives by the scales' losses.
 struct Product {
     real value = 0;
-    std::vector<real> slopes;
+    std::vector<real> slopes, steps; // steps: those of its logarithm
 };
 Product product(const Term &term, const std::vector<real> &weights, const std::vector<real> &losses) {
     Product result;
-    result.slopes.assign(losses.size(), 0);
-    std::vector<real> steps(losses.size()); // d log / d loss
+    result.slopes.assign(losses.size(), 0), result.steps.assign(losses.size(), 0);
     real log = 0;
     bool zero = false;
     for (size_t j = 0; j < losses.size(); ++j) {
@@ -94,10 +93,19 @@ Product product(const Term &term, const std::vector<real> &weights, const std::v
         }
         zero = zero || factor <= 0;
         log += weights[j] * std::log1p(-share * losses[j]);
-        steps[j] = weights[j] * share / factor;
+        result.steps[j] = weights[j] * share / factor;
     }
     result.value = zero ? 1 : -std::expm1(log);
-    for (size_t j = 0; j < losses.size() && !zero; ++j) result.slopes[j] = steps[j] * std::exp(log);
+    for (size_t j = 0; j < losses.size() && !zero; ++j) result.slopes[j] = result.steps[j] * std::exp(log);
+    return result;
+}
+// How far its slopes may move where the losses are known to +-errors: much where a factor is near 0.
+std::vector<real> slope_errors(const Product &p, const std::vector<real> &weights, const std::vector<real> &errors) {
+    std::vector<real> result(errors.size());
+    real of_logarithm = 0;
+    for (size_t j = 0; j < errors.size(); ++j) of_logarithm += p.steps[j] * errors[j];
+    for (size_t j = 0; j < errors.size(); ++j)
+        if (p.slopes[j] != 0) result[j] = std::fabs(p.slopes[j]) * (of_logarithm + p.steps[j] / weights[j] * errors[j]);
     return result;
 }
 
@@ -149,6 +157,17 @@ Image pulled_back(const Term &term, const Scales &scales, const std::vector<real
     }
     return sum;
 }
+// How far that moves if each slope does by so much.
+Image moved_back(const Term &term, const Scales &scales, const std::vector<real> &moved, Image TermResult::*gradient) {
+    Image sum = like(scales.sizes[0]);
+    for (size_t j = 0; j < moved.size(); ++j) {
+        if (moved[j] == 0) continue;
+        std::vector<real> one(moved.size());
+        one[j] = moved[j];
+        add_scaled(sum, absolute(pulled_back(term, scales, one, gradient)), 1);
+    }
+    return sum;
+}
 
 } // namespace
 
@@ -192,10 +211,14 @@ TermResult scales_term(const Term &term, const Image &pred, const Image &target,
                 }
             }
             Product p = product(term, weights, losses);
+            std::vector<real> errors(losses.size());
+            for (size_t j = 0; j < losses.size(); ++j) errors[j] = rounding * std::fabs(losses[j]) + slack[j];
+            std::vector<real> moved = slope_errors(p, weights, errors);
             result.value += factor * static_cast<double>(together * p.value);
             for (size_t j = 0; j < losses.size(); ++j)
                 result.value_slack += factor * static_cast<double>(together * std::fabs(p.slopes[j])) * slack[j];
-            for (real &slope : p.slopes) slope *= factor; // each channel has 1 / together of a mean, and `together` values
+            for (std::vector<real> *slopes : {&p.slopes, &moved})
+                for (real &slope : *slopes) slope *= factor; // each channel has 1 / together of a mean, and `together` values
             std::vector<real> sizes = p.slopes;
             for (real &size : sizes) size = std::fabs(size);
             for (int64_t c = first; c < first + together; ++c) {
@@ -204,6 +227,8 @@ TermResult scales_term(const Term &term, const Image &pred, const Image &target,
                 put_plane(result.grad_target, n, c, pulled_back(term, scales, p.slopes, &TermResult::grad_target), 1);
                 put_plane(result.slack_pred, n, c, pulled_back(term, scales, sizes, &TermResult::slack_pred), 1);
                 put_plane(result.slack_target, n, c, pulled_back(term, scales, sizes, &TermResult::slack_target), 1);
+                put_plane(result.slack_pred, n, c, moved_back(term, scales, moved, &TermResult::grad_pred), 1);
+                put_plane(result.slack_target, n, c, moved_back(term, scales, moved, &TermResult::grad_target), 1);
             }
         }
     result.scale = std::fabs(result.value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "filter.h"
@@ -75,17 +76,20 @@ void scatter(const Windows &windows, const double *px, const double *py, const M
     }
 }
 
-// The same with every part's magnitude.
+// The same with every part's magnitude; a bound, for which double is enough, and quicker.
 void scatter_slack(const Windows &windows, const double *px, const double *py, const Moments &m, const Slopes &d, double *gx,
                    double *gy) {
-    const real k = windows.correction;
-    for (size_t i = 0; i < windows.at.size(); ++i) {
-        const int64_t at = windows.at[i];
-        if (at < 0) continue;
-        const real weight = windows.weights[i], dx = std::fabs(px[at] - m.mx), dy = std::fabs(py[at] - m.my);
-        gx[at] += static_cast<double>(weight * (d.mx + k * (2 * d.vx * dx + d.cov * dy)));
-        gy[at] += static_cast<double>(weight * (d.my + k * (2 * d.vy * dy + d.cov * dx)));
-    }
+    const auto mx = static_cast<double>(m.mx), my = static_cast<double>(m.my), k = static_cast<double>(windows.correction);
+    const auto dmx = static_cast<double>(d.mx), dmy = static_cast<double>(d.my), cov = k * static_cast<double>(d.cov);
+    const double vx = 2 * k * static_cast<double>(d.vx), vy = 2 * k * static_cast<double>(d.vy);
+    const int64_t *at = windows.at.data();
+    for (const double row : windows.rows.weights)
+        for (const double column : windows.columns.weights) {
+            const int64_t i = *at++;
+            if (i < 0) continue;
+            const double weight = row * column, dx = std::fabs(px[i] - mx), dy = std::fabs(py[i] - my);
+            gx[i] += weight * (dmx + vx * dx + cov * dy), gy[i] += weight * (dmy + vy * dy + cov * dx);
+        }
 }
 
 Slopes times(const Slopes &s, real factor) {
@@ -214,33 +218,49 @@ Score score(const Term &term, const Moments &m, real range, real rounding) {
 
 namespace {
 
+struct Range {
+    real least = std::numeric_limits<real>::infinity(), most = -least;
+    void widen(real a) { least = std::min(least, a), most = std::max(most, a); }
+    real farthest_from(real a) const { return std::max(std::fabs(a - least), std::fabs(a - most)); }
+};
 // The largest |pred - target| of a plane, and its largest |pred| or |target|.
 struct Extent {
     real difference = 0, size = 0;
+    Range sums, differences; // pred + target, pred - target
 };
 Extent extent(const double *px, const double *py, int64_t pixels) {
     Extent largest;
     for (int64_t i = 0; i < pixels; ++i) {
-        largest.difference = std::max<real>(largest.difference, std::fabs(px[i] - py[i]));
-        largest.size = std::max<real>(largest.size, std::max(std::fabs(px[i]), std::fabs(py[i])));
+        const real x = px[i], y = py[i];
+        largest.difference = std::max(largest.difference, std::fabs(x - y));
+        largest.size = std::max(largest.size, std::max(std::fabs(x), std::fabs(y)));
+        largest.sums.widen(x + y), largest.differences.widen(x - y);
     }
     return largest;
 }
 
 bool has_roots(const Term &term) { return term.kind == PXL_CONTRAST || term.kind == PXL_STRUCTURE || has_exponents(term); }
 
-// How far sqrt(v) may move where v is known to +-error.
-real root_error(real v, real error) { return std::sqrt(v + error) - std::sqrt(std::max<real>(v - error, 0)); }
+// How far sqrt(v) may move where v is known to +-error, and counts as 0 up to `cut`.
+real root_error(real v, real error, real cut) {
+    return std::sqrt(v + error) - (v - error <= cut ? 0 : std::sqrt(std::max<real>(v - error, 0)));
+}
+// What the manual lets a variance be and count as 0: 5e-7 (f64: 1e-15) of the window's mean of (x + y - 2c)^2 + (x - y - d)^2, where
+// 2c and d may be whatever x + y and x - y are anywhere.
+real cut_of(const Moments &m, real rounding, const Extent &largest) {
+    const real sum = largest.sums.farthest_from(m.mx + m.my), difference = largest.differences.farthest_from(m.mx - m.my);
+    return rounding / 2 * (2 * (m.vx + m.vy) + sum * sum + difference * difference);
+}
 
 // The square roots of contrast and structure: steep where a window is nearly flat, and then so are their slopes. An implementation may
-// take a variance within its `error` for 0.
-void add_rounding_of_roots(const Moments &m, real q, real c2, real error, real step_error, Score &s) {
+// take a variance within its `error`, or of no more than `cut`, for 0.
+void add_rounding_of_roots(const Moments &m, real q, real c2, real error, real cut, real step_error, Score &s) {
     const real sx = std::sqrt(m.vx), sy = std::sqrt(m.vy), least = std::sqrt(error);
     q = std::min(q, sx * sy + c2 / 2);
-    s.slack += 2 * (root_error(m.vx, error) * sy + root_error(m.vy, error) * sx + error) / q;
+    s.slack += 2 * (root_error(m.vx, error, cut) * sy + root_error(m.vy, error, cut) * sx + error) / q;
     const real steep = 2 * (sy / std::max(sx, least) + sx / std::max(sy, least)) / q;
     s.uncertainties = plus(s.uncertainties, {steep * step_error, steep * step_error, 0, 0, 0});
-    const real turn = std::min<real>(1, error / std::max(std::min(m.vx, m.vy), error));
+    const real smaller = std::min(m.vx, m.vy), turn = smaller - error <= cut ? 1 : error / smaller;
     s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), turn));
 }
 
@@ -263,9 +283,8 @@ void add_rounding(const Term &term, const Moments &m, real range, real rounding,
         s.uncertainties = plus(s.uncertainties, times(magnitudes(s.slopes), variance_error / q));
         s.slack += variance_error / q;
     }
-    // Beside its rounding, the manual lets a variance below 2e-6 (f32) of the mean square, at most size^2, count as 0.
-    const real cut = rounding / 4 * largest.size * largest.size;
-    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, step_error * step + cut, step_error, s);
+    const real error = step_error * step + rounding / 4 * largest.size * largest.size; // vx, vy: from those of x + y and x - y
+    if (c2 > 0 && has_roots(term)) add_rounding_of_roots(m, q, c2, error, cut_of(m, rounding, largest), step_error, s);
 }
 
 } // namespace
