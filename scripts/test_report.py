@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The end of scripts/test.sh: where the time went, what was skipped and why, whether the check stayed within its budget.
 
-    test_report.py FOLDER [budget]
+    test_report.py FOLDER SECONDS [budget]
 
-FOLDER has steps.tsv (name, seconds, passed or FAILED) and, if anything was left out, skipped.tsv (what, why). What Google Test wrote
-about each suite (cmake/PixlossSuite.cmake) lies in build/PRESET/results, what ctest wrote in build/PRESET/Testing. Ends with 1 if a
-suite has no tests, as a filter that fits none passes.
+SECONDS: what all of it took, as steps may run side by side. FOLDER has steps.tsv (name, seconds, passed or FAILED) and, if anything
+was left out, skipped.tsv (what, why). What Google Test wrote about each suite (cmake/PixlossSuite.cmake) lies in build/PRESET/results,
+what ctest wrote in build/PRESET/Testing. Ends with 1 if a suite has no tests, as a filter that fits none passes.
 """
 import collections
 import glob
@@ -82,22 +82,20 @@ def print_skipped(skipped):
         print("  " + ", ".join(f"{name} ({count} tests)" if count > 1 else name for name, count in names.items()) + f": {reason}")
 
 
-def print_steps(steps):
-    total = sum(int(seconds) for _, seconds, _ in steps)
+def print_steps(steps, total):
     print(f"\n== Where the time went ({total // 60} min {total % 60:02d} s)")
     for name, seconds, result in steps:
         print(f"  {int(seconds):5d} s  {100 * int(seconds) / max(total, 1):3.0f} %  {result:6s}  {name}")
-    return total
 
 
 def main():
-    folder, has_budget = sys.argv[1], sys.argv[2:] == ["budget"]
+    folder, total, has_budget = sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["budget"]
     steps = read_table(os.path.join(folder, "steps.tsv"))
     presets = [preset for preset in PRESETS if any(name == f"{preset}: tests" for name, _, _ in steps)]
     suites = read_tests(presets)
     print_tests(suites)
     print_skipped([*read_skipped(presets), *read_table(os.path.join(folder, "skipped.tsv"))])
-    total = print_steps(steps)
+    print_steps(steps, total)
     if has_budget and total > BUDGET_MINUTES * 60:
         print(f"\nWARNING: this took over {BUDGET_MINUTES} minutes, the budget on two cores with AVX-512 "
               f"({SLOW_BUDGET_MINUTES} on cores half as fast): CONTRIBUTING.md.")

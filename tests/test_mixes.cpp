@@ -58,10 +58,11 @@ int check_mix(const std::vector<pxl_term> &terms, std::mt19937 &random) {
 class Mixes : public testing::TestWithParam<std::string> {};
 TEST_P(Mixes, of_ssim_and_one_term_agree_with_the_oracle) {
     std::mt19937 random(3);
+    Turn turn(1);
     int failures = 0;
     for (const pxl_term &term : specs_of(GetParam()))
         for (int i = 0; i < 4 && failures < failures_shown; ++i)
-            failures += check_mix({ssim(0.7), weighted(0.1 * (3 - i), term)}, random);
+            if (turn.comes()) failures += check_mix({ssim(0.7), weighted(0.1 * (3 - i), term)}, random);
 }
 INSTANTIATE_TEST_SUITE_P(family, Mixes, testing::Values("sobel", "laplacian", "tv"), [](const auto &info) { return info.param; });
 
@@ -72,6 +73,7 @@ TEST(Mixes, of_ssim_and_several_terms_agree_with_the_oracle) {
     std::vector<pxl_term> all;
     for (const char *family : {"sobel", "laplacian", "tv", "pixel", "mean"})
         for (const pxl_term &term : specs_of(family)) all.push_back(term);
+    Turn turn(2);
     int failures = 0;
     for (int i = 0; i < 400 && failures < failures_shown; ++i) {
         std::vector<pxl_term> terms(random() % 3);
@@ -80,7 +82,7 @@ TEST(Mixes, of_ssim_and_several_terms_agree_with_the_oracle) {
         while (terms.size() < 3 + random() % 3) terms.push_back(all[random() % all.size()]);
         for (pxl_term &term : terms)
             if (term.kind != PXL_SSIM) term.weight = 0.25 * weights[random() % std::size(weights)];
-        failures += check_mix(terms, random);
+        if (turn.comes()) failures += check_mix(terms, random);
     }
 }
 
