@@ -83,7 +83,7 @@ suite() {
   step "$1: build" build "$@" && step "$1: tests" run "$1"
 }
 
-# The Python package. What its tests take beside it is brought once, which is no part of the check's time. Ends with 3 if it cannot be.
+# The Python package. What its tests take beside it is brought once, which is no part of the check's time.
 python_options=()
 [ "$full" = no ] || python_options=(--full)
 python_setup() {
@@ -143,7 +143,7 @@ if step setup setup; then
   fi
   python_setup
   python=$?
-  # Side by side: the one builds while the other tests, on one core.
+  # Side by side: Python's tests take one core most of the time.
   step "fuzz, $fuzz_seconds s for each target" fuzz >"$report/fuzz.log" 2>&1 &
   fuzzing=$!
   python_package "$python" || status=1

@@ -292,6 +292,14 @@ static const pxl_args *scale_args(const pxli_call *call, const pxli_scale *s, bo
     to->reshaped.grad_target = call->grad_target ? &s->grad_target : NULL;
     return &to->reshaped;
 }
+/* Whether a pixel of scale j was averaged with zeros. */
+static bool has_padding(const pxli_pyramid *p, int j) {
+    bool padding = false;
+    for (int i = 1; i <= j; i++)
+        padding = padding || (p->scale[i].rows.pad && p->scale[i].rows.before) ||
+                  (p->scale[i].columns.pad && p->scale[i].columns.before);
+    return padding;
+}
 void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_pass *pass, pxli_call *to) {
     const bool coarsest = j == p->count - 1;
     set_call(scale_args(call, &p->scale[j], j == 0, to), to);
@@ -302,7 +310,7 @@ void pxli_plan_scale(const pxli_call *call, const pxli_pyramid *p, int j, pxli_p
     set_window(to, pass, coarsest ? &p->whole : &p->cropped);
     pass->mode = coarsest ? PXLI_SCORE_SSIM : PXLI_SCORE_CONTRAST_STRUCTURE;
     pass->scored_count = 1, pass->scored[0] = 0;
-    pass->settles = settles(to, pass->window, p->term->scales.halving == PXLI_HALVE_PAD);
+    pass->settles = settles(to, pass->window, has_padding(p, j));
     pass->reads_sums = j > 0;
     set_tiles(to, pass);
 }

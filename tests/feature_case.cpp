@@ -209,6 +209,14 @@ oracle::Result one_term(const pxl_term &term, double weight, const oracle::Input
     return oracle::evaluate({oracle::resolve(term)}, own);
 }
 
+// 1 - cos is half the square of a difference of unit vectors, of which each rounds by u.
+void add_rounding_of_cosine(double weight, oracle::Result &one) {
+    for (size_t i = 0; i < one.values.size(); i += 2) {
+        const double slack = std::sqrt(2 * std::fabs(one.values[i + 1])) * std::ldexp(1, -24);
+        one.value_slack[i] += std::fabs(weight) * slack, one.value_slack[i + 1] += slack;
+    }
+}
+
 void add_rows(std::vector<double> &to, const std::vector<double> &from, size_t terms, size_t term) {
     const size_t rows = from.size() / 2;
     to.resize(rows * (1 + terms));
@@ -225,7 +233,8 @@ oracle::Result feature_reference(const Case &test, const oracle::Inputs &inputs)
     const size_t terms = test.terms.size();
     for (size_t k = 0; k < terms; ++k) {
         const double weight = inputs.term_weights.empty() ? test.terms[k].weight : inputs.term_weights[k];
-        const oracle::Result one = one_term(test.terms[k], weight, inputs);
+        oracle::Result one = one_term(test.terms[k], weight, inputs);
+        if (test.terms[k].kind == PXL_COSINE) add_rounding_of_cosine(weight, one);
         add_rows(result.values, one.values, terms, k);
         add_rows(result.scale, one.scale, terms, k);
         add_rows(result.value_slack, one.value_slack, terms, k);

@@ -82,9 +82,11 @@ TEST_P(Terms, agree_with_the_oracle_on_small_images) {
     Turn turn(2);
     int failures = 0;
     for (const pxl_term &term : specs_of(GetParam()))
-        for (const Shape &shape : small_shapes())
+        for (const Shape &shape : small_shapes()) {
+            if (!turn.comes()) continue;
             for (const pxl_dtype dtype : {PXL_F64, PXL_F32})
-                if (failures < failures_shown && turn.comes()) failures += check_term(term, shape, dtype, random);
+                if (failures < failures_shown) failures += check_term(term, shape, dtype, random);
+        }
 }
 
 INSTANTIATE_TEST_SUITE_P(family, Terms, testing::ValuesIn(all_families()), [](const auto &info) { return info.param; });

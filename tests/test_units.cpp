@@ -189,6 +189,7 @@ bool squares_vanish(const Case &test, int e) {
 // or it is refused.
 bool round_parameter(const pxl_term &scaled, Case &test, int e) {
     const bool has_parameter = in_units(test.terms[0], 1, 1).penalty_param != 0;
+    if (scaled.kind == PXL_MS_SSIM) return true; // its eps has no units
     if (scaled.penalty_param == 0) return !has_parameter;
     if (scaled.kind == PXL_PSNR) return std::isfinite(scaled.penalty_param);
     const double left = round_to(test.dtype, scaled.penalty_param);
