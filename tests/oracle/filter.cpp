@@ -60,34 +60,20 @@ int64_t first_sample(int taps, pxl_border border) { return border == PXL_VALID ?
 
 namespace {
 
-// Along one axis: by which tap an output reads which input.
-struct Reading {
-    int tap;
-    int64_t output, input;
-};
-std::vector<Reading> readings_of(int taps, pxl_border border, int64_t inputs) {
-    std::vector<Reading> all;
-    for (int64_t output = 0; output < filtered_size(inputs, taps, border); ++output)
-        for (int tap = 0; tap < taps; ++tap) {
-            const int64_t input = border_index(border, output + first_sample(taps, border) + tap, inputs);
-            if (input >= 0) all.push_back({tap, output, input});
-        }
-    return all;
-}
-// What each place of one axis is connected with.
+// Along one axis, what each place is connected with: an output with the inputs that it reads; for the adjoint the other way round.
 struct Link {
     int tap;
     int64_t at;
 };
 using Links = std::vector<std::vector<Link>>;
-Links inputs_of_outputs(int taps, pxl_border border, int64_t inputs) {
-    Links links(static_cast<size_t>(std::max<int64_t>(filtered_size(inputs, taps, border), 0)));
-    for (const Reading &r : readings_of(taps, border, inputs)) links[r.output].push_back({r.tap, r.input});
-    return links;
-}
-Links outputs_of_inputs(int taps, pxl_border border, int64_t inputs) {
-    Links links(static_cast<size_t>(inputs));
-    for (const Reading &r : readings_of(taps, border, inputs)) links[r.input].push_back({r.tap, r.output});
+Links links_of(int taps, pxl_border border, int64_t inputs, bool adjoint) {
+    const int64_t outputs = std::max<int64_t>(filtered_size(inputs, taps, border), 0);
+    Links links(static_cast<size_t>(adjoint ? inputs : outputs));
+    for (int64_t output = 0; output < outputs; ++output)
+        for (int tap = 0; tap < taps; ++tap) {
+            const int64_t input = border_index(border, output + first_sample(taps, border) + tap, inputs);
+            if (input >= 0) links[adjoint ? input : output].push_back({tap, adjoint ? output : input});
+        }
     return links;
 }
 // Each place's sum over those that it is connected with, of weight times element.
@@ -128,13 +114,12 @@ void each_pooled_pair(const Image &output, const Image &input, int factor, bool 
 } // namespace
 
 Image filter(const Image &image, const Kernel &kernel, pxl_border border) {
-    return weighted_sums(image, kernel, inputs_of_outputs(kernel.h, border, image.h),
-                         inputs_of_outputs(kernel.w, border, image.w));
+    return weighted_sums(image, kernel, links_of(kernel.h, border, image.h, false), links_of(kernel.w, border, image.w, false));
 }
 
 Image filter_adjoint(const Image &grad_output, const Kernel &kernel, pxl_border border, const Image &sizes) {
-    return weighted_sums(grad_output, kernel, outputs_of_inputs(kernel.h, border, sizes.h),
-                         outputs_of_inputs(kernel.w, border, sizes.w));
+    return weighted_sums(grad_output, kernel, links_of(kernel.h, border, sizes.h, true),
+                         links_of(kernel.w, border, sizes.w, true));
 }
 
 Image pool(const Image &image, int factor, bool decimate) {
