@@ -225,7 +225,10 @@ TEST_F(Features, Maps) {
         EXPECT_EQ(size.height, 400 - border + 84);
         return outcome.out;
     };
-    for (const char *term : {"lpips", "cosine"}) draw(term, {"--features", weights, "--lpips", lpips});
+    std::vector<const char *> terms = {"lpips", "cosine"};
+    const char *lists = std::getenv("PXLOSS_TEST_LISTS");
+    if (lists && lists == std::string("long")) terms.push_back("features");
+    for (const char *term : terms) draw(term, {"--features", weights, "--lpips", lpips});
     EXPECT_TRUE(says(draw("features", {"--features", "random"}), "vgg16-random: random weights"));
     draw("ssim", {});
     EXPECT_EQ(run({"compare", "--map", folder / "default.png", coffee, compressed}).exit_code, 0);
