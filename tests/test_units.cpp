@@ -185,8 +185,7 @@ bool squares_vanish(const Case &test, int e) {
     const bool of_mean = is_root(oracle::resolve(test.terms[0])) || test.terms[0].kind == PXL_PSNR;
     return of_mean && e < -largest_exponent(test.dtype) / 2 + 12;
 }
-// delta, beta and eps are rounded to the type, too: gives `test` what is left of that of `scaled`. False: nothing, and 0 is the default,
-// or it is refused.
+// delta, beta and eps are rounded to the type, too: `test` gets what is left of that of `scaled`. False: nothing is, or it is refused.
 bool round_parameter(const pxl_term &scaled, Case &test, int e) {
     const bool has_parameter = in_units(test.terms[0], 1, 1).penalty_param != 0;
     if (scaled.kind == PXL_MS_SSIM) return true; // its eps has no units

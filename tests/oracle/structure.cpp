@@ -245,8 +245,8 @@ bool has_roots(const Term &term) { return term.kind == PXL_CONTRAST || term.kind
 real root_error(real v, real error, real cut) {
     return std::sqrt(v + error) - (v - error <= cut ? 0 : std::sqrt(std::max<real>(v - error, 0)));
 }
-// What the manual lets a variance be and count as 0: 5e-7 (f64: 1e-15) of the window's mean of (x + y - 2c)^2 + (x - y - d)^2, where
-// 2c and d may be whatever x + y and x - y are anywhere.
+// The largest variance that the manual lets count as 0: 5e-7 (f64: 1e-15) of the window's mean of (x + y - 2c)^2 + (x - y - d)^2. 2c and
+// d may be whatever x + y and x - y are anywhere.
 real cut_of(const Moments &m, real rounding, const Extent &largest) {
     const real sum = largest.sums.farthest_from(m.mx + m.my), difference = largest.differences.farthest_from(m.mx - m.my);
     return rounding / 2 * (2 * (m.vx + m.vy) + sum * sum + difference * difference);
