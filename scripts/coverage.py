@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def measure(build):
     """{path: [lines, ran, branches, taken]}"""
     run = subprocess.run(["gcovr", "--root", ROOT, "--filter", os.path.join(ROOT, "src/"), "--json-summary", "-",
-                          "--exclude-throw-branches", "--gcov-ignore-parse-errors", "-j", str(os.cpu_count()), build],
+                          "--exclude-throw-branches", "-j", str(os.cpu_count()), build],
                          stdout=subprocess.PIPE, check=True, cwd=ROOT)
     return {file["filename"]: [file[key] for key in ("line_total", "line_covered", "branch_total", "branch_covered")]
             for file in json.loads(run.stdout)["files"]}
@@ -60,7 +60,9 @@ def compare(old, new):
         lost += bad
         print(f"{name:<34} lines {100 * change[0]:+6.2f} %  branches {100 * change[1]:+6.2f} %{'  LOST' if bad else ''}")
     for name in sorted(old.keys() ^ new.keys()):
-        print(f"{name:<34} only in the {'old' if name in old else 'new'} file")
+        bad = name in old and os.path.exists(os.path.join(ROOT, name))  # none of it was reached
+        lost += bad
+        print(f"{name:<34} only in the {'old' if name in old else 'new'} file{'  LOST' if bad else ''}")
     print(f"{lost} files lost more than {100 * MOST_LOST:.0f} % of their lines or branches")
     return lost
 

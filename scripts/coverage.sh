@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+unset PXLOSS_TEST_DEVICE PXLOSS_ISA PXLOSS_TEST_LISTS PXLOSS_TEST_WORKSPACE PXLOSS_CUDA_ORDER PXLOSS_CUDA_SEED PXLOSS_CUDA_MISSING
 lists=(-LE slow)
 if [ "${1-}" = --full ]; then
   lists=()

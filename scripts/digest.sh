@@ -9,7 +9,7 @@
 # bits: a line for each case of tests/digest and each way to compute it: by every instruction set of
 # this processor, and by the CUDA kernels on the CPU. A refactoring must not change any.
 # code: a line for each function of the library, per instruction set and precision, and for each
-# CUDA kernel, per architecture. If the code is the same, too, there is nothing to measure again.
+# CUDA kernel, per architecture that the build has as machine code. If the code is the same, too, there is nothing to measure again.
 # Comments, line numbers and names of local variables do not matter.
 # Compare files of one machine and the same compilers only. Exits with 0 if all is equal, with 1 if
 # something differs or the build fails, with 2 for wrong usage.

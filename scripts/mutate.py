@@ -34,13 +34,22 @@ from mutate_faults import draw
 from mutate_worker import ROOT, Failed, Processes, Run, Stopped, Worker
 
 HOST = "pixloss_cuda_host_tests"  # has the CPU's kernels and, compiled for the CPU, CUDA's
-# As in tests/CMakeLists.txt.
-ORACLE_TESTS = "*/Terms.*:*/Sampled.*:ChosenCases.*:*Mixes.*:*/Filter.*:Filters.*:Statistics.*:*/Outputs.*:*Units*:*/NearlyEqual.*:Outlier.*:Sums.*"
-DEVICE_TESTS = ("Evaluate.*:*/NotFinite.*:*/EqualImages.*:*/Finite.*:Reduce.*:*/FarApart.*:"
-                "Determinism.same_bits_on_every_run:Determinism.same_values*:Check*:*Cuda*")
-NETWORK_TESTS = "Features.*:FeatureCalls.*:*/FeaturesSampled.*"
+
+
+def read_filters(path):
+    """The check's lists, {variable: filter}, from a CMakeLists.txt."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        text = file.read()
+    filters = {}
+    for append, name, words in re.findall(r'^(?:set\(|string\((APPEND) )(\w+_tests) "([^"]*)"\)', text, re.M):
+        filters[name] = filters.get(name, "") + words if append else words
+    return filters
+
+
+FILTERS = {**read_filters("tests/CMakeLists.txt"), **read_filters("tests/cuda_host/CMakeLists.txt")}
+ORACLE_TESTS = FILTERS["oracle_tests"] + ":" + FILTERS["digits_tests"]
+DEVICE_TESTS, NETWORK_TESTS, RACE_TESTS = FILTERS["device_tests"], FILTERS["network_tests"], FILTERS["tsan_tests"]
 SMALL_TESTS = "*/Sampled.*/2:*/Sampled.*/3:Evaluate.*:*/EqualImages.*:*/CudaStrip.*"
-RACE_TESTS = "CudaStream.*:CudaShort.*:*/CudaOrder.*/0:CudaLaunch.of_different_sizes*:CudaNetworkCalls.host_threads*"
 # Quick ones.
 CALLS = "Evaluate.*:Reduce.*:TotalVariation.*:*MsSsim*"
 CUDA_CALLS = "CudaShort.*:*/CudaOrder.*:Evaluate.*:Reduce.*"

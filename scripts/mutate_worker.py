@@ -116,6 +116,7 @@ class Worker:
     def copy_source(self):
         """Rewrites what differs: a file that keeps its time is not compiled again."""
         names = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
+        self.remove_others({os.path.join(self.source, name) for name in names})
         for name in filter(None, names):
             old, new = os.path.join(ROOT, name), os.path.join(self.source, name)
             if not os.path.isfile(old) or os.path.exists(new) and filecmp.cmp(old, new, shallow=False):
@@ -127,6 +128,15 @@ class Worker:
         if not os.path.lexists(cuda):
             os.makedirs(os.path.dirname(cuda), exist_ok=True)
             os.symlink(os.path.join(ROOT, "build", "cuda"), cuda)
+
+    def remove_others(self, names):
+        """What an earlier call copied and is no more: CMake would find it."""
+        for folder, folders, files in os.walk(self.source):
+            if folder == self.source and "build" in folders:
+                folders.remove("build")
+            for path in (os.path.join(folder, file) for file in files):
+                if path not in names:
+                    os.remove(path)
 
     def must(self, command, complaint, end=signal.SIGKILL):
         with open(self.log, "wb") as log:
@@ -250,7 +260,8 @@ class Worker:
                   *([f"-t {int(limit) * (os.cpu_count() or 1)}"] if limit else [])]
         shell = "".join(f"ulimit {words}; " for words in limits) + f"exec {run.command}"
         # Workers share the processors: threads that wait must not spin.
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive", **run.environment, "GTEST_FAIL_FAST": "1"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PXLOSS_")}
+        environment = {**inherited, "OMP_WAIT_POLICY": "passive", **run.environment, "GTEST_FAIL_FAST": "1"}
         if run.shards > 1:
             environment.update(GTEST_TOTAL_SHARDS=str(run.shards), GTEST_SHARD_INDEX=str(shard))
         with open(self.log, "wb") as log:

@@ -2,7 +2,7 @@
 # Installs what building and testing pixloss needs and this machine lacks, by apt (Debian, Ubuntu). Does nothing where all is there.
 #   scripts/setup.sh                   compilers, cmake, the libraries
 #   scripts/setup.sh --tests           what some tests ask for too: doxygen (the reference), lintian (the Debian packages), clang with
-#                                      its OpenMP (forks)
+#                                      its OpenMP (forks), zsh and fish (completions)
 #   scripts/setup.sh --fuzz            clang with its sanitizers too
 #   scripts/setup.sh --dev             the same, clang-format and clang-tidy
 #   scripts/setup.sh --coverage        gcovr
@@ -56,7 +56,7 @@ want_libraries() {
 }
 for argument in "$@"; do
   case "$argument" in
-    --tests) packages+=(doxygen lintian clang libomp-dev) ;;
+    --tests) packages+=(doxygen lintian clang libomp-dev zsh fish) ;;
     --coverage) packages+=(gcovr) ;;
     --fuzz) packages+=(clang libclang-rt-dev) ;;
     --dev) packages+=(clang libclang-rt-dev clang-format clang-tidy) ;;

@@ -153,6 +153,15 @@ class Source(unittest.TestCase):
             self.assertTrue(mutate.runs_of(file, "constant"), file)
 
 
+    def test_the_check_s_lists_are_read(self):
+        with open(os.path.join(ROOT, "tests", "CMakeLists.txt"), encoding="utf-8") as file:
+            text = file.read()
+        for name in ("oracle_tests", "digits_tests", "device_tests", "network_tests"):
+            words = re.findall(name + r' "([^"]*)"', text)
+            self.assertEqual(mutate.FILTERS[name], "".join(words))
+        self.assertIn("CudaOrder", mutate.RACE_TESTS)
+
+
 class Reports(unittest.TestCase):
     def test_counts(self):
         outcomes = ("killed: cpu: A.b", "survived", "compiler", "same code", "killed: c")

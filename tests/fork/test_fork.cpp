@@ -15,6 +15,12 @@
 #include "calls.h"
 #include "host.h"
 
+#ifdef PXL_TEST_COVERAGE
+extern "C" void __gcov_dump(void); // the counters of scripts/coverage.sh
+#else
+static void __gcov_dump() {}
+#endif
+
 namespace {
 
 constexpr int threads = 2;
@@ -49,6 +55,7 @@ Results in_child(const std::function<Results()> &work) {
     if (child == 0) {
         alarm(120); // what ends a child that hangs
         send(ends[1], work());
+        __gcov_dump(); // _exit does not
         _exit(0);
     }
     close(ends[1]);
