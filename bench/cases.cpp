@@ -32,15 +32,18 @@ constexpr Row rows[] = {
     {CPU, mixture, "f32", tiny},
     {CPU, "0.84*ssim+0.16*l1", "f32", full_hd},
     heading("MS-SSIM"),
-    {ALL, "ms_ssim 0.84*ms_ssim+0.16*l1", "f32", full_hd},
+    {ALL, "ms_ssim 0.84*ms_ssim+0.16*l1 0.84*ms_ssim+0.16*l1+0.1*sobel", "f32", full_hd},
+    {ALL, "ms_ssim", "f32", "1x3x1080x1920,both"},
+    {ALL, "ms_ssim", "f16", full_hd},
+    {CPU, "ms_ssim(preset=vainf)", "f32", full_hd}, // pytorch-msssim's
     {CUDA, "ms_ssim", "f32", "5x5x1080x1920 1x3x1080x1920,graph"},
     heading("Without a window"),
-    {CPU, "mse l1 huber charbonnier tv sobel laplacian", "f32", full_hd},
+    {CPU, "mse l1 huber charbonnier pseudo_huber log_cosh tv tv(root) sobel laplacian", "f32", full_hd},
     {CUDA, "mse l1 charbonnier tv sobel laplacian", "f32", films},
     heading("Windows and borders"),
     {ALL, "ssim(preset=skimage)", "f32", full_hd},
     {CUDA, "ssim(preset=torchmetrics,data_range=1)", "f32", full_hd},
-    {ALL, "ssim(window=33)", "f32", full_hd},
+    {ALL, "ssim(window=33) ssim(window=65) ssim(window=11:5)", "f32", full_hd},
     {CPU, "ssim(border=reflect)", "f32", full_hd},
     {CUDA, "ssim(border=zero)", "f32", films}, // fused-ssim's
     {ALL, "ssim(border=zero)", "f32", full_hd},
@@ -55,8 +58,10 @@ constexpr Row rows[] = {
     {ALL, "ssim", "f16", full_hd},
     {ALL, "ssim", "bf16", full_hd},
     {CPU, "ssim", "f64", full_hd},
+    {ALL, "ssim", "f16", "1x3x1080x1920,mixed"},
     heading("How the images lie, and what else is read or written"),
     {ALL, "ssim", "f32", "1x3x1080x1920,nhwc 1x3x1080x1919,crop 1x3x1080x1920,mask 1x3x1080x1920,both"},
+    {ALL, "ssim", "f32", "1x3x1080x1920,accumulate"},
     heading("Time grows with the pixels alone"),
     {CPU, "ssim", "f32", "1x1x256x256 1x1x1024x1024 1x1x2048x2048 1x1x4096x4096 1x1x8192x8192"},
     heading("Thin images beside a square one of as many pixels"),
@@ -116,6 +121,8 @@ bool parse_numbers(const std::string &text, Case &parsed) {
 bool parse_word(const std::string &word, Case &parsed) {
     if (word == "mask") return parsed.mask = true;
     if (word == "both") return parsed.both = true;
+    if (word == "accumulate") return parsed.accumulate = true;
+    if (word == "mixed") return parsed.mixed = true;
     if (word == "kept") return parsed.kept = true;
     if (word == "map") return parsed.map = true;
     if (word == "statistics") return parsed.statistics = true;
@@ -135,9 +142,11 @@ void parse_size(const std::string &text, Case &parsed) {
     bool valid = parse_numbers(word, parsed);
     while (valid && std::getline(words, word, ',')) valid = parse_word(word, parsed);
     if (!valid)
-        throw std::invalid_argument(
-            "--size=" + text + ": not four positive numbers like 1x3x1080x1920, at most 2^34 elements in " +
-            "all, then perhaps ,nhwc or ,crop, ,mask, ,both, ,kept, ,map or ,statistics, and on cuda ,warm or ,graph");
+        throw std::invalid_argument("--size=" + text +
+                                    ": not four positive numbers like 1x3x1080x1920, at most 2^34 elements in " +
+                                    "all, then perhaps ,nhwc or ,crop, ,mask, ,both, ,accumulate, ,mixed, ,kept, ,map or "
+                                    ",statistics, and on cuda ,warm or "
+                                    ",graph");
 }
 
 std::string without_spaces(std::string text) {

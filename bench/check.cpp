@@ -9,7 +9,7 @@ namespace {
 constexpr double value_tolerance = 1e-4, gradient_tolerance = 1e-3, reduction_tolerance = 1e-9;
 
 Case in_f64(Case test) {
-    test.dtype = PXL_F64;
+    test.dtype = PXL_F64, test.mixed = test.accumulate = false;
     test.layout = Layout::nchw;
     test.device = "cpu";
     return test;

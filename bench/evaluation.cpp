@@ -12,8 +12,10 @@ void check(pxl_status status) {
     if (status != PXL_OK) throw std::runtime_error(std::string(pxl_status_name(status)) + ": " + pxl_error_message());
 }
 
+pxl_dtype other_dtype(const Case &test) { return test.mixed ? PXL_F32 : test.dtype; }
+
 std::unique_ptr<Image> make_gradient(const Case &test) {
-    return std::make_unique<Image>(test.dtype, test.layout, test.n, test.c, test.h, test.w);
+    return std::make_unique<Image>(other_dtype(test), test.layout, test.n, test.c, test.h, test.w);
 }
 
 std::unique_ptr<Image> make_weights(const Case &test) {
@@ -68,6 +70,9 @@ Evaluation::Set::Set(Device &device, Evaluation &of)
     place(of.grad_pred_, grad_pred, args.grad_pred);
     place(of.grad_target_, grad_target, args.grad_target);
     pred.upload(of.pred_), target.upload(of.target_), upstream.upload();
+    args.accumulate = of.test_.accumulate;
+    if (args.accumulate && grad_pred) grad_pred->upload(*of.grad_pred_);
+    if (args.accumulate && grad_target) grad_target->upload(*of.grad_target_);
     if (weight) weight->upload(*of.weight_);
     if (!of.output_) args.values = values.data();
     place(of.output_, output, of.test_.map ? args.map : args.statistics);
@@ -81,7 +86,7 @@ Evaluation::Evaluation(Device &device, const pxl_loss *loss, const Case &test, i
       loss_(loss),
       test_(test),
       pred_(test.dtype, test.layout, test.n, test.c, test.h, test.w),
-      target_(test.dtype, test.layout, test.n, test.c, test.h, test.w),
+      target_(other_dtype(test), test.layout, test.n, test.c, test.h, test.w),
       weight_(test.mask ? make_weights(test) : nullptr),
       grad_pred_(test.gradient ? make_gradient(test) : nullptr),
       grad_target_(test.gradient && test.both ? make_gradient(test) : nullptr),
@@ -114,9 +119,11 @@ void Evaluation::fetch() {
 }
 
 double Evaluation::bytes_to_move() const {
-    const int images = 1 + reads_target(loss_) + (grad_pred_ != nullptr) + (grad_target_ != nullptr);
+    double bytes = double(pred_.bytes()) + (reads_target(loss_) ? double(target_.bytes()) : 0);
+    for (const Image *gradient : {grad_pred_.get(), grad_target_.get()})
+        if (gradient) bytes += double(gradient->bytes()) * (test_.accumulate ? 2 : 1);
     const int64_t weights = weight_ ? test_.n * test_.h * test_.w * int64_t(sizeof(float)) : 0;
-    return double(images * test_.bytes() + weights) + (output_ ? double(output_->bytes()) : 0);
+    return bytes + double(weights) + (output_ ? double(output_->bytes()) : 0);
 }
 
 Traffic Evaluation::traffic() const { return {1 + reads_target(loss_), test_.gradient || test_.wants_output()}; }

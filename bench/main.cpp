@@ -24,8 +24,10 @@ constexpr const char *usage =
     "  Without a loss, size and dtype, runs the device's default list (--benchmark_list_tests=true shows it). With any of them\n"
     "  runs that case, the value and the gradient: of ssim on 1x3x1080x1920 in f32 where not said otherwise. A loss may also be\n"
     "  reduce(sum|mean|min|max|l1|l2) or filter(blur,TAPS). After the size may stand ,nhwc or ,crop, ,mask (a weight per\n"
-    "  pixel), ,both (the gradients of both images), ,map or ,statistics (alone), on cuda ,warm (what fits stays in the L2) or\n"
-    "  ,graph (launched as a CUDA graph). Threads of the CPU: OMP_NUM_THREADS.\n"
+    "  pixel), ,both (the gradients of both images), ,accumulate (added to what is there), ,mixed (target and gradients in "
+    "f32),\n"
+    "  ,map or ,statistics (alone), on cuda ,warm (what fits stays in the L2) or ,graph (launched as a CUDA graph). Threads of\n"
+    "  the CPU: OMP_NUM_THREADS.\n"
     "  The ratios of_copy and of_fma are left out where either side varied too much; warnings come at the end.\n"
     "  Exit status: 0, 1 if a case failed its check or none was run, 2 for a wrong option.\n\n";
 

@@ -189,6 +189,10 @@ def package_peers():
         package = importlib.import_module("pytorch_msssim")
         return lambda a, b: 1 - package.ssim(a, b, data_range=1)
 
+    def ms_ssim(*_):
+        package = importlib.import_module("pytorch_msssim")
+        return lambda a, b: 1 - package.ms_ssim(a, b, data_range=1)
+
     def torchmetrics(*_):
         package = importlib.import_module("torchmetrics.functional.image")
         return lambda a, b: 1 - package.structural_similarity_index_measure(a, b, data_range=1.0)
@@ -208,7 +212,9 @@ def package_peers():
     def kornia(*_):
         package = importlib.import_module("kornia.metrics")
         return lambda a, b: 1 - package.ssim(a, b, window_size=11).mean()
-    return [Peer(package, loss, make, package=package) for package, loss, make in (
+    # MS-SSIM takes 161 pixels each way.
+    return [Peer("pytorch-msssim", "ms_ssim(preset=vainf)", ms_ssim, package="pytorch-msssim", sizes=r".*x\d{3,}x\d{3,}$")] + [
+        Peer(package, loss, make, package=package) for package, loss, make in (
         ("pytorch-msssim", "ssim", msssim), ("torchmetrics", "ssim(preset=torchmetrics,data_range=1)", torchmetrics),
         ("piq", "ssim(preset=piq)", piq), ("kornia", "ssim(preset=kornia)", kornia))]
 

@@ -24,7 +24,8 @@ CASES += [(loss, "f32", HD, "gradient") for loss in ("mse", "l1", "huber", "char
 FORMS = [("f16", "ssim", "f16", HD), ("bf16", "ssim", "bf16", HD), ("channels last", "ssim", "f32", HD + ",nhwc"),
          ("a crop of odd width", "ssim", "f32", "1x3x1080x1919,crop"), ("border=reflect", "ssim(border=reflect)", "f32", HD),
          ("7 taps", "ssim(preset=skimage)", "f32", HD), ("33 taps", "ssim(window=33)", "f32", HD),
-         ("both gradients", "ssim", "f32", HD + ",both"), ("with a mask", "ssim", "f32", HD + ",mask")]
+         ("both gradients", "ssim", "f32", HD + ",both"), ("with a mask", "ssim", "f32", HD + ",mask"),
+         ("MS-SSIM", "ms_ssim", "f32", HD)]
 SQUARES = [TINY] + [f"1x1x{edge}x{edge}" for edge in (256, 1024, 2048, 4096, 8192)]
 
 

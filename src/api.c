@@ -83,7 +83,7 @@ pxl_status pxl_map_size(const pxl_loss *loss, const pxl_tensor *pred, int64_t si
     if (!pred) return pxli_fail(PXL_INVALID_ARGUMENT, "pred is NULL; the image is needed for its sizes");
     if (!size) return pxli_fail(PXL_INVALID_ARGUMENT, "size is NULL; four sizes are written there");
     const pxli_term *term = pxli_first_windowed(loss);
-    if (!term) return pxli_fail(PXL_INVALID_ARGUMENT, "loss has no windowed term (ssim, ...), so it has no map");
+    if (!term) return pxli_fail(PXL_INVALID_ARGUMENT, "loss has no windowed term (ssim, ...; not ms_ssim), so it has no map");
     pxl_status status = pxli_check_view("pred", pred, false);
     if (!status) status = pxli_check_fits(&term->window, term->name, "pred", pred);
     if (status) return status;

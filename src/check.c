@@ -178,7 +178,9 @@ const pxli_term *pxli_first_windowed(const pxl_loss *loss) {
 static pxl_status check_map(const pxl_loss *loss, const pxl_args *args, const char *name, const pxl_tensor *map, int multiple) {
     if (!map) return PXL_OK;
     const pxli_term *term = pxli_first_windowed(loss);
-    if (!term) return pxli_fail(PXL_INVALID_ARGUMENT, "%s is wanted, but the loss has no windowed term (ssim, ...)", name);
+    if (!term)
+        return pxli_fail(PXL_INVALID_ARGUMENT,
+                         "%s is wanted, but the loss has no windowed term with one (ssim, ...; not ms_ssim)", name);
     pxl_status status = pxli_check_view(name, map, true);
     if (!status) status = pxli_check_same_device(name, map, "pred", args->pred);
     if (status) return status;
@@ -188,9 +190,9 @@ static pxl_status check_map(const pxl_loss *loss, const pxl_args *args, const ch
     if (__builtin_mul_overflow(expected[1], multiple, &expected[1]))
         return pxli_fail(PXL_INVALID_ARGUMENT, "pred.size[1] is %lld; too large for %s", (long long)args->pred->size[1], name);
     pxli_map_size(&term->window, args->pred->size[2], args->pred->size[3], &expected[2], &expected[3]);
-    return pxli_check_sizes(
-        name, map, expected,
-        multiple == 1 ? "N x C x H' x W' of the first windowed term" : "N x 5C x H' x W' of the first windowed term");
+    return pxli_check_sizes(name, map, expected,
+                            multiple == 1 ? "N x C x H' x W' of the first windowed term (pxl_map_size)"
+                                          : "N x 5C x H' x W' of the first windowed term (pxl_map_size)");
 }
 
 const pxli_term *pxli_first_pixel(const pxl_loss *loss) {

@@ -124,7 +124,8 @@ static pxl_status check_integer(const pxl_term *from, const pxli_place *place, p
         case PXLI_F_NEIGHBOURS: return PXLI_FAIL_FIELD(place, field, "is %d; 4 or 8 is needed", value);
         case PXLI_F_DOWNSAMPLE: return PXLI_FAIL_FIELD(place, field, "is %d; 1 or more is needed, or PXL_DOWNSAMPLE_AUTO", value);
         case PXLI_F_SCALES:
-            return PXLI_FAIL_FIELD(place, field, "is %d; 1 to %g is needed, or PXL_SCALES_AUTO", value, range.high);
+            return PXLI_FAIL_FIELD(place, field, "is %d; 1 to %g is needed, or PXL_SCALES_AUTO (auto in an expression)", value,
+                                   range.high);
         default:
             return FAIL_VALUE(place, field, which, "is %d; an odd number from %g to %g is needed", value, range.low, range.high);
     }

@@ -49,7 +49,8 @@ pxl_status pxli_check_scales(const pxli_place *place, const pxl_term *term) {
     const int count = weights_of(term, weight);
     if (term->preset && !preset_of(term)->has_scales)
         return PXLI_FAIL_FIELD(place, PXLI_F_PRESET,
-                               "is \"%s\", which has no MS-SSIM; wang, vainf, tf, torchmetrics and piq have", term->preset);
+                               "is \"%s\", which has no MS-SSIM of halved images; wang, vainf, tf, torchmetrics and piq have",
+                               term->preset);
     if (!count)
         return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "is \"%.40s\"; 1 to %d numbers from 0 to %g are needed, as in 0.2:0.5:0.3",
                                term->weights, PXLI_MAX_SCALES, largest_weight);
@@ -60,7 +61,8 @@ pxl_status pxli_check_scales(const pxli_place *place, const pxl_term *term) {
         return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "is \"%.40s\"; with scales = auto the first has to be above 0",
                                term->weights);
     if (term->scales > count)
-        return PXLI_FAIL_FIELD(place, PXLI_F_SCALES, "is %d, but there are %d weights", term->scales, count);
+        return PXLI_FAIL_FIELD(place, PXLI_F_SCALES, "is %d, but there are %d weights: `weights` gives one for each scale",
+                               term->scales, count);
     if (!(sum_of(weight, term->scales > 0 ? term->scales : count) > 0))
         return PXLI_FAIL_FIELD(place, PXLI_F_WEIGHTS, "is \"%.40s\"; their sum has to be above 0", term->weights);
     return check_clamp(place, term);

@@ -36,6 +36,7 @@ TEST_P(MsSsim, agrees_with_the_oracle) {
                 Case test =
                     make_case({ms_ssim(preset && preset == std::string("torchmetrics") ? 0 : 7, scales, preset)}, shape, dtype);
                 if (preset && preset == std::string("torchmetrics")) test.terms[0].sigma = 1; // 9 taps
+                if (scales == 2) test.terms[0].data_range = PXL_FROM_DATA;
                 vary_delivery(test, random);
                 test.per_image = random() % 2, test.upstream = Upstream::given;
                 test.grad_pred = test.grad_target = true;
@@ -109,10 +110,32 @@ TEST(MsSsimTerms, beside_terms_on_pixels_agree_with_the_oracle) {
 }
 
 TEST(MsSsimTerms, have_as_many_scales_as_fit) {
-    for (const int64_t size : {11, 21, 22, 40, 41, 81}) {
-        Case test = make_case({ms_ssim(0, PXL_SCALES_AUTO)}, {1, 1, size, size + 3});
-        expect_agrees(test);
-    }
+    for (const char *preset : presets)
+        for (const int64_t size : {11, 21, 22, 40, 41, 81})
+            expect_agrees(make_case({ms_ssim(0, PXL_SCALES_AUTO, preset)}, {1, 1, size, size + 3}));
+    pxl_term extended = ms_ssim(0, PXL_SCALES_AUTO);
+    extended.border = PXL_REFLECT; // windows fit any image: all scales are taken
+    expect_agrees(make_case({extended}, {1, 1, 20, 33}));
+}
+
+// torchmetrics takes a range of 0, then, and gives 0/0; the limit is the luminance of the last scale.
+TEST(MsSsimTerms, of_constant_images_in_torchmetrics_own_range) {
+    const double pairs[][2] = {{0.5, 0.25}, {200, 3}, {1e-3, 0.7}};
+    for (const auto &pair : pairs)
+        for (const pxl_dtype dtype : {PXL_F64, PXL_F32}) {
+            const Case test = make_case({ms_ssim(0, 0, "torchmetrics")}, {1, 2, 88, 91}, dtype);
+            oracle::Inputs inputs = make_inputs(test);
+            for (double &value : inputs.pred.v) value = pair[0];
+            for (double &value : inputs.target.v) value = pair[1];
+            inputs.pred = rounded(inputs.pred, dtype), inputs.target = rounded(inputs.target, dtype);
+            const double x = inputs.pred.v[0], y = inputs.target.v[0];
+            const double expected = 1 - std::pow(2 * x * y / (x * x + y * y), 0.1333);
+            for (const Way &way : tested_ways())
+                if (way.device->computes(dtype)) {
+                    EXPECT_NEAR(run(way, test, inputs).values[1], expected, 1e-5 * expected)
+                        << way.name() << ' ' << x << ' ' << y;
+                }
+        }
 }
 
 void expect_clamped(const Case &test, const oracle::Inputs &inputs) {
@@ -344,7 +367,7 @@ TEST(MsSsimTerms, refuse_what_has_no_meaning) {
     expect_refused("ms_ssim(weights=0:0)", "their sum has to be above 0");
     expect_refused("ms_ssim(weights=0:1, scales=auto)", "with scales = auto the first has to be above 0");
     expect_refused("ms_ssim(weights=101:1)", "1 to 8 numbers from 0 to 100 are needed");
-    expect_refused("ms_ssim(preset=skimage)", "which has no MS-SSIM");
+    expect_refused("ms_ssim(preset=skimage)", "which has no MS-SSIM of halved images");
     expect_refused("ms_ssim(eps=1)", "eps is 1; a number below 1");
     expect_refused("ms_ssim(eps=0.1, clamp=simple)", "with this clamp there is none");
     expect_refused("ms_ssim(clamp=floor)", "clamp", PXL_SYNTAX_ERROR);
@@ -353,27 +376,29 @@ TEST(MsSsimTerms, refuse_what_has_no_meaning) {
 TEST(MsSsimTerms, name_the_smallest_image) {
     const struct {
         const char *expression;
-        int64_t least;
-    } cases[] = {{"ms_ssim", 161},
-                 {"ms_ssim(preset=torchmetrics)", 88},
-                 {"ms_ssim(preset=vainf)", 161},
-                 {"ms_ssim(scales=2, window=7)", 13},
-                 {"ms_ssim(scales=auto)", 11}};
+        int64_t rows, columns;
+    } cases[] = {{"ms_ssim", 161, 161},
+                 {"ms_ssim(preset=torchmetrics)", 88, 88},
+                 {"ms_ssim(preset=vainf)", 161, 161},
+                 {"ms_ssim(preset=piq)", 161, 161},
+                 {"ms_ssim(scales=2, window=7)", 13, 13},
+                 {"ms_ssim(window=11:5)", 161, 65},
+                 {"ms_ssim(scales=auto)", 11, 11}};
     for (const auto &c : cases) {
         LossHandle loss;
         ASSERT_EQ(pxl_loss_parse(c.expression, nullptr, loss.receive()), PXL_OK) << pxl_error_message();
-        for (const int64_t size : {c.least - 1, c.least}) {
-            std::vector<float> x(static_cast<size_t>(size * 300));
-            const pxl_tensor image = pxl_nchw(x.data(), PXL_F32, PXL_CPU_DEVICE, 1, 1, size, 300);
+        const std::string need = "needs at least " + std::to_string(c.rows) + " x " + std::to_string(c.columns);
+        const std::pair<int64_t, int64_t> sizes[] = {{c.rows - 1, 300}, {300, c.columns - 1}, {c.rows, c.columns}};
+        for (const auto &size : sizes) {
+            const bool fits = size.first >= c.rows && size.second >= c.columns;
+            std::vector<float> x(static_cast<size_t>(size.first * size.second));
+            const pxl_tensor image = pxl_nchw(x.data(), PXL_F32, PXL_CPU_DEVICE, 1, 1, size.first, size.second);
             pxl_args args = PXL_ARGS(&image, &image);
             double values[2];
             args.values = values;
             size_t bytes;
-            const pxl_status status = pxl_workspace_size(nullptr, loss, &args, &bytes);
-            EXPECT_EQ(status, size < c.least ? PXL_INVALID_ARGUMENT : PXL_OK)
-                << c.expression << ' ' << size << pxl_error_message();
-            const std::string need = "needs at least " + std::to_string(c.least) + " x " + std::to_string(c.least);
-            if (status) {
+            EXPECT_EQ(pxl_workspace_size(nullptr, loss, &args, &bytes), fits ? PXL_OK : PXL_INVALID_ARGUMENT) << c.expression;
+            if (!fits) {
                 EXPECT_NE(std::string(pxl_error_message()).find(need), std::string::npos) << pxl_error_message();
             }
         }

@@ -323,6 +323,21 @@ TEST(FlatWindows, of_constant_images_in_their_own_range) {
                 }
 }
 
+// pytorch-msssim puts a 0 before an axis of odd length: the windows at it are not flat.
+TEST(FlatWindows, of_constant_images_that_a_halving_pads) {
+    for (const int scales : {2, 3})
+        for (const Shape &shape : {Shape{2, 1, 41, 46}, Shape{1, 2, 44, 47}, Shape{1, 1, 43, 41}}) {
+            pxl_term term = windowed(PXL_MS_SSIM, "vainf");
+            term.data_range = PXL_FROM_DATA, term.window = 5, term.scales = scales;
+            const Case test = make_case({term}, shape);
+            oracle::Inputs inputs = make_inputs(test);
+            std::fill(inputs.pred.v.begin(), inputs.pred.v.end(), 0.7F);
+            std::fill(inputs.target.v.begin(), inputs.target.v.end(), 0.3F);
+            const oracle::Result expected = reference(test, inputs);
+            for (const Way &way : tested_ways()) check_relative_in(way, test, inputs, expected, describe(test));
+        }
+}
+
 // What a stabiliser covers is scored by it, however faint.
 TEST(FlatWindows, that_are_faint_keep_their_digits_under_a_stabiliser) {
     for (const double k2 : {0.01, 0.005, 9.99e-4}) {

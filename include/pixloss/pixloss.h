@@ -144,8 +144,8 @@ typedef enum pxl_term_kind {
     PXL_STRUCTURE = 36, /**< `1 - s` */
     PXL_MS_SSIM = 37,   /**< 1 - MS-SSIM (Wang, Simoncelli, Bovik, "Multiscale structural similarity", Asilomar 2003): for each
                             channel of each image `1 - product over j of F_j^weight_j`, F_j the mean of c s over the image halved j
-                            times (j = 0, 1, ...), at the last of the scales of l c s. A window has to fit there: by
-                            default 161 pixels each way, else PXL_INVALID_ARGUMENT */
+                            times (j = 0, 1, ...), at the last of the scales of l c s. With border = valid a window has
+                            to fit there: by default 161 pixels each way, else PXL_INVALID_ARGUMENT */
     PXL_ENL = 38        /**< not in this version */
 } pxl_term_kind;
 
@@ -210,7 +210,7 @@ typedef enum pxl_border {
 #define PXL_FROM_DATA (-1.0)
 /** downsample: `max(1, round(min(H, W) / 256))`; halves to even as piq, up as vmaf has it. */
 #define PXL_DOWNSAMPLE_AUTO (-1)
-/** scales: as many as fit the image. */
+/** scales: as many as fit the image; with another border than valid all. */
 #define PXL_SCALES_AUTO (-1)
 /** An exact 0 for k1, k2, alpha, beta, gamma, where 0 stands for the default. */
 #define PXL_EXACT_ZERO 1e-300
@@ -361,7 +361,9 @@ typedef struct pxl_args {
      * and the gradients are 0. Not together with downsample, ms_ssim or terms in a network. If all weights that count are 0, the
      * mean is 0. The weights themselves are not checked: a negative one counts as it is, NaN gives NaN. */
     const pxl_tensor *weight;
-    const pxl_tensor *grad_pred;   /**< d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64 */
+    /** d total / d pred: sizes of pred; f32, f16, bf16, with a pred of f64 also f64. Elements of a mean over a megapixel are below
+     * f16's smallest normal number: scale them by grad_loss, or give an f32 tensor. */
+    const pxl_tensor *grad_pred;
     const pxl_tensor *grad_target; /**< d total / d target, the same; not of integers */
     const float *grad_loss;        /**< the upstream gradient of the total; NULL: 1. With per_image one per image */
     /** One per term, finite, in place of the loss's own; NULL: the loss's own. A weight of 0 drops the term from the total and
