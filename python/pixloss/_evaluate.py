@@ -22,7 +22,7 @@ class Evaluation(NamedTuple):
     gradient: Optional[Any] = None
     """d value / d pred, of pred's type and shape."""
     gradient_target: Optional[Any] = None
-    """d value / d target, the same."""
+    """d value / d target, of target's type and shape."""
     map: Optional[Any] = None
     """SSIM (or l, c, s) of the first windowed term at each position, N x C x H' x W' in float32
     (float64 for such images)."""
@@ -36,9 +36,9 @@ class _Evaluation:
         self.given = {"pred": pred, "target": target}
         self.raw = {name: views.raw(name, array) for name, array in self.given.items()}
         a, b = self.raw["pred"], self.raw["target"]
-        if a.shape != b.shape or a.dtype != b.dtype or a.cuda != b.cuda:
+        if a.shape != b.shape or a.cuda != b.cuda:
             raise ArgumentError(
-                f"pred is {_words(a)} and target {_words(b)}; one shape, type and device is needed"
+                f"pred is {_words(a)} and target {_words(b)}; one shape and device is needed"
             )
         self.order = views.axes("pred", a.shape, layout)
         self.views = {name: views.tensor(raw, self.order) for name, raw in self.raw.items()}
@@ -77,7 +77,7 @@ class _Evaluation:
         self.views[name] = views.tensor(raw, order)
 
     def want_gradient(self, name: str) -> None:
-        raw = self.raw["pred"]
+        raw = self.raw[name.removeprefix("grad_")]
         if raw.dtype in ("u8", "u16"):
             raise ArgumentError(
                 f"a gradient is wanted of images of {views.NAMES[raw.dtype]}; float images are "
@@ -154,9 +154,10 @@ def evaluate(
 
     expression: "0.84*ssim + 0.16*l1"; README.md has the grammar. ssim, ms_ssim, lpips, ... are
         distances, 0 for equal images.
-    pred, target: arrays of one shape and type (float32, float16, bfloat16, float64, uint8, uint16)
-        on the CPU or one CUDA device: NumPy, torch, CuPy, DLPack or the buffer protocol. Any
-        strides; nothing is copied.
+    pred, target: arrays of one shape (float32, float16, bfloat16, float64, uint8, uint16) on the
+        CPU or one CUDA device: NumPy, torch, CuPy, DLPack or the buffer protocol. Any strides;
+        nothing is copied. target may be of another type than a floating pred; integers are read
+        times L / 255 or L / 65535 then.
     layout: what their axes are, "HW", "HWC", "CHW", "NCHW" or "NHWC"; only two axes need no saying.
     gradient, gradient_target: the exact gradient of the value with regard to pred, to target (float
         images).

@@ -117,7 +117,7 @@ def test_plain_buffers():
             ValueError,
             r"pred is \(2, 3, 24, 20\) of float64 and target \(1, 3, 24, 20\) of float64",
         ),
-        ((A, B.astype("f4"), "NCHW"), ValueError, "of float64 and target .* of float32"),
+        ((A.astype("u1"), B, "NCHW"), ValueError, "^target is f64, but pred is u8"),
         ((A.astype("i8"), B, "NCHW"), ValueError, "pred has elements of type int64; float32"),
         ((A.astype(">f4"), B, "NCHW"), ValueError, "pred has elements of type >f4"),
         (([[1.0]], B, "NCHW"), TypeError, "pred is of type list; an array is needed"),

@@ -68,6 +68,20 @@ def test_masks():
 
 
 @pytest.mark.short
+def test_a_target_of_another_type():
+    narrow, wide = A.astype(np.float16), B.astype(np.float32)
+    found = evaluate(MIX, narrow, wide, gradient=True, gradient_target=True)
+    same = evaluate(MIX, narrow.astype(np.float32), wide, gradient=True)
+    assert found.value == same.value
+    assert found.gradient.dtype == np.float16 and found.gradient_target.dtype == np.float32
+    levels = (255 * B).astype(np.uint8)
+    expected = ((A - levels / 255) ** 2).mean()
+    assert evaluate("mse", A.astype(np.float32), levels).value == pytest.approx(expected)
+    with pytest.raises(pixloss.ArgumentError, match="^target"):
+        evaluate("mse", levels, A)
+
+
+@pytest.mark.short
 def test_data_range_reaches_the_terms_that_have_none():
     found = evaluate("ssim + ssim(data_range=2) + psnr + l1", 4 * A, 4 * B, data_range=4)
     plain = evaluate("ssim + psnr")
