@@ -143,8 +143,8 @@ libraries=$cuda # cuDNN and cuBLAS
 if step setup setup; then
   suite release "-DPIXLOSS_CUDA=$cuda" "-DPIXLOSS_CUDNN=$libraries" "-DPIXLOSS_CUBLAS=$libraries" \
     "-DPIXLOSS_CUDA_ARCHITECTURES=$architectures" -DPIXLOSS_SANITIZED_TESTS=ON "-DPIXLOSS_CUDA_HOST_SANITIZED=$sanitized"
+  step "digest: build" cmake --build --preset release -j "$jobs" --target pixloss_digest
   if [ "$full" = yes ]; then
-    step "digest: build" cmake --build --preset release -j "$jobs" --target pixloss_digest
     # Everything, tests and program too: the release suite has the library alone.
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}

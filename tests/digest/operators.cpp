@@ -140,7 +140,7 @@ std::string name_of(const StatisticsCase &test) {
 Shape statistics_shape(const StatisticsCase &test) {
     const oracle::Term term = oracle::resolve(test.term);
     const Shape &s = test.shape;
-    return {s.n, 5 * s.c, oracle::window_axis(term, s.h).outputs, oracle::window_axis(term, s.w).outputs};
+    return {s.n, 5 * s.c, oracle::axis_of_rows(term, s.h).outputs, oracle::axis_of_columns(term, s.w).outputs};
 }
 
 class StatisticsCall {
