@@ -459,9 +459,18 @@ TEST(LossCreate, SigmaThatTakesTooManyTaps) {
 }
 
 TEST(Status, NamesAndVersion) {
-    EXPECT_STREQ(pxl_status_name(PXL_OK), "PXL_OK");
-    EXPECT_STREQ(pxl_status_name(PXL_DEVICE_ERROR), "PXL_DEVICE_ERROR");
-    EXPECT_STREQ(pxl_status_name(PXL_WORKSPACE_TOO_SMALL), "PXL_WORKSPACE_TOO_SMALL");
+    const struct {
+        pxl_status status;
+        const char *name;
+    } all[] = {{PXL_OK, "PXL_OK"},
+               {PXL_INVALID_ARGUMENT, "PXL_INVALID_ARGUMENT"},
+               {PXL_SYNTAX_ERROR, "PXL_SYNTAX_ERROR"},
+               {PXL_UNSUPPORTED, "PXL_UNSUPPORTED"},
+               {PXL_WORKSPACE_TOO_SMALL, "PXL_WORKSPACE_TOO_SMALL"},
+               {PXL_OUT_OF_MEMORY, "PXL_OUT_OF_MEMORY"},
+               {PXL_IO_ERROR, "PXL_IO_ERROR"},
+               {PXL_DEVICE_ERROR, "PXL_DEVICE_ERROR"}};
+    for (const auto &one : all) EXPECT_STREQ(pxl_status_name(one.status), one.name);
     int major, minor, patch;
     EXPECT_EQ(std::sscanf(pxl_version(), "%d.%d.%d", &major, &minor, &patch), 3);
 }

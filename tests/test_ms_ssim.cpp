@@ -372,6 +372,14 @@ TEST(MsSsimTerms, refuse_what_has_no_meaning) {
     expect_refused("ms_ssim(eps=0.1, clamp=simple)", "with this clamp there is none");
     expect_refused("ms_ssim(clamp=floor)", "clamp", PXL_SYNTAX_ERROR);
     expect_refused("ssim(scales=3)", "scales", PXL_SYNTAX_ERROR);
+    const std::string number = "0." + std::string(58, '1');
+    pxl_term longest = ms_ssim(0, 0);
+    const std::string weights = number + ':' + number + ':' + number + ':' + number;
+    longest.weights = weights.c_str();
+    pxl_loss *loss = nullptr;
+    EXPECT_EQ(pxl_loss_create(&longest, 1, &loss), PXL_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(pxl_error_message()).find("weights has 243 characters; at most 191 are read"), std::string::npos)
+        << pxl_error_message();
 }
 TEST(MsSsimTerms, name_the_smallest_image) {
     const struct {
