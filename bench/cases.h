@@ -50,8 +50,8 @@ struct Case {
 
 // The cases of a loss, `value` and `gradient`, and of the copy (sweep) beside it. `size` is NxCxHxW and after it, in any order:
 // ",nhwc" or ",crop" (rows and columns cut from a larger image, so that no row is aligned), ",mask", ",both" (then there is no
-// `value`), ",accumulate", ",mixed" (target and gradients in f32), ",kept" (the target's features in a network are), ",map" or ",statistics" (then there is no `gradient`); on cuda
-// ",warm" or ",graph" (no `value`, no copy). Throws std::invalid_argument.
+// `value`), ",accumulate", ",mixed" (target and gradients in f32), ",kept" (the target's features in a network are), ",map" or
+// ",statistics" (then there is no `gradient`); on cuda ",warm" or ",graph" (no `value`, no copy). Throws std::invalid_argument.
 std::vector<Case> cases_of(const std::string &device, const std::string &loss, const std::string &dtype, const std::string &size);
 std::vector<Case> default_cases(const std::string &device);
 #endif
