@@ -15,7 +15,9 @@ void check(pxl_status status) {
 pxl_dtype other_dtype(const Case &test) { return test.mixed ? PXL_F32 : test.dtype; }
 
 std::unique_ptr<Image> make_gradient(const Case &test) {
-    return std::make_unique<Image>(other_dtype(test), test.layout, test.n, test.c, test.h, test.w);
+    auto gradient = std::make_unique<Image>(other_dtype(test), test.layout, test.n, test.c, test.h, test.w);
+    if (test.accumulate) gradient->clear();
+    return gradient;
 }
 
 std::unique_ptr<Image> make_weights(const Case &test) {

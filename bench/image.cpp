@@ -114,6 +114,9 @@ void Image::draw_target() { draw(target_level); }
 void Image::draw_pred() {
     draw([](uint64_t bits) { return target_level(bits) + noise_level(bits); });
 }
+void Image::clear() {
+    draw([](uint64_t) { return 0; });
+}
 void Image::draw_weights() {
     draw([](uint64_t bits) { return int(bits >> 62) * 64; });
 }

@@ -36,6 +36,7 @@ class Image {
     void draw_target();
     void draw_pred();    // the target with noise
     void draw_weights(); // 0, 1/4, 1/2, 3/4
+    void clear();
 
   private:
     template <typename Level>
