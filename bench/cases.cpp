@@ -145,8 +145,7 @@ void parse_size(const std::string &text, Case &parsed) {
         throw std::invalid_argument("--size=" + text +
                                     ": not four positive numbers like 1x3x1080x1920, at most 2^34 elements in " +
                                     "all, then perhaps ,nhwc or ,crop, ,mask, ,both, ,accumulate, ,mixed, ,kept, ,map or "
-                                    ",statistics, and on cuda ,warm or "
-                                    ",graph");
+                                    ",statistics, and on cuda ,warm or ,graph");
 }
 
 std::string without_spaces(std::string text) {

@@ -3,9 +3,9 @@
 
     test_report.py FOLDER SECONDS MINUTES
 
-SECONDS: what all of it took, as steps may run side by side. MINUTES: its budget, 0 if it has none. FOLDER has steps.tsv (name, seconds, passed
-or FAILED) and, if anything was left out, skipped.tsv (what, why). What Google Test wrote about each suite
-(cmake/PixlossSuite.cmake) lies in build/PRESET/results, what ctest wrote in build/PRESET/Testing. Ends
+SECONDS: what all of it took, as steps may run side by side. MINUTES: its budget, 0 if it has none.
+FOLDER has steps.tsv (name, seconds, passed or FAILED) and, if anything was left out, skipped.tsv
+(what, why). What Google Test wrote about each suite (cmake/PixlossSuite.cmake) lies in build/PRESET/results, what ctest wrote in build/PRESET/Testing. Ends
 with 1 if a suite has no tests, as a filter that fits none passes.
 """
 import collections
@@ -82,7 +82,8 @@ def print_skipped(skipped):
 
 
 def print_steps(steps, total):
-    print(f"\n== Where the time went ({total // 60} min {total % 60:02d} s; Python and fuzzing run side by side)")
+    print(f"\n== Where the time went ({total // 60} min {total % 60:02d} s; "
+          "Python and fuzzing run side by side)")
     for name, seconds, result in steps:
         print(f"  {int(seconds):5d} s  {100 * int(seconds) / max(total, 1):3.0f} %  {result:6s}  {name}")
 
@@ -96,7 +97,8 @@ def main():
     print_skipped([*read_skipped(presets), *read_table(os.path.join(folder, "skipped.tsv"))])
     print_steps(steps, total)
     if budget and total > budget * 60:
-        print(f"\nWARNING: this took over {budget} minutes, the budget on two cores such as these: CONTRIBUTING.md.")
+        print(f"\nWARNING: this took over {budget} minutes, the budget on two cores such as these: "
+              "CONTRIBUTING.md.")
     empty = [suite for suite, tests in suites.items() if not tests]
     for suite in empty:
         print(f"\nFAILED: {suite} has no tests: does its filter fit any?")
