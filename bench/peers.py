@@ -213,7 +213,9 @@ def package_peers():
         package = importlib.import_module("kornia.metrics")
         return lambda a, b: 1 - package.ssim(a, b, window_size=11).mean()
     # MS-SSIM takes 161 pixels each way.
-    return [Peer("pytorch-msssim", "ms_ssim(preset=vainf)", ms_ssim, package="pytorch-msssim", sizes=r".*x\d{3,}x\d{3,}$")] + [
+    ms_ssim_peer = Peer("pytorch-msssim", "ms_ssim(preset=vainf)", ms_ssim, package="pytorch-msssim",
+                        sizes=r".*x\d{3,}x\d{3,}$")
+    return [ms_ssim_peer] + [
         Peer(package, loss, make, package=package) for package, loss, make in (
         ("pytorch-msssim", "ssim", msssim), ("torchmetrics", "ssim(preset=torchmetrics,data_range=1)", torchmetrics),
         ("piq", "ssim(preset=piq)", piq), ("kornia", "ssim(preset=kornia)", kornia))]

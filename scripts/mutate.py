@@ -41,14 +41,16 @@ def read_filters(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
     filters = {}
-    for append, name, words in re.findall(r'^(?:set\(|string\((APPEND) )(\w+_tests) "([^"]*)"\)', text, re.M):
+    setting = r'^(?:set\(|string\((APPEND) )(\w+_tests) "([^"]*)"\)'
+    for append, name, words in re.findall(setting, text, re.M):
         filters[name] = filters.get(name, "") + words if append else words
     return filters
 
 
 FILTERS = {**read_filters("tests/CMakeLists.txt"), **read_filters("tests/cuda_host/CMakeLists.txt")}
 ORACLE_TESTS = FILTERS["oracle_tests"] + ":" + FILTERS["digits_tests"]
-DEVICE_TESTS, NETWORK_TESTS, RACE_TESTS = FILTERS["device_tests"], FILTERS["network_tests"], FILTERS["tsan_tests"]
+DEVICE_TESTS, NETWORK_TESTS = FILTERS["device_tests"], FILTERS["network_tests"]
+RACE_TESTS = FILTERS["tsan_tests"]
 SMALL_TESTS = "*/Sampled.*/2:*/Sampled.*/3:Evaluate.*:*/EqualImages.*:*/CudaStrip.*"
 # Quick ones.
 CALLS = "Evaluate.*:Reduce.*:TotalVariation.*:*MsSsim*"

@@ -260,8 +260,10 @@ class Worker:
                   *([f"-t {int(limit) * (os.cpu_count() or 1)}"] if limit else [])]
         shell = "".join(f"ulimit {words}; " for words in limits) + f"exec {run.command}"
         # Workers share the processors: threads that wait must not spin.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PXLOSS_")}
-        environment = {**inherited, "OMP_WAIT_POLICY": "passive", **run.environment, "GTEST_FAIL_FAST": "1"}
+        inherited = {name: value for name, value in os.environ.items()
+                     if not name.startswith("PXLOSS_")}
+        environment = {**inherited, "OMP_WAIT_POLICY": "passive", **run.environment,
+                       "GTEST_FAIL_FAST": "1"}
         if run.shards > 1:
             environment.update(GTEST_TOTAL_SHARDS=str(run.shards), GTEST_SHARD_INDEX=str(shard))
         with open(self.log, "wb") as log:

@@ -5,8 +5,8 @@
 
 SECONDS: what all of it took, as steps may run side by side. MINUTES: its budget, 0 if it has none.
 FOLDER has steps.tsv (name, seconds, passed or FAILED) and, if anything was left out, skipped.tsv
-(what, why). What Google Test wrote about each suite (cmake/PixlossSuite.cmake) lies in build/PRESET/results, what ctest wrote in build/PRESET/Testing. Ends
-with 1 if a suite has no tests, as a filter that fits none passes.
+(what, why). What Google Test wrote about each suite (cmake/PixlossSuite.cmake) lies in
+build/PRESET/results, what ctest wrote in build/PRESET/Testing. Ends with 1 if a suite has no tests, as a filter that fits none passes.
 """
 import collections
 import glob
